@@ -1,0 +1,1 @@
+"""What every service needs and none owns: contracts, messaging, database, HTTP style, settings."""

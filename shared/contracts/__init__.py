@@ -1,0 +1,1 @@
+"""The events as pydantic models, one module per producer; imports nothing of ours."""

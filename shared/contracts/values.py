@@ -1,0 +1,64 @@
+"""The values that events and requests are made of: money, identifiers, instants."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field, GetPydanticSchema, StringConstraints
+from pydantic_core import CoreSchema, core_schema
+
+EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+
+
+def _decimal_string(_source: object, _handler: object) -> CoreSchema:
+    # a JSON number has passed through binary floats in somebody's hands, so only a string is taken
+    return core_schema.chain_schema(
+        [
+            core_schema.str_schema(pattern=r"^[0-9]{1,14}(\.[0-9]{1,4})?$", strict=True),
+            core_schema.no_info_plain_validator_function(Decimal),
+        ],
+        serialization=core_schema.to_string_ser_schema(),
+    )
+
+
+def _instant(_source: object, _handler: object) -> CoreSchema:
+    return core_schema.chain_schema(
+        [
+            core_schema.str_schema(strict=True, min_length=19, max_length=40),
+            core_schema.datetime_schema(tz_constraint="aware", ge=EARLIEST, le=LATEST),
+        ],
+    )
+
+
+def _validation_schema(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - pydantic's own type for this hook
+    return lambda _core, _handler: schema
+
+
+Money = Annotated[
+    Decimal,
+    GetPydanticSchema(
+        _decimal_string,
+        _validation_schema({"type": "string", "pattern": r"^[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["119.00"]}),
+    ),
+]
+"""Units of the currency as a decimal string, not negative, at most 4 decimals."""
+
+Instant = Annotated[
+    dt.datetime,
+    GetPydanticSchema(
+        _instant,
+        _validation_schema({"type": "string", "format": "date-time", "examples": ["2026-11-23T10:15:00+01:00"]}),
+    ),
+]
+"""RFC 3339 with an offset, between 1970 and 2200."""
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
+"""A name given by the outside; kept to the letter."""
+
+CustomerId = Annotated[str, StringConstraints(pattern=r"^[^@\x00-\x1f\x7f]+$", max_length=128)]
+"""The shop's pseudonym for a customer; an e-mail address is refused."""
+
+CardNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=40)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Points = Annotated[int, Field(strict=True, ge=-(10**12), le=10**12)]
