@@ -81,7 +81,8 @@ class RefundRequest(BaseModel):
     reason: Annotated[str, Field(max_length=500)] | None = None
     shipping: Money = ZERO
     gift_cards: Money = ZERO
-    points_paid: Money = ZERO
+    points_paid: Money | None = None
+    """Where it is not said: the purchase's share, in proportion to what has been refunded in all."""
 
 
 class PurchaseRefunded(RefundRequest):

@@ -1,0 +1,1 @@
+"""Will own messages and coupons, in its own database; nothing uses it yet."""

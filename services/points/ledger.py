@@ -1,0 +1,476 @@
+"""The only writer of accounts, cards, purchases, refunds, entries, lots and allocations: load, decide, save.
+
+What exists is locked before it is changed: purchases, then cards, then accounts, sorted inside. What is new is inserted
+at the end, and its unique key is the judge: whoever comes second starts again and finds it (docs/decisions/0001).
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.points.books import Books, Changes
+from services.points.commands import (
+    Account,
+    AdjustBalance,
+    Answer,
+    AwardPurchase,
+    ClaimPurchase,
+    Command,
+    EnrolCustomer,
+    Purchase,
+    Refund,
+    RefundPurchase,
+    Reply,
+    Request,
+)
+from services.points.programme import Programme, Version, Versions
+from services.points.rules import Lot
+from shared.contracts.purchases import PurchaseCompleted
+from shared.database import fetch
+
+CONSUMER = "points"
+
+KNOWN = """
+SELECT k.shop_id, k.invoice_number, k.source, k.id, e.id IS NOT NULL AS heard, p.shop_id IS NOT NULL AS booked
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k(shop_id, invoice_number, source, id)
+  LEFT JOIN event e ON e.source = k.source AND e.id = k.id
+  LEFT JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number
+ WHERE e.id IS NOT NULL OR p.shop_id IS NOT NULL"""
+
+PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
+  gift_cards, points_paid, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
+  refunded_points_paid, clawed_back, document::text"""
+
+LOCK_PURCHASES = f"""
+SELECT {PURCHASE_COLUMNS} FROM purchase
+ WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
+
+LOCK_PARKED = f"""
+SELECT {PURCHASE_COLUMNS} FROM purchase WHERE status = 'parked' AND card_number = ANY($1::text[])
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
+
+LOAD_REFUNDS = """
+SELECT shop_id, invoice_number, refund_id, currency, amount, shipping, gift_cards, points_paid, kind, occurred_at,
+  received_at, customer_id, status, points_paid_part, points, entry_sequence, refused_code, arrival
+  FROM refund WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY arrival"""
+
+LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+LOCK_CARDS = LOAD_CARDS + " ORDER BY card_number FOR UPDATE"
+
+LOCK_ACCOUNTS = """
+SELECT customer_id, card_number, status, sequence, event_sequence, available, lifetime_points, enrolled_at
+  FROM account WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+
+NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
+
+LOAD_LOTS = """
+SELECT customer_id, sequence, points, remaining FROM lot
+ WHERE customer_id = ANY($1::text[]) AND remaining > 0 ORDER BY customer_id, sequence"""
+
+LOAD_DEBTS = """
+SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
+  FROM entry e LEFT JOIN LATERAL (
+    SELECT sum(points)::bigint AS points FROM allocation
+     WHERE customer_id = e.customer_id AND debit_sequence = e.sequence) a ON true
+ WHERE e.customer_id = ANY($1::text[]) AND e.points < 0 AND -e.points > coalesce(a.points, 0)
+ ORDER BY e.customer_id, e.sequence"""
+
+LOAD_ANSWERS = """
+SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
+  JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
+
+LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
+
+# One statement for what every award writes. Without a join between its parts: such a join would be planned as a nested
+# loop over the whole batch.
+SAVE = """
+WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.event_sequence, available = k.available,
+      lifetime_points = k.lifetime_points
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+      AS k(customer_id, sequence, event_sequence, available, lifetime_points)
+    WHERE account.customer_id = k.customer_id),
+  purchases AS (INSERT INTO purchase (shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping,
+      gift_cards, points_paid, occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible,
+      refunded_points_paid, clawed_back, document)
+    SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+      $12::text[]::numeric[], $13::text[]::numeric[], $14::text[]::numeric[], $15::text[]::numeric[],
+      $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::bigint[], $20::text[]::jsonb[],
+      $21::text[]::numeric[], $22::text[]::numeric[], $23::text[]::numeric[], $24::bigint[], $25::text[]::jsonb[])),
+  entries AS (INSERT INTO entry (customer_id, sequence, kind, points, available_after, reference, occurred_at, recorded_at)
+    SELECT *, $33::timestamptz FROM unnest($26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[],
+      $31::text[], $32::timestamptz[])),
+  lots AS (INSERT INTO lot (customer_id, sequence, points, remaining)
+    SELECT * FROM unnest($34::text[], $35::bigint[], $36::bigint[], $37::bigint[])),
+  events AS (INSERT INTO event (source, id) SELECT * FROM unnest($38::text[], $39::text[]))
+INSERT INTO outbox (topic, key, payload) SELECT * FROM unnest($40::text[], $41::text[], $42::bytea[])"""
+
+INSERT_ACCOUNTS = """
+INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points, enrolled_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])"""
+
+INSERT_CARDS = """
+INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])"""
+# a card that purchases wait for stands there already, without an owner
+OWN_CARDS = """
+UPDATE card SET customer_id = k.customer_id, issued_at = k.issued_at
+  FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS k(card_number, customer_id, issued_at)
+ WHERE card.card_number = k.card_number AND card.customer_id IS NULL"""
+
+UPDATE_PURCHASES = """
+UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number = k.card_number, currency = k.currency,
+  total = k.total, shipping = k.shipping, gift_cards = k.gift_cards, points_paid = k.points_paid,
+  occurred_at = k.occurred_at, received_at = k.received_at, points = k.points, entry_sequence = k.entry_sequence,
+  award = k.award, refunded = k.refunded, refunded_eligible = k.refunded_eligible,
+  refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back, document = k.document
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]::numeric[],
+    $8::text[]::numeric[], $9::text[]::numeric[], $10::text[]::numeric[], $11::timestamptz[], $12::timestamptz[],
+    $13::bigint[], $14::bigint[], $15::text[]::jsonb[], $16::text[]::numeric[], $17::text[]::numeric[],
+    $18::text[]::numeric[], $19::bigint[], $20::text[]::jsonb[])
+  AS k(shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards, points_paid,
+    occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible, refunded_points_paid, clawed_back,
+    document)
+ WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
+
+INSERT_REFUNDS = """
+INSERT INTO refund (shop_id, invoice_number, refund_id, currency, amount, shipping, gift_cards, points_paid, kind,
+  occurred_at, received_at, customer_id, status, points_paid_part, points, entry_sequence, refused_code)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]::numeric[], $6::text[]::numeric[],
+  $7::text[]::numeric[], $8::text[]::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[],
+  $13::text[], $14::text[]::numeric[], $15::bigint[], $16::bigint[], $17::text[])"""
+
+UPDATE_REFUNDS = """
+UPDATE refund SET status = k.status, points_paid_part = k.points_paid_part, points = k.points,
+  entry_sequence = k.entry_sequence, refused_code = k.refused_code
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]::numeric[], $6::bigint[], $7::bigint[], $8::text[])
+  AS k(shop_id, invoice_number, refund_id, status, points_paid_part, points, entry_sequence, refused_code)
+ WHERE refund.shop_id = k.shop_id AND refund.invoice_number = k.invoice_number AND refund.refund_id = k.refund_id"""
+
+UPDATE_LOTS = """
+UPDATE lot SET remaining = k.remaining FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k(customer_id, sequence, remaining)
+ WHERE lot.customer_id = k.customer_id AND lot.sequence = k.sequence"""
+
+INSERT_ALLOCATIONS = """
+INSERT INTO allocation (customer_id, debit_sequence, lot_sequence, points)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"""
+
+INSERT_ADJUSTMENTS = """
+INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, entry_sequence)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])"""
+
+INSERT_ANSWERS = """
+INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, content_type, answered_at)
+SELECT *, $7::timestamptz FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[], $6::text[])"""
+
+_purchase_row = attrgetter(
+    "shop_id", "invoice_number", "status", "customer_id", "card_number", "currency", "total", "shipping", "gift_cards",
+    "points_paid", "occurred_at", "received_at", "points", "entry_sequence", "award", "refunded", "refunded_eligible",
+    "refunded_points_paid", "clawed_back", "document",
+)  # fmt: skip
+_PURCHASE_MONEY = (6, 7, 8, 9, 15, 16, 17)
+_refund_row = attrgetter(
+    "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",
+    "occurred_at", "received_at", "customer_id", "status", "points_paid_part", "points", "entry_sequence", "refused_code",
+)  # fmt: skip
+_REFUND_MONEY = (4, 5, 6, 7, 13)
+_refund_change = attrgetter(
+    "shop_id", "invoice_number", "refund_id", "status", "points_paid_part", "points", "entry_sequence", "refused_code"
+)
+_entry_row = attrgetter("customer_id", "sequence", "kind", "points", "available_after", "reference", "occurred_at")
+_account_row = attrgetter(
+    "customer_id", "card_number", "sequence", "event_sequence", "available", "lifetime_points", "enrolled_at"
+)
+_account_change = attrgetter("customer_id", "sequence", "event_sequence", "available", "lifetime_points")
+
+
+class Ledger:
+    """Books requests in the caller's transaction; keeps nothing but the published programmes it has read."""
+
+    def __init__(self) -> None:
+        self._versions: Versions | None = None
+
+    async def book(self, connection: AsyncConnection, requests: Sequence[Request], *, now: dt.datetime) -> list[Reply]:
+        """Load, decide, save. Answers one reply per request, in their order; the caller commits.
+
+        Raises `CollisionError` (through `transact`: another transaction was first) and the database's errors.
+        """
+        books = await self._load(connection, requests, now)
+        replies = books.decide(list(requests))
+        await _save(connection, books.changes, now)
+        return replies
+
+    async def versions(self, connection: AsyncConnection) -> Versions:
+        """Return the published programmes as this transaction sees them."""
+        latest = (await fetch(connection, "SELECT max(version) AS version FROM programme"))[0]["version"]
+        if self._versions is None or self._versions.latest != latest:
+            self._versions = await _load_versions(connection)
+        return self._versions
+
+    async def _load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
+        commands = [command for request in requests for command in request.commands]
+        wanted = _Wanted(commands)
+        books = Books(now=now, versions=await self.versions(connection), serials=iter(()))
+        if any(request.key for request in requests):
+            await _load_answers(connection, books, requests)
+        await _load_known(connection, books, wanted)
+        await _load_cards(connection, books, wanted)
+        await _load_accounts(connection, books, wanted)
+        return books
+
+
+class _Wanted:
+    """What a batch of commands needs to have loaded."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.purchases: list[tuple[str, str]] = []
+        self.origins: list[tuple[str, str]] = []
+        self.refunded: set[tuple[str, str]] = set()
+        self.customers: set[str] = set()
+        self.cards: set[str] = set()
+        self.enrolled_cards: set[str] = set()
+        self.debited: set[str] = set()
+        self._buyers: dict[tuple[str, str], PurchaseCompleted] = {}
+        for command in commands:
+            self._add(command)
+
+    def refunded_buyers(self, cards: dict[str, str | None]) -> set[str]:
+        """Return who buys, in this very batch, what is refunded in it or was before it came."""
+        bought = [self._buyers[key] for key in self.refunded if key in self._buyers]
+        buyers = {each.customer_id or cards.get(each.card_number or "") for each in bought}
+        return {buyer for buyer in buyers if buyer is not None}
+
+    def _add(self, command: Command) -> None:
+        match command:
+            case AwardPurchase(purchase=purchase, origin=origin):
+                key = purchase.shop_id, purchase.invoice_number
+                self.purchases.append(key)
+                self.origins.append((origin.source, origin.id))
+                self._buyers[key] = purchase
+                if purchase.customer_id is not None:
+                    self.customers.add(purchase.customer_id)
+                if purchase.card_number is not None:
+                    self.cards.add(purchase.card_number)
+            case RefundPurchase(refund=refund, origin=origin):
+                key = refund.shop_id, refund.invoice_number
+                self.purchases.append(key)
+                self.origins.append((origin.source, origin.id))
+                self.refunded.add(key)
+            case EnrolCustomer(customer_id=customer_id, card_number=card_number, origin=origin):
+                self.customers.add(customer_id)
+                if origin is not None:
+                    self.purchases.append(("", ""))
+                    self.origins.append((origin.source, origin.id))
+                if card_number is not None:
+                    self.cards.add(card_number)
+                    self.enrolled_cards.add(card_number)
+            case AdjustBalance(customer_id=customer_id, points=points):
+                self.customers.add(customer_id)
+                if points < 0:
+                    self.debited.add(customer_id)
+            case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number, customer_id=customer_id):
+                self.purchases.append((shop_id, invoice_number))
+                self.origins.append(("", ""))
+                self.refunded.add((shop_id, invoice_number))
+                self.customers.add(customer_id)
+                self.debited.add(customer_id)
+
+
+async def _load_versions(connection: AsyncConnection) -> Versions:
+    rows = await fetch(connection, LOAD_PROGRAMMES)
+    return Versions(
+        [
+            Version(
+                version=row["version"],
+                valid_from=row["valid_from"],
+                programme=Programme.model_validate_json(row["document"]),
+            )
+            for row in rows
+        ]
+    )
+
+
+async def _load_answers(connection: AsyncConnection, books: Books, requests: Sequence[Request]) -> None:
+    keys = [request.key for request in requests if request.key is not None]
+    rows = await fetch(connection, LOAD_ANSWERS, [key.api_key for key in keys], [key.key for key in keys])
+    for row in rows:
+        answer = Answer(row["status"], row["body"], row["content_type"])
+        books.answers[row["api_key"], row["idempotency_key"]] = row["fingerprint"], answer
+
+
+async def _load_known(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    if not wanted.purchases:
+        return
+    shops, invoices = zip(*wanted.purchases, strict=True)
+    sources, ids = zip(*wanted.origins, strict=True)
+    rows = await fetch(connection, KNOWN, shops, invoices, sources, ids)
+    books.events.update((row["source"], row["id"]) for row in rows if row["heard"])
+    booked = {(row["shop_id"], row["invoice_number"]) for row in rows if row["booked"]}
+    if booked:
+        await _lock_purchases(connection, books, wanted, booked)
+
+
+async def _lock_purchases(
+    connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]
+) -> None:
+    shops, invoices = zip(*sorted(keys), strict=True)
+    for row in await fetch(connection, LOCK_PURCHASES, shops, invoices):
+        purchase = _purchase(row)
+        books.purchases[purchase.key] = purchase
+        if purchase.customer_id is not None:
+            wanted.customers.add(purchase.customer_id)
+        if purchase.card_number is not None:
+            wanted.cards.add(purchase.card_number)
+    await _load_refunds(connection, books, wanted, keys)
+
+
+async def _load_refunds(connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]) -> None:
+    """Load the refunds of purchases that are refunded, claimed or awaited, and note who may be debited for them."""
+    needed = [key for key in keys if key in wanted.refunded or books.purchases[key].status != "booked"]
+    if not needed:
+        return
+    shops, invoices = zip(*needed, strict=True)
+    for row in await fetch(connection, LOAD_REFUNDS, shops, invoices):
+        refund = Refund(**dict(row))
+        books.refunds[refund.key] = refund
+        if refund.status == "waiting":
+            books.waiting.setdefault((refund.shop_id, refund.invoice_number), []).append(refund)
+    wanted.refunded.update(needed)
+    wanted.debited.update(owner for key in needed if (owner := books.purchases[key].customer_id) is not None)
+
+
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    if not wanted.cards:
+        return
+    numbers = sorted(wanted.cards)
+    books.cards = dict(await fetch(connection, LOAD_CARDS, numbers))
+    unowned = [number for number, owner in books.cards.items() if owner is None]
+    if unowned:
+        books.cards.update(await fetch(connection, LOCK_CARDS, sorted(unowned)))
+        books.awaited_cards.update(unowned)
+    wanted.customers.update(owner for owner in books.cards.values() if owner is not None)
+    awaited = [number for number in unowned if number in wanted.enrolled_cards]
+    if not awaited:
+        return
+    parked = [_purchase(row) for row in await fetch(connection, LOCK_PARKED, awaited)]
+    for purchase in parked:
+        books.purchases[purchase.key] = purchase
+        books.parked.setdefault(purchase.card_number or "", []).append(purchase)
+    if parked:
+        await _load_refunds(connection, books, wanted, {purchase.key for purchase in parked})
+
+
+async def _load_accounts(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    if not wanted.customers:
+        return
+    ids = sorted(wanted.customers)
+    for row in await fetch(connection, LOCK_ACCOUNTS, ids):
+        books.accounts[row[0]] = Account(*row)
+    missing = len(ids) - len(books.accounts)
+    if missing:
+        books.serials = _serials(await fetch(connection, NEXT_SERIALS, missing))
+    debited = sorted((wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys())
+    if debited:
+        await _load_lots(connection, books, debited)
+    owing = sorted(account.customer_id for account in books.accounts.values() if account.available < 0)
+    if owing:
+        for row in await fetch(connection, LOAD_DEBTS, owing):
+            books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
+
+
+async def _load_lots(connection: AsyncConnection, books: Books, customers: list[str]) -> None:
+    for customer in customers:
+        books.lots[customer] = []
+    for row in await fetch(connection, LOAD_LOTS, customers):
+        books.lots[row["customer_id"]].append(Lot(row["sequence"], row["points"], row["remaining"]))
+
+
+def _serials(rows: Iterable[asyncpg.Record]) -> Iterator[int]:
+    return iter([row[0] for row in rows])
+
+
+def _purchase(row: asyncpg.Record) -> Purchase:
+    return Purchase(*row)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int, money: Sequence[int] = ()) -> list[Sequence[Any]]:
+    """Turn rows into one array per column; money travels as text, which the driver encodes ten times as fast."""
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * width
+    for index in money:
+        columns[index] = [None if value is None else str(value) for value in columns[index]]
+    return columns
+
+
+async def _save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
+    if changes.accounts:
+        await _save_accounts(connection, changes)
+    await _save_cards(connection, changes)
+    await _save_hot(connection, changes, now)
+    await _save_rest(connection, changes, now)
+
+
+async def _save_accounts(connection: AsyncConnection, changes: Changes) -> None:
+    rows = sorted(map(_account_row, changes.accounts))
+    for account in changes.accounts:
+        changes.changed_accounts.pop(account.customer_id, None)
+    await fetch(connection, INSERT_ACCOUNTS, *_columns(rows, 7))
+
+
+async def _save_cards(connection: AsyncConnection, changes: Changes) -> None:
+    for statement, cards in ((INSERT_CARDS, changes.cards), (OWN_CARDS, changes.owned_cards)):
+        if cards:
+            await fetch(connection, statement, *_columns([(number, *cards[number]) for number in sorted(cards)], 3))
+
+
+async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
+    if not (changes.changed_accounts or changes.purchases or changes.outbox or changes.events or changes.entries):
+        return
+    for purchase in changes.purchases:
+        changes.changed_purchases.pop(purchase.key, None)
+    for customer_id, lot in changes.lots:
+        changes.changed_lots.pop((customer_id, lot.sequence), None)
+    lots = [(customer_id, lot.sequence, lot.points, lot.remaining) for customer_id, lot in changes.lots]
+    await fetch(
+        connection,
+        SAVE,
+        *_columns([_account_change(each) for each in changes.changed_accounts.values()], 5),
+        *_columns(sorted(map(_purchase_row, changes.purchases), key=_key), 20, _PURCHASE_MONEY),
+        *_columns([_entry_row(each) for each in changes.entries], 7),
+        now,
+        *_columns(lots, 4),
+        *_columns(sorted(changes.events), 2),
+        *_columns(changes.outbox, 3),
+    )
+
+
+def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row[:2]
+
+
+async def _save_rest(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
+    for refund in changes.refunds:
+        changes.changed_refunds.pop(refund.key, None)
+    adjustments = [
+        (each.adjustment_id, each.customer_id, each.points, each.reason, each.note, each.actor, sequence)
+        for each, sequence in changes.adjustments
+    ]
+    answers = [
+        (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type)
+        for key, answer in changes.answers
+    ]
+    lots = [(*key, lot.remaining) for key, lot in changes.changed_lots.items()]
+    for statement, rows, money, rest in (
+        (UPDATE_PURCHASES, [_purchase_row(each) for each in changes.changed_purchases.values()], _PURCHASE_MONEY, ()),
+        # in the order of their arrival, which the identity column keeps
+        (INSERT_REFUNDS, [_refund_row(each) for each in changes.refunds], _REFUND_MONEY, ()),
+        (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()], (4,), ()),
+        (UPDATE_LOTS, lots, (), ()),
+        (INSERT_ALLOCATIONS, changes.allocations, (), ()),
+        (INSERT_ADJUSTMENTS, adjustments, (), ()),
+        (INSERT_ANSWERS, answers, (), (now,)),
+    ):
+        if rows:
+            await fetch(connection, statement, *_columns(rows, 0, money), *rest)

@@ -1,0 +1,177 @@
+"""The tables of the points service; a customer's own tables begin their key with the customer id."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbox_sent_table, outbox_table
+
+metadata = sa.MetaData(
+    naming_convention={"ck": "%(table_name)s_%(constraint_name)s", "fk": "%(table_name)s_%(column_0_name)s_fkey"}
+)
+
+MONEY = sa.Numeric(18, 4)
+INSTANT = sa.DateTime(timezone=True)
+
+account = sa.Table(
+    "account",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("card_number", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="active"),
+    sa.Column("sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last entry"),
+    sa.Column("event_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last event"),
+    sa.Column("available", sa.BigInteger, nullable=False, server_default="0", comment="below zero: a debt"),
+    sa.Column("lifetime_points", sa.BigInteger, nullable=False, server_default="0", comment="awards less clawbacks"),
+    sa.Column("enrolled_at", INSTANT, nullable=False),
+    sa.CheckConstraint("status IN ('active')", name="status"),
+    postgresql_with={"fillfactor": "70"},
+)
+
+card = sa.Table(
+    "card",
+    metadata,
+    sa.Column("card_number", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, comment="none: purchases of this card wait for its owner"),
+    sa.Column("issued_at", INSTANT, nullable=False),
+)
+
+card_serial = sa.Sequence("card_serial", data_type=sa.BigInteger, maxvalue=999_999_999)
+
+programme = sa.Table(
+    "programme",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("valid_from", INSTANT, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    sa.Column("published_at", INSTANT, nullable=False),
+    sa.Column("published_by", sa.Text, nullable=False),
+)
+
+purchase = sa.Table(
+    "purchase",
+    metadata,
+    sa.Column("shop_id", sa.Text, primary_key=True),
+    sa.Column("invoice_number", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("card_number", sa.Text),
+    sa.Column("currency", sa.Text),
+    sa.Column("total", MONEY),
+    sa.Column("shipping", MONEY),
+    sa.Column("gift_cards", MONEY),
+    sa.Column("points_paid", MONEY),
+    sa.Column("occurred_at", INSTANT),
+    sa.Column("received_at", INSTANT, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0", comment="as awarded, before clawbacks"),
+    sa.Column("entry_sequence", sa.BigInteger, comment="of the award and its lot; none where nothing was earned"),
+    sa.Column("award", JSONB, comment="what every later clawback is computed from"),
+    sa.Column("refunded", MONEY, nullable=False, server_default="0"),
+    sa.Column("refunded_eligible", MONEY, nullable=False, server_default="0", comment="the part that counts as earn base"),
+    sa.Column("refunded_points_paid", MONEY, nullable=False, server_default="0"),
+    sa.Column("clawed_back", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
+    sa.CheckConstraint("status IN ('awaited', 'unclaimed', 'parked', 'booked')", name="status"),
+    sa.CheckConstraint("status = 'awaited' OR total IS NOT NULL", name="known"),
+    sa.CheckConstraint("refunded <= total", name="refunded"),
+    sa.CheckConstraint("clawed_back BETWEEN 0 AND points", name="clawed_back"),
+    sa.Index("purchase_waiting", "card_number", postgresql_where=sa.text("status = 'parked'")),
+)
+
+refund = sa.Table(
+    "refund",
+    metadata,
+    sa.Column("shop_id", sa.Text, primary_key=True),
+    sa.Column("invoice_number", sa.Text, primary_key=True),
+    sa.Column("refund_id", sa.Text, primary_key=True),
+    sa.Column("arrival", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("shipping", MONEY, nullable=False),
+    sa.Column("gift_cards", MONEY, nullable=False),
+    sa.Column("points_paid", MONEY, comment="as it was said"),
+    sa.Column("points_paid_part", MONEY, nullable=False, server_default="0", comment="as it was booked"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.Column("received_at", INSTANT, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0", comment="clawed back by it"),
+    sa.Column("entry_sequence", sa.BigInteger),
+    sa.Column("refused_code", sa.Text, comment="why a refund that had waited was refused"),
+    sa.CheckConstraint("status IN ('waiting', 'booked', 'refused')", name="status"),
+    sa.Index("refund_waiting", "received_at", postgresql_where=sa.text("status = 'waiting'")),
+)
+
+entry = sa.Table(
+    "entry",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("available_after", sa.BigInteger, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.Column("recorded_at", INSTANT, nullable=False),
+    sa.CheckConstraint("kind IN ('award', 'clawback', 'write_off', 'adjustment')", name="kind"),
+    sa.CheckConstraint("points <> 0", name="points"),
+)
+
+lot = sa.Table(
+    "lot",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, comment="of the entry that brought the points"),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("remaining", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("remaining BETWEEN 0 AND points", name="remaining"),
+    postgresql_with={"fillfactor": "90"},
+)
+
+allocation = sa.Table(
+    "allocation",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("debit_sequence", sa.BigInteger, primary_key=True),
+    sa.Column("lot_sequence", sa.BigInteger, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("points > 0", name="points"),
+)
+
+adjustment = sa.Table(
+    "adjustment",
+    metadata,
+    sa.Column("adjustment_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("entry_sequence", sa.BigInteger, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),
+)
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    comment="every event that was booked, for ever: the same pair again is the same event",
+)
+
+stored_answer = sa.Table(
+    "stored_answer",
+    metadata,
+    sa.Column("api_key", sa.Text, primary_key=True),
+    sa.Column("idempotency_key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("content_type", sa.Text, nullable=False),
+    sa.Column("answered_at", INSTANT, nullable=False),
+    comment="answers under an Idempotency-Key, stored with their effect",
+)
+
+outbox = outbox_table(metadata)
+outbox_sent = outbox_sent_table(metadata)
+kafka_offset = kafka_offset_table(metadata)
+dead_letter = dead_letter_table(metadata)

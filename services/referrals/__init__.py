@@ -1,0 +1,1 @@
+"""Will own referrals and pairs, in its own database; nothing uses it yet."""

@@ -1,0 +1,84 @@
+"""Bringing a service's database to the newest schema; each service's `env.py` is one call of `run`."""
+
+import asyncio
+import os
+from pathlib import Path
+from types import ModuleType
+
+import sqlalchemy as sa
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy.ext.asyncio import create_async_engine
+
+LOCK_TIMEOUT = "5s"
+"""A migration that waits for a lock makes everyone behind it wait, so it gives up and is tried again."""
+
+ADVISORY_LOCK = 7_215_001
+"""One migration at a time, however many processes start together."""
+
+
+def run(metadata: sa.MetaData) -> None:
+    """Run the migrations that alembic asks for, on the connection it was given or the one its section's URL names."""
+    connection = context.config.attributes.get("connection")
+    if connection is not None:
+        _migrate(connection, metadata)
+        return
+    url = os.environ[f"LOYALTY_{context.config.config_ini_section.upper()}_DATABASE_URL"]
+    asyncio.run(_migrate_at(url, metadata))
+
+
+def config(service: ModuleType) -> Config:
+    """Return the alembic configuration of a service, wherever the process was started."""
+    folder = Path(service.__path__[0]) / "migrations"
+    made = Config()
+    made.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return made
+
+
+async def upgrade(url: str, service: ModuleType) -> None:
+    """Bring the database at `url` to the service's newest revision."""
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, config(service))
+    finally:
+        await engine.dispose()
+
+
+async def is_current(connection: sa.Connection, service: ModuleType) -> bool:
+    """Tell whether the database has the service's newest revision."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(config(service)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == head
+
+
+def _upgrade(connection: sa.Connection, configuration: Config) -> None:
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
+
+
+async def _migrate_at(url: str, metadata: sa.MetaData) -> None:
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    async with engine.begin() as connection:
+        await connection.run_sync(_migrate, metadata)
+    await engine.dispose()
+
+
+def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
+    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=False,
+        include_object=_is_ours,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _is_ours(_thing: object, name: str | None, kind: str, _reflected: object, _compared: object) -> bool:
+    # the relay makes and drops a partition of the sent events for every day
+    return not (kind == "table" and name is not None and name.startswith("outbox_sent_"))

@@ -1,0 +1,45 @@
+"""Real PostgreSQL for every test: one server for the run, one migrated template, a copy of it for each test."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import services.points
+from shared import embedded_postgres
+from shared.database import create_engine
+from shared.migrations import upgrade
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_postgres.Server]:
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    # a test that ends the operating system is not among them, so waiting for the disk would prove nothing
+    with embedded_postgres.start(folder, databases=["points_template"], settings={"fsync": "off"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def template(server: embedded_postgres.Server) -> str:
+    await upgrade(server.url_for("points_template"), services.points)
+    return "points_template"
+
+
+@pytest.fixture
+async def database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server.url_for("postgres"))
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield server.url_for(name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(database_url, name="tests", pool_size=5)
+    yield made
+    await made.dispose()
