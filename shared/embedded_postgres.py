@@ -206,8 +206,7 @@ def _let_through(path: Path) -> None:
 
 def _let_read(installation: Path) -> None:
     """Let the system user read the programs, which an installation under umask 077 forbids."""
-    readable = stat.S_IROTH | stat.S_IXOTH
-    if (installation / "bin" / "postgres").stat().st_mode & readable == readable and installation.stat().st_mode & readable:
+    if installation.stat().st_mode & (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
         return
     for path in (installation, *installation.rglob("*")):
         mode = path.stat().st_mode
@@ -220,7 +219,6 @@ def _environment() -> dict[str, str]:
 
 def _run(directory: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     user = _system_user(directory)
-    identity = {} if user is None else {"user": user, "group": pwd.getpwuid(user).pw_gid, "extra_groups": []}
     return subprocess.run(  # noqa: S603 - our own programs
         [str(_binaries() / program), *arguments],
         cwd=directory,
@@ -229,7 +227,9 @@ def _run(directory: Path, program: str, *arguments: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        **identity,  # type: ignore[call-overload]
+        user=user,
+        group=None if user is None else pwd.getpwuid(user).pw_gid,
+        extra_groups=None if user is None else [],
     )
 
 
@@ -273,15 +273,14 @@ def _write_settings(directory: Path, settings: Mapping[str, str]) -> None:
 def _make_socket_directory(directory: Path) -> Path:
     """The cluster itself, or a short name in the temporary directory where the path is too long or needs quoting."""
     cluster = _cluster(directory)
-    if len(str(cluster).encode()) + len(f"/.s.PGSQL.{PORT}") < SOCKET_PATH_BYTES and re.fullmatch(r"[\w./+-]+", str(cluster)):
+    plain = re.fullmatch(r"[\w./+-]+", str(cluster))
+    if plain and len(os.fsencode(cluster / f".s.PGSQL.{PORT}")) < SOCKET_PATH_BYTES:
         return cluster
-    user = _system_user(directory)
-    owner = os.geteuid() if user is None else user
-    name = hashlib.sha256(str(cluster).encode()).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"loyalty-{owner}-{name}"
+    owner = _system_user(directory) or os.geteuid()
+    short = Path(tempfile.gettempdir()) / f"loyalty-{owner}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
     short.mkdir(mode=0o700, exist_ok=True)
-    if user is not None and short.stat().st_uid == 0:
-        os.chown(short, user, pwd.getpwuid(user).pw_gid)
+    if short.lstat().st_uid != owner and short.lstat().st_uid == os.geteuid() and not short.is_symlink():
+        os.chown(short, owner, pwd.getpwuid(owner).pw_gid)
     if short.is_symlink() or short.stat().st_uid != owner:
         message = f"{short} belongs to somebody else, who could read the database through it: remove it or set TMPDIR"
         raise EmbeddedPostgresError(message)
@@ -337,9 +336,7 @@ def _launch(directory: Path, settings: Mapping[str, str]) -> bool:
     log_file = directory / "server.log"
     said_before = log_file.stat().st_size if log_file.exists() else 0
     # pg_ctl gives the server a session of its own: a Ctrl-C in our terminal does not reach it
-    done = _run(
-        directory, "pg_ctl", "start", "-w", "-t", str(PATIENCE_SECONDS), "-l", str(log_file), "-D", str(_cluster(directory))
-    )
+    done = _pg_ctl(directory, "start", "-l", str(log_file))
     if done.returncode == 0:
         return True
     said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
@@ -350,8 +347,13 @@ def _launch(directory: Path, settings: Mapping[str, str]) -> bool:
 
 
 def _stop(directory: Path) -> None:
-    if _postmaster_lives(directory):
-        _checked(directory, "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(PATIENCE_SECONDS), "-D", str(_cluster(directory)))
+    if _postmaster_lives(directory) and _pg_ctl(directory, "stop", "-m", "fast").returncode != 0:
+        log.warning("postgres_does_not_stop", directory=str(directory))
+
+
+def _pg_ctl(directory: Path, what: str, *options: str) -> subprocess.CompletedProcess[str]:
+    patience = ("-w", "-t", str(PATIENCE_SECONDS))
+    return _run(directory, "pg_ctl", what, *patience, *options, "-D", str(_cluster(directory)))
 
 
 def _ensure_database(directory: Path, name: str) -> None:

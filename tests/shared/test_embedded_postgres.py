@@ -120,7 +120,9 @@ async def test_an_interrupt_at_the_terminal_does_not_reach_it(directory: Path) -
 async def test_processes_that_start_at_once_share_one_server(directory: Path) -> None:
     servers: list[Server] = []
     threads = [
-        threading.Thread(target=lambda: servers.append(embedded_postgres.start(directory, databases=["loyalty_points"])))
+        threading.Thread(
+            target=lambda: servers.append(embedded_postgres.start(directory, databases=["loyalty_points"]))
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -160,7 +162,12 @@ async def test_an_interrupted_first_start_is_repeated(directory: Path) -> None:
 
 
 async def test_variables_of_the_environment_do_not_bend_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"PGPORT": "6543", "PGUSER": "nobody-we-know", "PGDATABASE": "elsewhere", "PGDATA": "/x"}.items():
+    for name, value in {
+        "PGPORT": "6543",
+        "PGUSER": "nobody-we-know",
+        "PGDATABASE": "elsewhere",
+        "PGDATA": "/x",
+    }.items():
         monkeypatch.setenv(name, value)
     with embedded_postgres.start(directory, databases=["loyalty_points"]) as server:
         assert await query(server, "SELECT current_user || ' ' || current_database()") == "postgres loyalty_points"
