@@ -55,7 +55,7 @@ class Changes:
     allocations: list[tuple[str, int, int, int]] = field(default_factory=list)
     adjustments: list[tuple[AdjustBalance, int]] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
-    outbox: list[tuple[str, str, bytes]] = field(default_factory=list)
+    outbox: list[tuple[str, str, str]] = field(default_factory=list)
     answers: list[tuple[IdempotencyKey, Answer]] = field(default_factory=list)
     late_refusals: list[tuple[Refund, str, str]] = field(default_factory=list)
 
@@ -185,7 +185,7 @@ class Books:
         self._hear(origin)
         if origin.document is not None:
             owner = customer_id or purchase.card_number or f"{purchase.shop_id}/{purchase.invoice_number}"
-            self.changes.outbox.append((PURCHASES_TOPIC, owner, origin.document))
+            self.changes.outbox.append((PURCHASES_TOPIC, owner, origin.document.decode()))
         if customer_id is None or (customer_id not in self.accounts and not version.programme.enrol_buyers):
             return self._keep_unclaimed(record, purchase, parked=waits_for_card)
         account = self._account(customer_id, occurred_at, origin)
@@ -299,7 +299,7 @@ class Books:
         self._hear(origin)
         if origin.document is not None:
             owner = purchase.customer_id or refund.customer_id or f"{refund.shop_id}/{refund.invoice_number}"
-            self.changes.outbox.append((PURCHASES_TOPIC, owner, origin.document))
+            self.changes.outbox.append((PURCHASES_TOPIC, owner, origin.document.decode()))
         if purchase.status == "awaited":
             self.waiting.setdefault(key, []).append(refund)
             return Outcome("waiting", purchase=purchase, refund=refund)
@@ -413,7 +413,7 @@ class Books:
         self._hear(origin)
         account = self._account(command.customer_id, command.enrolled_at, origin, card_number=number)
         if origin is not None and origin.document is not None:
-            self.changes.outbox.append(("loyalty.customers", command.customer_id, origin.document))
+            self.changes.outbox.append(("loyalty.customers", command.customer_id, origin.document.decode()))
         for purchase in self.parked.pop(account.card_number, ()):
             self._attach(purchase, account)
         return Outcome("booked", account=account, balance=account.balance)
@@ -598,7 +598,7 @@ class Books:
         }
         if origin is not None and origin.traceparent is not None:
             event["traceparent"] = origin.traceparent
-        self.changes.outbox.append((POINTS_TOPIC, account.customer_id, orjson.dumps(event)))
+        self.changes.outbox.append((POINTS_TOPIC, account.customer_id, orjson.dumps(event).decode()))
         self.changes.changed_accounts[account.customer_id] = account
 
 

@@ -34,9 +34,22 @@ from shared.database import fetch
 
 CONSUMER = "points"
 
-KNOWN = """
+SEPARATOR, NOTHING = "\x1f", "\x1e"
+
+
+def _split(*types: str, first: int = 1) -> str:
+    """Return the SQL that makes rows of the columns `$first`, `$first + 1`, …, each sent as one joined string.
+
+    The driver checks and encodes an array element by element (1.4 microseconds each); one string costs it nothing. No
+    identifier of the contract and no JSON holds the two control characters.
+    """
+    arrays = (f"string_to_array(${first + i}, '{SEPARATOR}', '{NOTHING}')::{each}[]" for i, each in enumerate(types))
+    return f"unnest({', '.join(arrays)})"
+
+
+KNOWN = f"""
 SELECT k.shop_id, k.invoice_number, k.source, k.id, e.id IS NOT NULL AS heard, p.shop_id IS NOT NULL AS booked
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k(shop_id, invoice_number, source, id)
+  FROM {_split("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id)
   LEFT JOIN event e ON e.source = k.source AND e.id = k.id
   LEFT JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number
  WHERE e.id IS NOT NULL OR p.shop_id IS NOT NULL"""
@@ -62,9 +75,9 @@ SELECT shop_id, invoice_number, refund_id, currency, amount, shipping, gift_card
 LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
 LOCK_CARDS = LOAD_CARDS + " ORDER BY card_number FOR UPDATE"
 
-LOCK_ACCOUNTS = """
+LOCK_ACCOUNTS = f"""
 SELECT customer_id, card_number, status, sequence, event_sequence, available, lifetime_points, enrolled_at
-  FROM account WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+  FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
 
 NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
 
@@ -88,75 +101,76 @@ LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM p
 
 # One statement for what every award writes. Without a join between its parts: such a join would be planned as a nested
 # loop over the whole batch.
-SAVE = """
+ACCOUNT_TYPES = ("text", "bigint", "bigint", "bigint", "bigint")
+PURCHASE_TYPES = (
+    "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "timestamptz",
+    "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "jsonb",
+)  # fmt: skip
+ENTRY_TYPES = ("text", "bigint", "text", "bigint", "bigint", "text", "timestamptz")
+
+SAVE = f"""
 WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.event_sequence, available = k.available,
       lifetime_points = k.lifetime_points
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-      AS k(customer_id, sequence, event_sequence, available, lifetime_points)
+    FROM {_split(*ACCOUNT_TYPES, first=2)} AS k(customer_id, sequence, event_sequence, available, lifetime_points)
     WHERE account.customer_id = k.customer_id),
   purchases AS (INSERT INTO purchase (shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping,
       gift_cards, points_paid, occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible,
-      refunded_points_paid, clawed_back, document)
-    SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-      $12::text[]::numeric[], $13::text[]::numeric[], $14::text[]::numeric[], $15::text[]::numeric[],
-      $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::bigint[], $20::text[]::jsonb[],
-      $21::text[]::numeric[], $22::text[]::numeric[], $23::text[]::numeric[], $24::bigint[], $25::text[]::jsonb[])),
+      refunded_points_paid, clawed_back, document) SELECT * FROM {_split(*PURCHASE_TYPES, first=7)}),
   entries AS (INSERT INTO entry (customer_id, sequence, kind, points, available_after, reference, occurred_at, recorded_at)
-    SELECT *, $33::timestamptz FROM unnest($26::text[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[],
-      $31::text[], $32::timestamptz[])),
+    SELECT *, $1::timestamptz FROM {_split(*ENTRY_TYPES, first=27)}),
   lots AS (INSERT INTO lot (customer_id, sequence, points, remaining)
-    SELECT * FROM unnest($34::text[], $35::bigint[], $36::bigint[], $37::bigint[])),
-  events AS (INSERT INTO event (source, id) SELECT * FROM unnest($38::text[], $39::text[]))
-INSERT INTO outbox (topic, key, payload) SELECT * FROM unnest($40::text[], $41::text[], $42::bytea[])"""
+    SELECT * FROM {_split("text", "bigint", "bigint", "bigint", first=34)}),
+  events AS (INSERT INTO event (source, id) SELECT * FROM {_split("text", "text", first=38)})
+INSERT INTO outbox (topic, key, payload)
+SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=40)} AS k(topic, key, payload)"""
 
-INSERT_ACCOUNTS = """
+INSERT_ACCOUNTS = f"""
 INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points, enrolled_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])"""
+SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz")}"""
 
-INSERT_CARDS = """
-INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])"""
+INSERT_CARDS = f"""
+INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM {_split("text", "text", "timestamptz")}"""
+
 # a card that purchases wait for stands there already, without an owner
-OWN_CARDS = """
+OWN_CARDS = f"""
 UPDATE card SET customer_id = k.customer_id, issued_at = k.issued_at
-  FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS k(card_number, customer_id, issued_at)
+  FROM {_split("text", "text", "timestamptz")} AS k(card_number, customer_id, issued_at)
  WHERE card.card_number = k.card_number AND card.customer_id IS NULL"""
 
-UPDATE_PURCHASES = """
+UPDATE_PURCHASES = f"""
 UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number = k.card_number, currency = k.currency,
   total = k.total, shipping = k.shipping, gift_cards = k.gift_cards, points_paid = k.points_paid,
   occurred_at = k.occurred_at, received_at = k.received_at, points = k.points, entry_sequence = k.entry_sequence,
   award = k.award, refunded = k.refunded, refunded_eligible = k.refunded_eligible,
   refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back, document = k.document
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]::numeric[],
-    $8::text[]::numeric[], $9::text[]::numeric[], $10::text[]::numeric[], $11::timestamptz[], $12::timestamptz[],
-    $13::bigint[], $14::bigint[], $15::text[]::jsonb[], $16::text[]::numeric[], $17::text[]::numeric[],
-    $18::text[]::numeric[], $19::bigint[], $20::text[]::jsonb[])
-  AS k(shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards, points_paid,
-    occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible, refunded_points_paid, clawed_back,
-    document)
+  FROM {_split(*PURCHASE_TYPES)} AS k(shop_id, invoice_number, status, customer_id, card_number, currency, total,
+    shipping, gift_cards, points_paid, occurred_at, received_at, points, entry_sequence, award, refunded,
+    refunded_eligible, refunded_points_paid, clawed_back, document)
  WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
 
-INSERT_REFUNDS = """
+REFUND_TYPES = (
+    "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "text", "timestamptz", "timestamptz",
+    "text", "text", "numeric", "bigint", "bigint", "text",
+)  # fmt: skip
+INSERT_REFUNDS = f"""
 INSERT INTO refund (shop_id, invoice_number, refund_id, currency, amount, shipping, gift_cards, points_paid, kind,
   occurred_at, received_at, customer_id, status, points_paid_part, points, entry_sequence, refused_code)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]::numeric[], $6::text[]::numeric[],
-  $7::text[]::numeric[], $8::text[]::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[],
-  $13::text[], $14::text[]::numeric[], $15::bigint[], $16::bigint[], $17::text[])"""
+SELECT * FROM {_split(*REFUND_TYPES)}"""
 
-UPDATE_REFUNDS = """
+UPDATE_REFUNDS = f"""
 UPDATE refund SET status = k.status, points_paid_part = k.points_paid_part, points = k.points,
   entry_sequence = k.entry_sequence, refused_code = k.refused_code
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]::numeric[], $6::bigint[], $7::bigint[], $8::text[])
-  AS k(shop_id, invoice_number, refund_id, status, points_paid_part, points, entry_sequence, refused_code)
+  FROM {_split("text", "text", "text", "text", "numeric", "bigint", "bigint", "text")}
+    AS k(shop_id, invoice_number, refund_id, status, points_paid_part, points, entry_sequence, refused_code)
  WHERE refund.shop_id = k.shop_id AND refund.invoice_number = k.invoice_number AND refund.refund_id = k.refund_id"""
 
-UPDATE_LOTS = """
-UPDATE lot SET remaining = k.remaining FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k(customer_id, sequence, remaining)
+UPDATE_LOTS = f"""
+UPDATE lot SET remaining = k.remaining FROM {_split("text", "bigint", "bigint")} AS k(customer_id, sequence, remaining)
  WHERE lot.customer_id = k.customer_id AND lot.sequence = k.sequence"""
 
-INSERT_ALLOCATIONS = """
+INSERT_ALLOCATIONS = f"""
 INSERT INTO allocation (customer_id, debit_sequence, lot_sequence, points)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"""
+SELECT * FROM {_split("text", "bigint", "bigint", "bigint")}"""
 
 INSERT_ADJUSTMENTS = """
 INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, entry_sequence)
@@ -171,12 +185,10 @@ _purchase_row = attrgetter(
     "points_paid", "occurred_at", "received_at", "points", "entry_sequence", "award", "refunded", "refunded_eligible",
     "refunded_points_paid", "clawed_back", "document",
 )  # fmt: skip
-_PURCHASE_MONEY = (6, 7, 8, 9, 15, 16, 17)
 _refund_row = attrgetter(
     "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",
     "occurred_at", "received_at", "customer_id", "status", "points_paid_part", "points", "entry_sequence", "refused_code",
 )  # fmt: skip
-_REFUND_MONEY = (4, 5, 6, 7, 13)
 _refund_change = attrgetter(
     "shop_id", "invoice_number", "refund_id", "status", "points_paid_part", "points", "entry_sequence", "refused_code"
 )
@@ -306,7 +318,7 @@ async def _load_known(connection: AsyncConnection, books: Books, wanted: _Wanted
         return
     shops, invoices = zip(*wanted.purchases, strict=True)
     sources, ids = zip(*wanted.origins, strict=True)
-    rows = await fetch(connection, KNOWN, shops, invoices, sources, ids)
+    rows = await fetch(connection, KNOWN, *map(_join, (shops, invoices, sources, ids)))
     books.events.update((row["source"], row["id"]) for row in rows if row["heard"])
     booked = {(row["shop_id"], row["invoice_number"]) for row in rows if row["booked"]}
     if booked:
@@ -367,7 +379,7 @@ async def _load_accounts(connection: AsyncConnection, books: Books, wanted: _Wan
     if not wanted.customers:
         return
     ids = sorted(wanted.customers)
-    for row in await fetch(connection, LOCK_ACCOUNTS, ids):
+    for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(ids)):
         books.accounts[row[0]] = Account(*row)
     missing = len(ids) - len(books.accounts)
     if missing:
@@ -396,12 +408,18 @@ def _purchase(row: asyncpg.Record) -> Purchase:
     return Purchase(*row)
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int, money: Sequence[int] = ()) -> list[Sequence[Any]]:
-    """Turn rows into one array per column; money travels as text, which the driver encodes ten times as fast."""
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * width
-    for index in money:
-        columns[index] = [None if value is None else str(value) for value in columns[index]]
-    return columns
+def _joined(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:
+    """Turn rows into one string per column, for `_split`."""
+    return [_join(column) for column in zip(*rows, strict=True)] if rows else [""] * width
+
+
+def _join(column: Sequence[Any]) -> str:
+    first = column[0]
+    if type(first) is str and None not in column:
+        return SEPARATOR.join(column)
+    if isinstance(first, dt.datetime):
+        return SEPARATOR.join([each.isoformat() for each in column])
+    return SEPARATOR.join([NOTHING if each is None else str(each) for each in column])
 
 
 async def _save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
@@ -416,13 +434,13 @@ async def _save_accounts(connection: AsyncConnection, changes: Changes) -> None:
     rows = sorted(map(_account_row, changes.accounts))
     for account in changes.accounts:
         changes.changed_accounts.pop(account.customer_id, None)
-    await fetch(connection, INSERT_ACCOUNTS, *_columns(rows, 7))
+    await fetch(connection, INSERT_ACCOUNTS, *_joined(rows, 7))
 
 
 async def _save_cards(connection: AsyncConnection, changes: Changes) -> None:
     for statement, cards in ((INSERT_CARDS, changes.cards), (OWN_CARDS, changes.owned_cards)):
         if cards:
-            await fetch(connection, statement, *_columns([(number, *cards[number]) for number in sorted(cards)], 3))
+            await fetch(connection, statement, *_joined([(number, *cards[number]) for number in sorted(cards)], 3))
 
 
 async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
@@ -436,41 +454,46 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
     await fetch(
         connection,
         SAVE,
-        *_columns([_account_change(each) for each in changes.changed_accounts.values()], 5),
-        *_columns(sorted(map(_purchase_row, changes.purchases), key=_key), 20, _PURCHASE_MONEY),
-        *_columns([_entry_row(each) for each in changes.entries], 7),
         now,
-        *_columns(lots, 4),
-        *_columns(sorted(changes.events), 2),
-        *_columns(changes.outbox, 3),
+        *_joined([_account_change(each) for each in changes.changed_accounts.values()], 5),
+        *_joined([_purchase_row(each) for each in sorted(changes.purchases, key=_key)], 20),
+        *_joined([_entry_row(each) for each in changes.entries], 7),
+        *_joined(lots, 4),
+        *_joined(sorted(changes.events), 2),
+        *_joined(changes.outbox, 3),
     )
 
 
-def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[:2]
+_key = attrgetter("shop_id", "invoice_number")
 
 
 async def _save_rest(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     for refund in changes.refunds:
         changes.changed_refunds.pop(refund.key, None)
-    adjustments = [
-        (each.adjustment_id, each.customer_id, each.points, each.reason, each.note, each.actor, sequence)
-        for each, sequence in changes.adjustments
-    ]
-    answers = [
-        (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type)
-        for key, answer in changes.answers
-    ]
-    lots = [(*key, lot.remaining) for key, lot in changes.changed_lots.items()]
-    for statement, rows, money, rest in (
-        (UPDATE_PURCHASES, [_purchase_row(each) for each in changes.changed_purchases.values()], _PURCHASE_MONEY, ()),
+    for statement, rows in (
+        (UPDATE_PURCHASES, [_purchase_row(each) for each in changes.changed_purchases.values()]),
         # in the order of their arrival, which the identity column keeps
-        (INSERT_REFUNDS, [_refund_row(each) for each in changes.refunds], _REFUND_MONEY, ()),
-        (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()], (4,), ()),
-        (UPDATE_LOTS, lots, (), ()),
-        (INSERT_ALLOCATIONS, changes.allocations, (), ()),
-        (INSERT_ADJUSTMENTS, adjustments, (), ()),
-        (INSERT_ANSWERS, answers, (), (now,)),
+        (INSERT_REFUNDS, [_refund_row(each) for each in changes.refunds]),
+        (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()]),
+        (UPDATE_LOTS, [(*key, lot.remaining) for key, lot in changes.changed_lots.items()]),
+        (INSERT_ALLOCATIONS, changes.allocations),
     ):
         if rows:
-            await fetch(connection, statement, *_columns(rows, 0, money), *rest)
+            await fetch(connection, statement, *_joined(rows, 0))
+    await _save_free_text(connection, changes, now)
+
+
+async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
+    """Save what holds anything that people or clients write, which no separator can split."""
+    if changes.adjustments:
+        rows = [
+            (each.adjustment_id, each.customer_id, each.points, each.reason, each.note, each.actor, sequence)
+            for each, sequence in changes.adjustments
+        ]
+        await fetch(connection, INSERT_ADJUSTMENTS, *zip(*rows, strict=True))
+    if changes.answers:
+        answers = [
+            (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type)
+            for key, answer in changes.answers
+        ]
+        await fetch(connection, INSERT_ANSWERS, *zip(*answers, strict=True), now)

@@ -24,7 +24,7 @@ class Customer(BaseModel):
     birthday: dt.date | None = None
     language: Text | None = None
     time_zone: Text | None = None
-    consents: Annotated[list[dict[str, Any]], Field(max_length=100)] = []
+    consents: Annotated[list[dict[str, Any]], Field(max_length=100, default_factory=list)]
     referral_code: Identifier | None = None
     registered_at: Instant | None = None
 

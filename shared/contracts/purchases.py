@@ -60,11 +60,11 @@ class PurchaseCompleted(BaseModel):
     gift_cards: Money = ZERO
     points_paid: Money = ZERO
     discount: Money = ZERO
-    lines: Annotated[list[PurchaseLine], Field(max_length=2_000)] = []
-    coupon_codes: Annotated[list[Identifier], Field(max_length=50)] = []
+    lines: Annotated[list[PurchaseLine], Field(max_length=2_000, default_factory=list)]
+    coupon_codes: Annotated[list[Identifier], Field(max_length=50, default_factory=list)]
     referral_code: Identifier | None = None
     companion_id: CustomerId | None = None
-    redemption_ids: Annotated[list[Identifier], Field(max_length=50)] = []
+    redemption_ids: Annotated[list[Identifier], Field(max_length=50, default_factory=list)]
     promoted: bool = False
 
 
@@ -76,7 +76,7 @@ class RefundRequest(BaseModel):
     amount: Money
     customer_id: CustomerId | None = None
     occurred_at: Instant | None = None
-    lines: Annotated[list[PurchaseLine], Field(max_length=2_000)] = []
+    lines: Annotated[list[PurchaseLine], Field(max_length=2_000, default_factory=list)]
     kind: Literal["money", "store_credit"] = "money"
     reason: Annotated[str, Field(max_length=500)] | None = None
     shipping: Money = ZERO
