@@ -17,6 +17,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from shared.errors import ProblemError, answer_with_problems, document_problems, parameter_error, problem
+from shared.telemetry import RequestTimes
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ class Api(FastAPI):
     def __init__(
         self,
         *,
+        service: str,
         title: str,
         version: str,
         description: str = "",
@@ -38,6 +40,7 @@ class Api(FastAPI):
     ) -> None:
         super().__init__(title=title, version=version, description=description, lifespan=lifespan)
         answer_with_problems(self)
+        self.add_middleware(RequestTimes, service=service)
         self.add_middleware(BodyLimit, most_bytes=max_request_bytes)
         self.add_middleware(PathSegments)
 

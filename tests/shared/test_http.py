@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
-from fastapi import Body, FastAPI, Header, Query
+from fastapi import APIRouter, Body, FastAPI, Header, Query
+from prometheus_client import REGISTRY
 from pydantic import BaseModel, Field
 
 from shared.contracts.values import Identifier, Money
@@ -42,7 +43,7 @@ async def works() -> None:
 
 
 def tiny() -> Api:
-    app = Api(title="Tiny", version="1", max_request_bytes=2048)
+    app = Api(service="tiny", title="Tiny", version="1", max_request_bytes=2048)
 
     @app.post("/v1/baskets", responses=problem_responses({409: ["basket-conflict"]}))
     async def basket(basket: Annotated[Basket, Body()]) -> dict[str, str]:
@@ -94,7 +95,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def mounted() -> AsyncIterator[httpx.AsyncClient]:
-    house = Api(title="House", version="1")
+    house = Api(service="house", title="House", version="1")
     house.mount("/points", tiny())
     async for each in client_of(house):
         yield each
@@ -335,3 +336,24 @@ async def test_segments_are_documented_as_plain_parameters(client: httpx.AsyncCl
         ("shop_id", "path"),
         ("invoice_number", "path"),
     ]
+
+
+async def test_requests_are_timed_by_the_template_of_their_path() -> None:
+    def counted(**labels: str) -> float:
+        return REGISTRY.get_sample_value("loyalty_http_request_seconds_count", {"service": "timed", **labels}) or 0
+
+    app, router = Api(service="timed", title="Timed", version="1"), APIRouter(prefix="/v1")
+
+    @router.get("/cards/{card_number:segment}")
+    async def card(card_number: str) -> str:
+        return card_number
+
+    app.include_router(router)
+    house = Api(service="house", title="House", version="1")
+    house.mount("/points", app)
+    async for client in client_of(house):
+        for number in range(3):
+            await client.get(f"/points/v1/cards/{number}%2F")
+            await client.get(f"/points/{number}")
+    assert counted(method="GET", path="/v1/cards/{card_number}", status="200") == 3
+    assert counted(method="", path="", status="404") == 3
