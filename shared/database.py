@@ -51,6 +51,10 @@ async def fetch(connection: AsyncConnection, statement: str, *arguments: object)
     """
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
+    if not driver.is_in_transaction():
+        # the toolkit sends BEGIN with its own first statement only; without it each of ours would commit by itself
+        adapter: Any = raw.dbapi_connection
+        await adapter._start_transaction()  # noqa: SLF001 - it has no public name
     return await driver.fetch(statement, *arguments)
 
 
