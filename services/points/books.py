@@ -443,10 +443,12 @@ class Books:
         if account is None:
             return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
         if command.points < 0 and not command.allow_debt and account.available < -command.points:
-            return refused(
+            return Outcome(
+                "refused",
                 "insufficient-points",
                 f"{-command.points} points asked for, {account.available} available, 0 held",
                 "/points",
+                balance=account.balance,
             )
         write = self._credit if command.points > 0 else self._debit
         entry = write(account, "adjustment", abs(command.points), command.reason, command.occurred_at)
@@ -457,7 +459,9 @@ class Books:
             "breakdown": [{"rule": "adjustment", "points": command.points}],
         }
         self._say(account, "loyalty.points.adjusted.v1", entry, data, None)
-        return Outcome("booked", account=account, balance=account.balance, entry=entry)
+        return Outcome(
+            "booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id
+        )
 
     def _claim_purchase(self, command: ClaimPurchase) -> Outcome:
         purchase = self.purchases.get((command.shop_id, command.invoice_number))

@@ -193,6 +193,7 @@ class Outcome:
     account: Account | None = None
     balance: Balance | None = None
     entry: Entry | None = None
+    reference: str | None = None
 
 
 def refused(code: str, detail: str, pointer: str | None = None) -> Outcome:

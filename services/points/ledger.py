@@ -21,6 +21,7 @@ from services.points.commands import (
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    Outcome,
     Purchase,
     Refund,
     RefundPurchase,
@@ -96,6 +97,10 @@ SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
   JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
+
+INSERT_PROGRAMME = """
+INSERT INTO programme (version, valid_from, document, published_at, published_by)
+VALUES ($1, $2, $3::text::jsonb, $4, $5)"""
 
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
@@ -214,6 +219,25 @@ class Ledger:
         replies = books.decide(list(requests))
         await _save(connection, books.changes, now)
         return replies
+
+    async def preview(self, connection: AsyncConnection, command: Command, *, now: dt.datetime) -> Outcome:
+        """Decide as `book` would and save nothing; the caller rolls back, which frees what was locked."""
+        books = await self._load(connection, [Request([command])], now)
+        return books.decide([Request([command])])[0].outcomes[0]
+
+    async def publish(
+        self, connection: AsyncConnection, programme: Programme, *, valid_from: dt.datetime, now: dt.datetime, actor: str
+    ) -> tuple[Version, bool]:
+        """Add a version of the programme; the same document again adds none. Answers the version and whether it is new."""
+        await fetch(connection, "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE")
+        versions = await self.versions(connection)
+        latest = versions.number(versions.latest)
+        if latest.programme == programme:
+            return latest, False
+        version = Version(version=versions.latest + 1, valid_from=valid_from, programme=programme)
+        document = programme.model_dump_json()
+        await fetch(connection, INSERT_PROGRAMME, version.version, valid_from, document, now, actor)
+        return version, True
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""

@@ -74,7 +74,8 @@ purchase = sa.Table(
     sa.CheckConstraint("status = 'awaited' OR total IS NOT NULL", name="known"),
     sa.CheckConstraint("refunded <= total", name="refunded"),
     sa.CheckConstraint("clawed_back BETWEEN 0 AND points", name="clawed_back"),
-    sa.Index("purchase_waiting", "card_number", postgresql_where=sa.text("status = 'parked'")),
+    sa.Index("purchase_parked", "card_number", postgresql_where=sa.text("status = 'parked'")),
+    sa.Index("purchase_unsettled", "status", "shop_id", "invoice_number", postgresql_where=sa.text("status <> 'booked'")),
 )
 
 refund = sa.Table(

@@ -156,7 +156,8 @@ def upgrade() -> None:
     sa.CheckConstraint('refunded <= total', name=op.f('purchase_refunded')),
     sa.PrimaryKeyConstraint('shop_id', 'invoice_number')
     )
-    op.create_index('purchase_waiting', 'purchase', ['card_number'], unique=False, postgresql_where=sa.text("status = 'parked'"))
+    op.create_index('purchase_parked', 'purchase', ['card_number'], unique=False, postgresql_where=sa.text("status = 'parked'"))
+    op.create_index('purchase_unsettled', 'purchase', ['status', 'shop_id', 'invoice_number'], unique=False, postgresql_where=sa.text("status <> 'booked'"))
     op.create_table('refund',
     sa.Column('shop_id', sa.Text(), nullable=False),
     sa.Column('invoice_number', sa.Text(), nullable=False),

@@ -1,0 +1,91 @@
+"""What the points service does with what it hears: each event type becomes a command, each outcome a verdict."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from pydantic import Discriminator, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.points.commands import AwardPurchase, Command, EnrolCustomer, Origin, Outcome, RefundPurchase, Request
+from services.points.ledger import Ledger
+from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
+from shared.messaging.events import Received, Status, Subscription, Verdict
+
+CONSUMER = "points"
+TOPICS = ("loyalty.purchases", "loyalty.customers")
+
+EVENTS: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        PurchaseCompletedEvent
+        | PurchaseRefundedEvent
+        | CustomerRegisteredEvent
+        | CustomerUpdatedEvent
+        | CustomerErasedEvent,
+        Discriminator("type"),
+    ]
+)
+
+
+def award_purchase(event: PurchaseCompletedEvent, origin: Origin) -> Command:
+    return AwardPurchase(event.data, origin)
+
+
+def refund_purchase(event: PurchaseRefundedEvent, origin: Origin) -> Command:
+    return RefundPurchase(event.data, origin)
+
+
+def enrol_customer(event: CustomerRegisteredEvent, origin: Origin) -> Command:
+    enrolled_at = event.data.registered_at or event.time or origin.received_at
+    return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin)
+
+
+HANDLERS: dict[str, Callable[[Any, Origin], Command]] = {
+    "loyalty.purchase.completed.v1": award_purchase,
+    "loyalty.purchase.refunded.v1": refund_purchase,
+    "loyalty.customer.registered.v1": enrol_customer,
+}
+"""What is not here is heard and skipped: the points service has nothing to learn from it yet."""
+
+VERDICTS: dict[str, Status] = {
+    "booked": "accepted",
+    "unclaimed": "accepted",
+    "repeated": "duplicate",
+    "waiting": "waiting",
+    "refused": "rejected",
+}
+
+
+def subscription(ledger: Ledger, *, clock: Callable[[], dt.datetime], relay: bool = False) -> Subscription:
+    """Return what the service hears; with `relay` the events leave on their topics, as those do that came over HTTP."""
+
+    async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
+        commands = [command_for(each, relay=relay) for each in events]
+        asked = [command for command in commands if command is not None]
+        replies = await ledger.book(connection, [Request(asked)], now=clock()) if asked else []
+        outcomes = iter(replies[0].outcomes if replies else ())
+        return [Verdict("skipped") if command is None else verdict_on(next(outcomes)) for command in commands]
+
+    return Subscription(CONSUMER, TOPICS, EVENTS, handle)
+
+
+def command_for(received: Received, *, relay: bool = False) -> Command | None:
+    """Return what the event asks of the books; none where it asks nothing."""
+    event = received.event
+    handler = HANDLERS.get(event.type)
+    if handler is None:
+        return None
+    origin = Origin(
+        event.source,
+        event.id,
+        received.received_at,
+        event.time,
+        document=received.document if relay else None,
+        traceparent=event.traceparent,
+    )
+    return handler(event, origin)
+
+
+def verdict_on(outcome: Outcome) -> Verdict:
+    return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)

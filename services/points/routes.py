@@ -1,0 +1,447 @@
+"""The points service's REST API: translates requests to commands and outcomes to answers, and decides nothing."""
+
+import csv
+import hashlib
+import io
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import orjson
+import segno
+from fastapi import APIRouter, Header, Query, Response
+from fastapi import Request as HttpRequest
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from services.points import queries
+from services.points.answers import refusal, render_account, render_adjustment, render_purchase, render_refund
+from services.points.commands import (
+    SOURCE,
+    AdjustBalance,
+    Answer,
+    AwardPurchase,
+    ClaimPurchase,
+    Command,
+    EnrolCustomer,
+    IdempotencyKey,
+    Origin,
+    Outcome,
+    RefundPurchase,
+    Request,
+)
+from services.points.programme import Programme
+from services.points.schemas import (
+    AccountView,
+    Adjustment,
+    AdjustmentAnswer,
+    Claim,
+    Enrolment,
+    EntryPage,
+    LotPage,
+    ProgrammeDraft,
+    ProgrammeView,
+    PurchaseAnswer,
+    PurchasePage,
+    PurchaseView,
+    RefundAnswer,
+)
+from services.points.service import PointsService
+from shared.batching import OverloadedError
+from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
+from shared.database import database_errors
+from shared.errors import ProblemError, problem_responses
+from shared.http import decode_cursor, encode_cursor
+
+router = APIRouter(prefix="/v1")
+
+ANONYMOUS = ""
+"""The owner of idempotency keys while the API is open."""
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key with the same body is answered as the first time",
+    ),
+]
+RequiredKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key with the same body is answered as the first time",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=1000)]
+
+PURCHASE_REFUSALS = {
+    404: ["card-unknown"],
+    409: ["purchase-conflict", "card-of-another-customer", "idempotency-key-reused"],
+    422: ["currency-unsupported", "occurred-in-future"],
+}
+
+
+def service_of(http: HttpRequest) -> PointsService:
+    points: PointsService = http.app.state.points
+    return points
+
+
+@router.post(
+    "/purchases",
+    status_code=201,
+    tags=["purchases"],
+    summary="A till's purchase: what it earns, for the receipt",
+    responses={
+        200: {"model": PurchaseAnswer, "description": "booked before: its first points, today's balance"},
+        **problem_responses(PURCHASE_REFUSALS),
+    },
+)
+async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> PurchaseAnswer:
+    points = service_of(http)
+    return await _ask(http, AwardPurchase(purchase, _purchase_origin(points, purchase), park=False), render_purchase, key)
+
+
+@router.post(
+    "/purchases/preview",
+    tags=["purchases"],
+    summary="What a purchase would earn; changes nothing",
+    responses=problem_responses(PURCHASE_REFUSALS),
+)
+async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> PurchaseAnswer:
+    points = service_of(http)
+    async with database_errors():
+        outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(points, purchase), park=False))
+    answer = render_purchase([outcome])
+    status = 200 if outcome.status != "refused" else answer.status
+    return _respond(Answer(status, answer.body, answer.content_type))
+
+
+@router.get("/purchases", tags=["purchases"], summary="Purchases that wait for something, by their state")
+async def list_purchases(
+    http: HttpRequest,
+    status: Annotated[str, Query(pattern="^(unclaimed|parked|awaited)$")] = "unclaimed",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> PurchasePage:
+    shop_id, invoice_number = decode_cursor(cursor, str, str) if cursor else ("", "")
+    async with service_of(http).engine.connect() as connection:
+        rows = await queries.unsettled_purchases(
+            connection, status, after=(shop_id, invoice_number), limit=limit + 1
+        )
+    return _page(rows, limit, "shop_id", "invoice_number")
+
+
+@router.get(
+    "/purchases/{shop_id:segment}/{invoice_number:segment}",
+    tags=["purchases"],
+    summary="A purchase as it stands in the books",
+    responses=problem_responses({404: ["purchase-unknown"]}),
+)
+async def get_purchase(http: HttpRequest, shop_id: str, invoice_number: str) -> PurchaseView:
+    async with service_of(http).engine.connect() as connection:
+        found = await queries.purchase(connection, shop_id, invoice_number)
+    if found is None:
+        raise ProblemError(404, "purchase-unknown", f"no purchase {invoice_number} of {shop_id}")
+    return _json(found)
+
+
+@router.post(
+    "/purchases/{shop_id:segment}/{invoice_number:segment}/refunds",
+    status_code=201,
+    tags=["purchases"],
+    summary="Take a part of a purchase back",
+    responses={
+        200: {"model": RefundAnswer, "description": "booked before"},
+        **problem_responses(
+            {
+                409: ["refund-exceeds-purchase", "refund-conflict", "refund-customer", "idempotency-key-reused"],
+                422: ["refund-currency", "refund-parts-exceed-amount", "occurred-in-future"],
+            }
+        ),
+    },
+)
+async def book_refund(
+    http: HttpRequest, shop_id: str, invoice_number: str, refund: RefundRequest, key: KeyHeader = None
+) -> RefundAnswer:
+    points = service_of(http)
+    said = refund.model_dump(exclude_unset=True) | {"shop_id": shop_id, "invoice_number": invoice_number}
+    named = _validated(PurchaseRefunded, said)
+    name = f"{shop_id}/{invoice_number}/{refund.refund_id}"
+    origin = _origin(points, "loyalty.purchase.refunded.v1", name, refund.customer_id, named)
+    return await _ask(http, RefundPurchase(named, origin), render_refund, key)
+
+
+@router.post(
+    "/purchases/{shop_id:segment}/{invoice_number:segment}/claim",
+    status_code=201,
+    tags=["purchases"],
+    summary="Attach a purchase of nobody to a customer",
+    responses={
+        200: {"model": PurchaseAnswer, "description": "attached before"},
+        **problem_responses(
+            {
+                404: ["purchase-unknown", "account-unknown"],
+                409: ["purchase-claimed", "purchase-has-card", "claim-window-over", "idempotency-key-reused"],
+            }
+        ),
+    },
+)
+async def claim_purchase(
+    http: HttpRequest, shop_id: str, invoice_number: str, claim: Claim, key: KeyHeader = None
+) -> PurchaseAnswer:
+    return await _ask(http, ClaimPurchase(shop_id, invoice_number, claim.customer_id), render_purchase, key)
+
+
+@router.post(
+    "/accounts",
+    status_code=201,
+    tags=["accounts"],
+    summary="Enrol a customer",
+    responses={
+        200: {"model": AccountView, "description": "enrolled before"},
+        **problem_responses({409: ["account-conflict", "card-taken", "idempotency-key-reused"], 422: ["card-mistyped"]}),
+    },
+)
+async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) -> AccountView:
+    now = service_of(http).clock()
+    command = EnrolCustomer(enrolment.customer_id, enrolment.enrolled_at or now, enrolment.card_number)
+    return await _ask(http, command, render_account, key)
+
+
+@router.get(
+    "/accounts/{customer_id:segment}",
+    tags=["accounts"],
+    summary="A customer's account",
+    responses=problem_responses({404: ["account-unknown"]}),
+)
+async def get_account(http: HttpRequest, customer_id: str) -> AccountView:
+    return _json(await _account(service_of(http), customer_id))
+
+
+@router.get(
+    "/accounts/{customer_id:segment}/entries",
+    tags=["accounts"],
+    summary="The statement, newest first: a page as JSON, the whole as CSV",
+    response_model=EntryPage,
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        **problem_responses({404: ["account-unknown"], 422: ["cursor-invalid"]}),
+    },
+)
+async def list_entries(
+    http: HttpRequest, customer_id: str, limit: Limit = 50, cursor: Cursor = None, accept: Annotated[str, Header()] = ""
+) -> Any:
+    points = service_of(http)
+    before = decode_cursor(cursor, int)[0] if cursor else queries.LAST
+    await _account(points, customer_id)
+    if "text/csv" in accept:
+        return StreamingResponse(_csv(points, customer_id, before), media_type="text/csv")
+    async with points.engine.connect() as connection:
+        rows = await queries.entries(connection, customer_id, before=before, limit=limit + 1)
+    return _page(rows, limit, "sequence")
+
+
+@router.get(
+    "/accounts/{customer_id:segment}/lots",
+    tags=["accounts"],
+    summary="The lots that still hold points, in the order in which they are spent",
+    responses=problem_responses({404: ["account-unknown"], 422: ["cursor-invalid"]}),
+)
+async def list_lots(http: HttpRequest, customer_id: str, limit: Limit = 50, cursor: Cursor = None) -> LotPage:
+    points = service_of(http)
+    after = decode_cursor(cursor, int)[0] if cursor else 0
+    await _account(points, customer_id)
+    async with points.engine.connect() as connection:
+        rows = await queries.lots(connection, customer_id, after=after, limit=limit + 1)
+    return _page(rows, limit, "sequence")
+
+
+@router.get(
+    "/cards/{card_number:segment}",
+    tags=["cards"],
+    summary="The account that a card belongs to",
+    responses=problem_responses({404: ["card-unknown"]}),
+)
+async def get_card(http: HttpRequest, card_number: str) -> AccountView:
+    return _json(await _account_of_card(service_of(http), card_number))
+
+
+@router.get(
+    "/cards/{card_number:segment}/qr.svg",
+    tags=["cards"],
+    summary="The card number as a QR code",
+    response_class=Response,
+    responses={200: {"content": {"image/svg+xml": {}}}, **problem_responses({404: ["card-unknown"]})},
+)
+async def get_card_qr(http: HttpRequest, card_number: str) -> Response:
+    await _account_of_card(service_of(http), card_number)
+    picture = io.BytesIO()
+    segno.make(card_number, error="m", micro=False).save(picture, kind="svg", scale=8, title=f"card {card_number}")
+    return Response(picture.getvalue(), media_type="image/svg+xml")
+
+
+@router.post(
+    "/adjustments",
+    status_code=201,
+    tags=["adjustments"],
+    summary="Points by hand, with a reason",
+    responses=problem_responses(
+        {404: ["account-unknown"], 409: ["insufficient-points", "idempotency-key-reused"], 422: ["points-zero"]}
+    ),
+)
+async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> AdjustmentAnswer:
+    if not adjustment.points:
+        raise ProblemError(422, "points-zero", "an adjustment of 0 points changes nothing")
+    command = AdjustBalance(
+        adjustment_id=str(uuid.uuid4()),
+        customer_id=adjustment.customer_id,
+        points=adjustment.points,
+        reason=adjustment.reason,
+        actor=ANONYMOUS or "open API",
+        occurred_at=service_of(http).clock(),
+        note=adjustment.note,
+        allow_debt=adjustment.allow_debt,
+    )
+    return await _ask(http, command, render_adjustment, key)
+
+
+@router.get("/programme", tags=["programme"], summary="The programme that holds now")
+async def get_programme(http: HttpRequest) -> ProgrammeView:
+    points = service_of(http)
+    async with points.engine.connect() as connection:
+        version = (await points.ledger.versions(connection)).at(points.clock())
+    return _json(version.model_dump(mode="json"))
+
+
+@router.put(
+    "/programme",
+    tags=["programme"],
+    summary="Publish a programme as a new version; the same document again changes nothing",
+    responses={
+        201: {"model": ProgrammeView, "description": "published"},
+        **problem_responses({409: ["idempotency-key-reused"], 422: ["valid-from-past"]}),
+    },
+)
+async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> ProgrammeView:
+    points = service_of(http)
+    now = points.clock()
+    valid_from = draft.valid_from or now
+    if valid_from < now:
+        raise ProblemError(422, "valid-from-past", "what was earned by the rules of its day stays; choose a later instant")
+    programme: Programme = draft.programme
+    async with database_errors(), points.engine.begin() as connection:
+        version, is_new = await points.ledger.publish(
+            connection, programme, valid_from=valid_from, now=now, actor=ANONYMOUS or "open API"
+        )
+    return _json(version.model_dump(mode="json"), 201 if is_new else 200)
+
+
+async def _ask(
+    http: HttpRequest, command: Command, render: Callable[[list[Outcome]], Answer], key: str | None
+) -> Any:
+    """Book one command and answer with what `render` makes of it, or what its key was answered before."""
+    named = None if key is None else IdempotencyKey(ANONYMOUS, key, await fingerprint(http))
+    try:
+        reply = await service_of(http).submit(Request([command], named, render))
+    except OverloadedError:
+        detail = "too many requests wait for the database; nothing was done"
+        raise ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"}) from None
+    if reply.key_reused:
+        raise ProblemError(409, "idempotency-key-reused", "this Idempotency-Key was used with another request")
+    return _respond(reply.replayed or render(reply.outcomes))
+
+
+async def fingerprint(http: HttpRequest) -> bytes:
+    """Digest method, path and canonical body: another spelling of the same JSON is the same request."""
+    body = await http.body()
+    canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+    return hashlib.sha256(b"\n".join((http.method.encode(), http.url.path.encode(), canonical))).digest()
+
+
+def _respond(answer: Answer) -> Any:
+    return Response(answer.body, answer.status, media_type=answer.content_type)
+
+
+def _json(content: object, status: int = 200) -> Any:
+    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
+
+
+def _page(rows: list[dict[str, Any]], limit: int, *key: str) -> Any:
+    shown = rows[:limit]
+    cursor = encode_cursor([shown[-1][name] for name in key]) if len(rows) > limit else None
+    return _json({"data": shown, "next_cursor": cursor})
+
+
+def _validated(model: type[PurchaseRefunded], values: dict[str, Any]) -> PurchaseRefunded:
+    """The names in the path obey the contract as those in a body do."""
+    if not all(0 < len(values[name]) <= 128 and values[name].isprintable() for name in ("shop_id", "invoice_number")):
+        raise ProblemError(422, "path-invalid", "shop id and invoice number have 1 to 128 printable characters")
+    return model.model_construct(**{**_defaults(model), **values})
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    return {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+
+
+def _purchase_origin(points: PointsService, purchase: PurchaseCompleted) -> Origin:
+    name = f"{purchase.shop_id}/{purchase.invoice_number}"
+    return _origin(points, "loyalty.purchase.completed.v1", name, purchase.customer_id or purchase.card_number, purchase)
+
+
+def _origin(points: PointsService, kind: str, name: str, subject: str | None, data: BaseModel) -> Origin:
+    """Name what came over REST, so that it leaves as the event it would have come as."""
+    now = points.clock()
+    event = {
+        "specversion": "1.0",
+        "id": name,
+        "source": SOURCE,
+        "type": kind,
+        "subject": subject or name,
+        "time": now,
+        "datacontenttype": "application/json",
+        "data": orjson.Fragment(data.__pydantic_serializer__.to_json(data, exclude_unset=True)),
+    }
+    return Origin(SOURCE, name, now, now, named=False, document=orjson.dumps(event))
+
+
+async def _account(points: PointsService, customer_id: str) -> dict[str, Any]:
+    async with points.engine.connect() as connection:
+        found = await queries.account(connection, customer_id)
+    if found is None:
+        raise ProblemError(404, "account-unknown", f"customer {customer_id} has no account")
+    return found
+
+
+async def _account_of_card(points: PointsService, card_number: str) -> dict[str, Any]:
+    async with points.engine.connect() as connection:
+        found = await queries.account_of_card(connection, card_number)
+    if found is None:
+        raise ProblemError(404, "card-unknown", f"no account has card {card_number}")
+    return found
+
+
+async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIterator[str]:
+    names = ["sequence", "kind", "points", "available_after", "reference", "occurred_at", "recorded_at"]
+    rows: list[dict[str, Any]] = [dict(zip(names, names, strict=True))]
+    while rows:
+        text = io.StringIO()
+        csv.DictWriter(text, names).writerows({**row, "reference": _harmless(row["reference"])} for row in rows)
+        yield text.getvalue()
+        async with points.engine.connect() as connection:
+            rows = await queries.entries(connection, customer_id, before=before, limit=1000)
+        before = rows[-1]["sequence"] if rows else 0
+
+
+def _harmless(text: str) -> str:
+    """A spreadsheet would run a cell that begins like a formula."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+
+
+__all__ = ["refusal", "router"]

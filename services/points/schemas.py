@@ -1,0 +1,279 @@
+"""What the API takes and answers beside the events' own data; every model carries an example that works."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from services.points.programme import Programme
+from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
+
+BALANCE = {"available": 320, "pending": 0, "held": 0}
+
+
+class BalanceView(BaseModel):
+    """An account's points; `available` below zero is a debt that the next points repay."""
+
+    available: int
+    pending: int
+    held: int
+
+
+class TierView(BaseModel):
+    """The customer's tier and what is missing to the next."""
+
+    name: str
+    since: dt.date
+    next: str | None
+    missing: int | None
+
+
+class ExpiringView(BaseModel):
+    """The points that expire next, at the end of that day."""
+
+    points: int
+    on: dt.date
+
+
+class BreakdownLine(BaseModel):
+    """How many points a rule gave."""
+
+    rule: str
+    points: int
+
+
+class PurchaseAnswer(BaseModel):
+    """What a purchase earned, and the balance after it; `unclaimed` is a purchase of nobody, kept for its claim."""
+
+    model_config = _example(
+        shop_id="webshop-de",
+        invoice_number="R-2026-000123",
+        customer_id="c-42",
+        points=114,
+        status="available",
+        breakdown=[{"rule": "base", "points": 114}],
+        balance=BALANCE,
+        tier=None,
+    )
+
+    shop_id: str
+    invoice_number: str
+    customer_id: str | None
+    points: int
+    status: Literal["available", "pending", "unclaimed"]
+    breakdown: list[BreakdownLine]
+    balance: BalanceView | None
+    tier: TierView | None
+
+
+class PurchaseView(PurchaseAnswer):
+    """A purchase as it stands in the books; `awaited` is one of which only refunds have come so far."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    status: Literal["available", "pending", "unclaimed", "parked", "awaited"]  # type: ignore[assignment]
+    card_number: str | None
+    currency: str | None
+    total: str | None
+    occurred_at: dt.datetime | None
+    received_at: dt.datetime
+    refunded: str
+    clawed_back: int
+    refunds: list["RefundView"]
+
+
+class RefundView(BaseModel):
+    """A refund as it stands in the books; `points` were clawed back by it."""
+
+    refund_id: str
+    status: Literal["booked", "waiting", "refused"]
+    amount: str
+    points: int
+    occurred_at: dt.datetime
+    refused_code: str | None = None
+
+
+class RefundAnswer(BaseModel):
+    """What a refund took back; `waiting` until its purchase comes."""
+
+    model_config = _example(
+        shop_id="webshop-de",
+        invoice_number="R-2026-000123",
+        refund_id="1",
+        customer_id="c-42",
+        status="booked",
+        points=34,
+        balance=BALANCE,
+    )
+
+    shop_id: str
+    invoice_number: str
+    refund_id: str
+    customer_id: str | None
+    status: Literal["booked", "waiting"]
+    points: int = Field(description="clawed back by this refund")
+    balance: BalanceView | None
+
+
+class Claim(BaseModel):
+    """Who says that a purchase of nobody was theirs."""
+
+    model_config = _example(customer_id="c-42")
+
+    customer_id: CustomerId
+
+
+class Enrolment(BaseModel):
+    """A new account; without a card number it gets one of ours."""
+
+    model_config = _example(customer_id="c-42")
+
+    customer_id: CustomerId
+    card_number: CardNumber | None = None
+    enrolled_at: Instant | None = None
+
+
+class AccountView(BaseModel):
+    """A customer's account."""
+
+    model_config = _example(
+        customer_id="c-42",
+        card_number="2990000000422",
+        status="active",
+        balance=BALANCE,
+        lifetime_points=1280,
+        tier=None,
+        expiring_next=None,
+        enrolled_at="2025-02-03T09:00:00Z",
+    )
+
+    customer_id: str
+    card_number: str
+    status: Literal["active"]
+    balance: BalanceView
+    lifetime_points: int = Field(description="awarded for purchases, less what was clawed back")
+    tier: TierView | None
+    expiring_next: ExpiringView | None
+    enrolled_at: dt.datetime
+
+
+class EntryView(BaseModel):
+    """A line of the statement."""
+
+    sequence: int
+    kind: Literal["award", "clawback", "write_off", "adjustment"]
+    points: int
+    available_after: int
+    reference: str
+    occurred_at: dt.datetime
+    recorded_at: dt.datetime
+
+
+class EntryPage(BaseModel):
+    """A page of the statement, newest first."""
+
+    data: list[EntryView]
+    next_cursor: str | None
+
+
+class LotView(BaseModel):
+    """Points that came together; `sequence` is that of the entry that brought them."""
+
+    sequence: int
+    points: int
+    remaining: int
+    earned_at: dt.datetime
+    expires_on: dt.date | None
+
+
+class LotPage(BaseModel):
+    """A page of the lots that still hold points, in the order in which they are spent."""
+
+    data: list[LotView]
+    next_cursor: str | None
+
+
+class PurchasePage(BaseModel):
+    """A page of purchases."""
+
+    data: list[PurchaseView]
+    next_cursor: str | None
+
+
+class Adjustment(BaseModel):
+    """Points by hand: a credit, or a debit where `points` is below zero."""
+
+    model_config = _example(customer_id="c-42", points=50, reason="goodwill", note="parcel arrived late")
+
+    customer_id: CustomerId
+    points: Annotated[int, Field(strict=True, ge=-1_000_000_000, le=1_000_000_000)]
+    reason: Line
+    note: Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
+    allow_debt: bool = Field(
+        default=False, description="a correction may take more than is available; what is missing becomes a debt"
+    )
+
+
+class AdjustmentAnswer(BaseModel):
+    """What was booked."""
+
+    model_config = _example(
+        adjustment_id="7d1f8f0e-5d2b-4f86-9a59-0d9f7f9b8f11",
+        customer_id="c-42",
+        points=50,
+        entry_sequence=7,
+        balance=BALANCE,
+    )
+
+    adjustment_id: str
+    customer_id: str
+    points: int
+    entry_sequence: int
+    balance: BalanceView
+
+
+class ProgrammeDraft(BaseModel):
+    """A programme to be published; without `valid_from` it holds from now on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"programme": {"rates": {"EUR": "1", "CHF": "0.9"}, "minimum": "5.00"}}]},
+    )
+
+    programme: Programme
+    valid_from: Instant | None = None
+
+
+class ProgrammeView(BaseModel):
+    """A published programme; the first version is valid from the beginning of time."""
+
+    version: int
+    valid_from: dt.datetime
+    programme: Programme
+
+
+class EventResult(BaseModel):
+    """What became of one event."""
+
+    id: str | None
+    status: Literal["accepted", "duplicate", "skipped", "waiting", "rejected"]
+    code: str | None = None
+    detail: str | None = None
+
+
+class EventResults(BaseModel):
+    """One result per event, in their order."""
+
+    model_config = _example(results=[{"id": "e-1", "status": "accepted", "code": None, "detail": None}])
+
+    results: list[EventResult]
+
+
+__all__ = ["Identifier"]
