@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -31,10 +32,12 @@ def main():
     os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
     if "SSL_CERT_FILE" not in os.environ and os.environ.get("PIP_CERT"):
         os.environ["SSL_CERT_FILE"] = os.environ["PIP_CERT"]
-    uv = installed_uv() or local_uv() or uv_by_venv() or uv_by_pip() or uv_by_download()
+    uv = installed_uv() or local_uv() or uv_by_pip() or uv_by_download()
     if uv is None:
         sys.exit(NO_NETWORK)
-    sys.exit(subprocess.call([uv, "sync", "--locked", "--quiet", "--python", base_python()]))
+    say("installing the locked packages into .venv/")
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    sys.exit(subprocess.call([uv, "sync", "--locked", *quiet, "--python", base_python()]))
 
 
 def use_a_python_that_is_new_enough():
@@ -74,29 +77,26 @@ def version_of(uv):
     return tuple(int(number) for number in numbers[:2])
 
 
-def uv_by_venv():
-    say(f"installing uv {UV_VERSION} into {LOCAL}/")
-    if subprocess.run([sys.executable, "-m", "venv", "--clear", LOCAL], capture_output=True, check=False).returncode:
-        return None  # some systems ship Python without ensurepip
-    return pip_install([str(LOCAL / "bin" / "python"), "-m", "pip"], [])
-
-
 def uv_by_pip():
-    return pip_install([sys.executable, "-m", "pip"], ["--target", str(LOCAL / "target")])
+    say(f"installing uv {UV_VERSION} into {LOCAL}/")
+    if succeeds([sys.executable, "-m", "venv", "--clear", str(LOCAL)]):
+        pip = [str(LOCAL / "bin" / "python"), "-m", "pip", "install"]
+    else:  # some systems ship Python without ensurepip
+        pip = [sys.executable, "-m", "pip", "install", "--target", str(LOCAL / "target")]
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    return local_uv() if succeeds([*pip, *quiet, f"uv=={UV_VERSION}"]) else None
 
 
-def pip_install(pip, where):
-    command = [*pip, "install", "--quiet", "--disable-pip-version-check", *where, f"uv=={UV_VERSION}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return local_uv() if done.returncode == 0 else None
+def succeeds(command):
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def uv_by_download():
-    """Without pip: the wheel is a zip file, and the index says its digest."""
+    """Without pip: the index says where the wheel is and what its digest is, and a wheel is a zip file."""
     try:
-        wheel = download_wheel()
+        wheel = download_wheel(os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/uv/")
     except (OSError, ValueError) as error:
-        say(f"pypi.org: {error}")
+        say(str(error))
         return None
     with zipfile.ZipFile(io.BytesIO(wheel)) as files:
         name = next(name for name in files.namelist() if name.endswith("/scripts/uv"))
@@ -107,21 +107,23 @@ def uv_by_download():
     return local_uv()
 
 
-def download_wheel():
-    release = json.loads(read(f"https://pypi.org/pypi/uv/{UV_VERSION}/json"))
-    machine = {"arm64": "(arm64|aarch64)", "aarch64": "(arm64|aarch64)"}.get(platform.machine(), platform.machine())
-    system = "macosx" if sys.platform == "darwin" else "musllinux" if platform.libc_ver()[0] != "glibc" else "manylinux"
-    for file in release["urls"]:
-        if re.search(rf"{system}.*_{machine}\.whl$", file["filename"]):
-            wheel = read(file["url"])
-            if hashlib.sha256(wheel).hexdigest() != file["digests"]["sha256"]:
-                raise ValueError("the file is not the one the index describes")
+def download_wheel(page):
+    machine = "(arm64|aarch64)" if platform.machine() in {"arm64", "aarch64"} else platform.machine()
+    system = "macosx" if sys.platform == "darwin" else "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
+    fitting = re.compile(rf"uv-{re.escape(UV_VERSION)}-.*{system}.*_{machine}\.whl")
+    for file in json.loads(read(page))["files"]:
+        if fitting.fullmatch(file["filename"]):
+            wheel = read(urllib.parse.urljoin(page, file["url"]))
+            if hashlib.sha256(wheel).hexdigest() != file["hashes"]["sha256"]:
+                raise ValueError(f"{file['filename']} is not what {page} describes")
             return wheel
-    raise ValueError(f"no uv for {sys.platform} on {platform.machine()}")
+    raise ValueError(f"{page} has no uv {UV_VERSION} for {sys.platform} on {platform.machine()}")
 
 
 def read(url):
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - https, written above
+    accept = {"Accept": "application/vnd.pypi.simple.v1+json, */*"}
+    request = urllib.request.Request(url, headers=accept)  # noqa: S310 - the index that the user has set
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
         return answer.read()
 
 

@@ -12,33 +12,23 @@ from shared import embedded_postgres
 
 def main() -> int:
     """The exit code of the first alembic that complains."""
-    services = [
-        name
-        for name in read_sections()
-        if name not in {"DEFAULT", "alembic"} and "script_location" in read_sections()[name]
-    ]
-    databases = {name: f"loyalty_{name}" for name in services}
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        embedded_postgres.start(
-            Path(directory) / "postgres", databases=list(databases.values()), settings={"fsync": "off"}
-        ) as server,
-    ):
-        for name, database in databases.items():
-            environment = os.environ | {f"LOYALTY_{name.upper()}_DATABASE_URL": server.url_for(database)}
-            for command in (["upgrade", "head"], ["check"]):
-                alembic = [sys.executable, "-m", "alembic", "-n", name, *command]
-                if code := subprocess.run(alembic, env=environment, check=False).returncode:
-                    return code
-    return 0
-
-
-def read_sections() -> ConfigParser:
-    """alembic.ini has one section per service."""
     sections = ConfigParser()
     sections.read("alembic.ini")
-    return sections
+    urls = {name: f"loyalty_{name}" for name in sections if "script_location" in sections[name]}
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory) / "postgres"
+        with embedded_postgres.start(place, databases=list(urls.values()), settings={"fsync": "off"}) as server:
+            return max(check(name, server.url_for(database)) for name, database in urls.items())
 
+
+def check(service: str, url: str) -> int:
+    """Alembic reads the database of a service from the setting that the service reads."""
+    environment = os.environ | {f"LOYALTY_{service.upper()}_DATABASE_URL": url}
+    alembic = [sys.executable, "-m", "alembic", "-n", service]
+    return max(subprocess.run([*alembic, *task], env=environment, check=False).returncode for task in TASKS)
+
+
+TASKS = (["upgrade", "head"], ["check"])
 
 if __name__ == "__main__":
     sys.exit(main())

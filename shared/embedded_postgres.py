@@ -200,7 +200,7 @@ def _let_through(path: Path) -> None:
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
-            log.warning("search_permission_added", directory=str(parent))
+            log.info("search_permission_added", directory=str(parent))
             parent.chmod(mode | stat.S_IXOTH)
 
 
