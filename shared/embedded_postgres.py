@@ -205,12 +205,12 @@ def _let_through(path: Path) -> None:
 
 
 def _let_read(installation: Path) -> None:
-    """Let the system user read the programs, which an installation under umask 077 forbids."""
-    if installation.stat().st_mode & (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
-        return
+    """Let the system user read and run the programs, which an installation under umask 077 forbids."""
     for path in (installation, *installation.rglob("*")):
-        mode = path.stat().st_mode
-        path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+        mode = stat.S_IMODE(path.stat().st_mode)
+        needed = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+        if mode & needed != needed:
+            path.chmod(mode | needed)
 
 
 def _environment() -> dict[str, str]:
