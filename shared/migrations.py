@@ -8,7 +8,9 @@ from types import ModuleType
 import sqlalchemy as sa
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy.ext.asyncio import create_async_engine
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 LOCK_TIMEOUT = "5s"
 """A migration that waits for a lock makes everyone behind it wait, so it gives up and is tried again."""
@@ -45,13 +47,14 @@ async def upgrade(url: str, service: ModuleType) -> None:
         await engine.dispose()
 
 
-async def is_current(connection: sa.Connection, service: ModuleType) -> bool:
+async def is_current(connection: AsyncConnection, service: ModuleType) -> bool:
     """Tell whether the database has the service's newest revision."""
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
     head = ScriptDirectory.from_config(config(service)).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == head
+    return await connection.run_sync(_revision) == head
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _upgrade(connection: sa.Connection, configuration: Config) -> None:

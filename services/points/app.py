@@ -1,0 +1,58 @@
+"""The points service's application: where its parts are put together, once."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import services.points
+from services.points import routes
+from services.points.service import PointsService
+from shared.database import fetch
+from shared.http import Api, Check, health_routes
+from shared.migrations import is_current
+from shared.settings import Settings
+
+DESCRIPTION = """Points for purchases, in a ledger that can be trusted.
+
+Purchases arrive as events or over `POST /v1/purchases`, in any order and however often: each earns once."""
+
+
+def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str, Check] | None = None) -> Api:
+    """Return the service's API; `checks` beside the database's say whether it is ready."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await points.close()
+
+    app = Api(
+        service="points",
+        title="Loyalty: points",
+        version="1.0.0",
+        description=DESCRIPTION,
+        max_request_bytes=settings.max_request_bytes,
+        lifespan=lifespan,
+    )
+    app.state.points = points
+    app.state.settings = settings
+    app.include_router(routes.router)
+    app.include_router(health_routes({**database_checks(points), **(checks or {})}))
+    return app
+
+
+def database_checks(points: PointsService) -> dict[str, Check]:
+    """Return the checks that the database answers and has the newest schema."""
+
+    async def database() -> None:
+        async with points.engine.connect() as connection:
+            await fetch(connection, "SELECT 1")
+
+    async def migrations() -> None:
+        async with points.engine.connect() as connection:
+            if not await is_current(connection, services.points):
+                message = "the database has another schema: run `loyalty migrate`"
+                raise RuntimeError(message)
+
+    return {"database": database, "migrations": migrations}
+
