@@ -348,8 +348,13 @@ def _launch(directory: Path, settings: Mapping[str, str]) -> bool:
 
 
 def _stop(directory: Path) -> None:
-    if _postmaster_lives(directory) and _pg_ctl(directory, "stop", "-m", "fast").returncode != 0:
+    if not _postmaster_lives(directory):
+        return
+    sockets = _socket_directory(directory)
+    if _pg_ctl(directory, "stop", "-m", "fast").returncode != 0:
         log.warning("postgres_does_not_stop", directory=str(directory))
+    elif sockets != _cluster(directory):
+        sockets.rmdir()
 
 
 def _pg_ctl(directory: Path, what: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -139,6 +139,8 @@ async def test_processes_that_start_at_once_share_one_server(directory: Path) ->
 async def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     with embedded_postgres.start(tmp_path / name, databases=["loyalty_points"]) as server:
         assert await query(server, "SELECT 1") == 1
+    assert not list(server.socket_directory.glob(".s.PGSQL*"))
+    assert server.socket_directory.exists() == (server.socket_directory.name == "cluster")
 
 
 async def test_a_process_number_that_somebody_else_has_now_is_not_the_server(directory: Path) -> None:
