@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -354,7 +354,8 @@ def _stop(directory: Path) -> None:
     if _pg_ctl(directory, "stop", "-m", "fast").returncode != 0:
         log.warning("postgres_does_not_stop", directory=str(directory))
     elif sockets != _cluster(directory):
-        sockets.rmdir()
+        with suppress(OSError):
+            sockets.rmdir()
 
 
 def _pg_ctl(directory: Path, what: str, *options: str) -> subprocess.CompletedProcess[str]:
