@@ -1,7 +1,7 @@
 """What commands do to the books: decided on what was loaded, without I/O and without a clock."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -75,7 +75,7 @@ class Books:
 
     now: dt.datetime
     versions: Versions
-    serials: Iterator[int]
+    serials: deque[int]
     accounts: dict[str, Account] = field(default_factory=dict)
     cards: dict[str, str | None] = field(default_factory=dict)
     awaited_cards: set[str] = field(default_factory=set)
@@ -425,7 +425,7 @@ class Books:
         account = self.accounts.get(customer_id)
         if account is not None:
             return account
-        number = card_number or rules.card_number(next(self.serials))
+        number = card_number or rules.card_number(self.serials.popleft())
         account = Account(customer_id, number, "active", 0, 0, 0, 0, enrolled_at)
         self.accounts[customer_id] = account
         self.lots[customer_id] = []

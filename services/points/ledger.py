@@ -5,7 +5,8 @@ at the end, and its unique key is the judge: whoever comes second starts again a
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -49,11 +50,12 @@ def _split(*types: str, first: int = 1) -> str:
 
 
 KNOWN = f"""
-SELECT k.shop_id, k.invoice_number, k.source, k.id, e.id IS NOT NULL AS heard, p.shop_id IS NOT NULL AS booked
-  FROM {_split("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id)
-  LEFT JOIN event e ON e.source = k.source AND e.id = k.id
-  LEFT JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number
- WHERE e.id IS NOT NULL OR p.shop_id IS NOT NULL"""
+WITH k AS MATERIALIZED (
+  SELECT * FROM {_split("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id))
+SELECT (SELECT max(version) FROM programme) AS version,
+  ARRAY(SELECT ARRAY[k.source, k.id] FROM k JOIN event e ON e.source = k.source AND e.id = k.id) AS heard,
+  ARRAY(SELECT ARRAY[k.shop_id, k.invoice_number] FROM k
+    JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS booked"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
   gift_cards, points_paid, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
@@ -80,6 +82,7 @@ LOCK_ACCOUNTS = f"""
 SELECT customer_id, card_number, status, sequence, event_sequence, available, lifetime_points, enrolled_at
   FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
 
+SERIALS_AT_ONCE = 100
 NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
 
 LOAD_LOTS = """
@@ -129,6 +132,7 @@ WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.ev
 INSERT INTO outbox (topic, key, payload)
 SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=40)} AS k(topic, key, payload)"""
 
+# accounts and their first cards, where the batch has brought any
 INSERT_ACCOUNTS = f"""
 INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points, enrolled_at)
 SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz")}"""
@@ -209,6 +213,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
+        self._serials: deque[int] = deque()
 
     async def book(self, connection: AsyncConnection, requests: Sequence[Request], *, now: dt.datetime) -> list[Reply]:
         """Load, decide, save. Answers one reply per request, in their order; the caller commits.
@@ -241,29 +246,55 @@ class Ledger:
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
-        latest = (await fetch(connection, "SELECT max(version) AS version FROM programme"))[0]["version"]
+        rows = await fetch(connection, "SELECT max(version) AS version FROM programme")
+        return await self._versions_up_to(connection, rows[0]["version"])
+
+    async def _versions_up_to(self, connection: AsyncConnection, latest: int) -> Versions:
         if self._versions is None or self._versions.latest != latest:
             self._versions = await _load_versions(connection)
         return self._versions
 
     async def _load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
-        commands = [command for request in requests for command in request.commands]
-        wanted = _Wanted(commands)
-        books = Books(now=now, versions=await self.versions(connection), serials=iter(()))
+        wanted = _Wanted(command for request in requests for command in request.commands)
+        known = (await fetch(connection, KNOWN, *_joined(wanted.keys, 4)))[0]
+        books = Books(now, await self._versions_up_to(connection, known["version"]), self._serials)
+        books.events.update(map(tuple, known["heard"]))
         if any(request.key for request in requests):
             await _load_answers(connection, books, requests)
-        await _load_known(connection, books, wanted)
+        if known["booked"]:
+            await _lock_purchases(connection, books, wanted, set(map(tuple, known["booked"])))
         await _load_cards(connection, books, wanted)
-        await _load_accounts(connection, books, wanted)
+        await self._load_accounts(connection, books, wanted)
         return books
+
+    async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
+        if not wanted.customers:
+            return
+        ids = sorted(wanted.customers)
+        for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(ids)):
+            books.accounts[row[0]] = Account(*row)
+        await self._draw_serials(connection, len(ids) - len(books.accounts))
+        debited = sorted((wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys())
+        if debited:
+            await _load_lots(connection, books, debited)
+        owing = sorted(account.customer_id for account in books.accounts.values() if account.available < 0)
+        if owing:
+            for row in await fetch(connection, LOAD_DEBTS, owing):
+                books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
+
+    async def _draw_serials(self, connection: AsyncConnection, wanted: int) -> None:
+        """Keep serials in hand for so many new cards; those of a process that ends are lost, as of one rolled back."""
+        missing = wanted - len(self._serials)
+        if missing > 0:
+            for row in await fetch(connection, NEXT_SERIALS, -(-missing // SERIALS_AT_ONCE)):
+                self._serials.extend(range(row[0], row[0] + SERIALS_AT_ONCE))
 
 
 class _Wanted:
     """What a batch of commands needs to have loaded."""
 
     def __init__(self, commands: Iterable[Command]) -> None:
-        self.purchases: list[tuple[str, str]] = []
-        self.origins: list[tuple[str, str]] = []
+        self.keys: list[tuple[str, str, str, str]] = []
         self.refunded: set[tuple[str, str]] = set()
         self.customers: set[str] = set()
         self.cards: set[str] = set()
@@ -283,8 +314,7 @@ class _Wanted:
         match command:
             case AwardPurchase(purchase=purchase, origin=origin):
                 key = purchase.shop_id, purchase.invoice_number
-                self.purchases.append(key)
-                self.origins.append((origin.source, origin.id))
+                self.keys.append((*key, origin.source, origin.id))
                 self._buyers[key] = purchase
                 if purchase.customer_id is not None:
                     self.customers.add(purchase.customer_id)
@@ -292,14 +322,12 @@ class _Wanted:
                     self.cards.add(purchase.card_number)
             case RefundPurchase(refund=refund, origin=origin):
                 key = refund.shop_id, refund.invoice_number
-                self.purchases.append(key)
-                self.origins.append((origin.source, origin.id))
+                self.keys.append((*key, origin.source, origin.id))
                 self.refunded.add(key)
             case EnrolCustomer(customer_id=customer_id, card_number=card_number, origin=origin):
                 self.customers.add(customer_id)
                 if origin is not None:
-                    self.purchases.append(("", ""))
-                    self.origins.append((origin.source, origin.id))
+                    self.keys.append(("", "", origin.source, origin.id))
                 if card_number is not None:
                     self.cards.add(card_number)
                     self.enrolled_cards.add(card_number)
@@ -308,8 +336,7 @@ class _Wanted:
                 if points < 0:
                     self.debited.add(customer_id)
             case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number, customer_id=customer_id):
-                self.purchases.append((shop_id, invoice_number))
-                self.origins.append(("", ""))
+                self.keys.append((shop_id, invoice_number, "", ""))
                 self.refunded.add((shop_id, invoice_number))
                 self.customers.add(customer_id)
                 self.debited.add(customer_id)
@@ -335,18 +362,6 @@ async def _load_answers(connection: AsyncConnection, books: Books, requests: Seq
     for row in rows:
         answer = Answer(row["status"], row["body"], row["content_type"])
         books.answers[row["api_key"], row["idempotency_key"]] = row["fingerprint"], answer
-
-
-async def _load_known(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
-    if not wanted.purchases:
-        return
-    shops, invoices = zip(*wanted.purchases, strict=True)
-    sources, ids = zip(*wanted.origins, strict=True)
-    rows = await fetch(connection, KNOWN, *map(_join, (shops, invoices, sources, ids)))
-    books.events.update((row["source"], row["id"]) for row in rows if row["heard"])
-    booked = {(row["shop_id"], row["invoice_number"]) for row in rows if row["booked"]}
-    if booked:
-        await _lock_purchases(connection, books, wanted, booked)
 
 
 async def _lock_purchases(
@@ -399,33 +414,11 @@ async def _load_cards(connection: AsyncConnection, books: Books, wanted: _Wanted
         await _load_refunds(connection, books, wanted, {purchase.key for purchase in parked})
 
 
-async def _load_accounts(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
-    if not wanted.customers:
-        return
-    ids = sorted(wanted.customers)
-    for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(ids)):
-        books.accounts[row[0]] = Account(*row)
-    missing = len(ids) - len(books.accounts)
-    if missing:
-        books.serials = _serials(await fetch(connection, NEXT_SERIALS, missing))
-    debited = sorted((wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys())
-    if debited:
-        await _load_lots(connection, books, debited)
-    owing = sorted(account.customer_id for account in books.accounts.values() if account.available < 0)
-    if owing:
-        for row in await fetch(connection, LOAD_DEBTS, owing):
-            books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
-
-
 async def _load_lots(connection: AsyncConnection, books: Books, customers: list[str]) -> None:
     for customer in customers:
         books.lots[customer] = []
     for row in await fetch(connection, LOAD_LOTS, customers):
         books.lots[row["customer_id"]].append(Lot(row["sequence"], row["points"], row["remaining"]))
-
-
-def _serials(rows: Iterable[asyncpg.Record]) -> Iterator[int]:
-    return iter([row[0] for row in rows])
 
 
 def _purchase(row: asyncpg.Record) -> Purchase:

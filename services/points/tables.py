@@ -35,7 +35,7 @@ card = sa.Table(
     sa.Column("issued_at", INSTANT, nullable=False),
 )
 
-card_serial = sa.Sequence("card_serial", data_type=sa.BigInteger, maxvalue=999_999_999)
+card_serial = sa.Sequence("card_serial", data_type=sa.BigInteger, increment=100, maxvalue=999_999_900)
 
 programme = sa.Table(
     "programme",

@@ -192,7 +192,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('api_key', 'idempotency_key'),
     comment='answers under an Idempotency-Key, stored with their effect'
     )
-    op.execute("CREATE SEQUENCE card_serial AS bigint MAXVALUE 999999999")
+    op.execute("CREATE SEQUENCE card_serial AS bigint INCREMENT BY 100 MAXVALUE 999999900")
     op.execute(
         """
         CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,0 +1,1 @@
+"""What `make bench` runs: measured on this machine, in one run, beside floors that do nothing."""
