@@ -9,10 +9,13 @@ import struct
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 POM = ROOT / "deploy/kafka/pom.xml"
@@ -211,3 +214,49 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
+
+
+# Fixtures, which tests/conftest.py imports
+
+
+@pytest.fixture(scope="session", name="kafka")
+def kafka_fixture(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """Give bootstrap servers: those of the environment, else a broker that all workers of this run share."""
+    given = os.environ.get("LOYALTY_KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    lacking = missing_tools()
+    if lacking:
+        with _mock(lacking) as servers:
+            yield servers
+        return
+    base = tmp_path_factory.getbasetemp()
+    with shared(base if worker_id == "master" else base.parent) as servers:
+        yield servers
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """Give a broker of one's own, to kill and start again."""
+    lacking = missing_tools()
+    if lacking and os.environ.get("CI") == "true":
+        pytest.fail(f"a Kafka broker needs {' and '.join(lacking)}")
+    if lacking:
+        pytest.skip(f"a broker to kill needs {' and '.join(lacking)}")
+    with running() as own:
+        yield own
+
+
+@contextmanager
+def _mock(lacking: list[str]) -> Iterator[str]:
+    """Give librdkafka's own imitation of a cluster, which makes topics by itself and knows no admin calls."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"a Kafka broker needs {' and '.join(lacking)}")
+    from confluent_kafka import Producer
+
+    warnings.warn(UserWarning(f"no {' and no '.join(lacking)}: tests use a mock of Kafka"), stacklevel=1)
+    cluster = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+    addresses = [f"{each.host}:{each.port}" for each in cluster.list_topics(timeout=10).brokers.values()]
+    yield ",".join(addresses)
+    del cluster

@@ -12,6 +12,7 @@ import services.points
 from shared import embedded_postgres
 from shared.database import create_engine
 from shared.migrations import upgrade
+from tests.brokers import broker, kafka_fixture  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")
