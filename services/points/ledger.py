@@ -128,17 +128,14 @@ WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.ev
     SELECT *, $1::timestamptz FROM {_split(*ENTRY_TYPES, first=27)}),
   lots AS (INSERT INTO lot (customer_id, sequence, points, remaining)
     SELECT * FROM {_split("text", "bigint", "bigint", "bigint", first=34)}),
-  events AS (INSERT INTO event (source, id) SELECT * FROM {_split("text", "text", first=38)})
+  events AS (INSERT INTO event (source, id) SELECT * FROM {_split("text", "text", first=38)}),
+  accounts AS (INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points,
+      enrolled_at)
+    SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz", first=43)}),
+  cards AS (INSERT INTO card (card_number, customer_id, issued_at)
+    SELECT * FROM {_split("text", "text", "timestamptz", first=50)})
 INSERT INTO outbox (topic, key, payload)
 SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=40)} AS k(topic, key, payload)"""
-
-# accounts and their first cards, where the batch has brought any
-INSERT_ACCOUNTS = f"""
-INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points, enrolled_at)
-SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz")}"""
-
-INSERT_CARDS = f"""
-INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM {_split("text", "text", "timestamptz")}"""
 
 # a card that purchases wait for stands there already, without an owner
 OWN_CARDS = f"""
@@ -440,33 +437,24 @@ def _join(column: Sequence[Any]) -> str:
 
 
 async def _save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
-    if changes.accounts:
-        await _save_accounts(connection, changes)
-    await _save_cards(connection, changes)
+    _forget_new(changes)
     await _save_hot(connection, changes, now)
     await _save_rest(connection, changes, now)
 
 
-async def _save_accounts(connection: AsyncConnection, changes: Changes) -> None:
-    rows = sorted(map(_account_row, changes.accounts))
+def _forget_new(changes: Changes) -> None:
+    """What is new is inserted as it stands now; only what stood there before is updated."""
     for account in changes.accounts:
         changes.changed_accounts.pop(account.customer_id, None)
-    await fetch(connection, INSERT_ACCOUNTS, *_joined(rows, 7))
-
-
-async def _save_cards(connection: AsyncConnection, changes: Changes) -> None:
-    for statement, cards in ((INSERT_CARDS, changes.cards), (OWN_CARDS, changes.owned_cards)):
-        if cards:
-            await fetch(connection, statement, *_joined([(number, *cards[number]) for number in sorted(cards)], 3))
+    for purchase in changes.purchases:
+        changes.changed_purchases.pop(purchase.key, None)
+    for refund in changes.refunds:
+        changes.changed_refunds.pop(refund.key, None)
+    for customer_id, lot in changes.lots:
+        changes.changed_lots.pop((customer_id, lot.sequence), None)
 
 
 async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
-    if not (changes.changed_accounts or changes.purchases or changes.outbox or changes.events or changes.entries):
-        return
-    for purchase in changes.purchases:
-        changes.changed_purchases.pop(purchase.key, None)
-    for customer_id, lot in changes.lots:
-        changes.changed_lots.pop((customer_id, lot.sequence), None)
     lots = [(customer_id, lot.sequence, lot.points, lot.remaining) for customer_id, lot in changes.lots]
     await fetch(
         connection,
@@ -478,6 +466,8 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
         *_joined(lots, 4),
         *_joined(sorted(changes.events), 2),
         *_joined(changes.outbox, 3),
+        *_joined(sorted(map(_account_row, changes.accounts)), 7),
+        *_joined([(number, *changes.cards[number]) for number in sorted(changes.cards)], 3),
     )
 
 
@@ -485,9 +475,8 @@ _key = attrgetter("shop_id", "invoice_number")
 
 
 async def _save_rest(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
-    for refund in changes.refunds:
-        changes.changed_refunds.pop(refund.key, None)
     for statement, rows in (
+        (OWN_CARDS, [(number, *card) for number, card in changes.owned_cards.items()]),
         (UPDATE_PURCHASES, [_purchase_row(each) for each in changes.changed_purchases.values()]),
         # in the order of their arrival, which the identity column keeps
         (INSERT_REFUNDS, [_refund_row(each) for each in changes.refunds]),
