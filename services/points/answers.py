@@ -1,5 +1,6 @@
 """Outcomes as HTTP answers: the JSON that is sent, and stored where the request has a key."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -40,7 +41,7 @@ def refusal(outcome: Outcome) -> Answer:
     return Answer(status, problem(status, code, detail, fields, **more).body(), MEDIA_TYPE)
 
 
-def render_purchase(outcomes: list[Outcome]) -> Answer:
+def render_purchase(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     purchase = outcome.purchase
     if outcome.status == "refused" or purchase is None:
@@ -59,7 +60,7 @@ def render_purchase(outcomes: list[Outcome]) -> Answer:
     return _answer(outcome, body)
 
 
-def render_refund(outcomes: list[Outcome]) -> Answer:
+def render_refund(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     refund = outcome.refund
     if outcome.status == "refused" or refund is None:
@@ -76,14 +77,14 @@ def render_refund(outcomes: list[Outcome]) -> Answer:
     return _answer(outcome, body)
 
 
-def render_account(outcomes: list[Outcome]) -> Answer:
+def render_account(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.status == "refused" or outcome.account is None:
         return refusal(outcome)
     return _answer(outcome, _account(outcome.account))
 
 
-def render_adjustment(outcomes: list[Outcome]) -> Answer:
+def render_adjustment(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     entry = outcome.entry
     if outcome.status == "refused" or entry is None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import services.points
-from services.points import routes
+from services.points import intake, routes
 from services.points.service import PointsService
 from shared.database import fetch
 from shared.http import Api, Check, health_routes
@@ -37,6 +37,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.state.points = points
     app.state.settings = settings
     app.include_router(routes.router)
+    app.include_router(intake.router)
     app.include_router(health_routes({**database_checks(points), **(checks or {})}))
     return app
 

@@ -23,6 +23,7 @@ from services.points.commands import (
     IdempotencyKey,
     Origin,
     Outcome,
+    PassOn,
     Purchase,
     Refund,
     RefundPurchase,
@@ -35,6 +36,7 @@ from shared.contracts.purchases import PurchaseCompleted
 
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"
+CUSTOMERS_TOPIC = "loyalty.customers"
 ZERO = Decimal(0)
 
 PurchaseKey = tuple[str, str]
@@ -102,10 +104,9 @@ class Books:
             fingerprint, answer = known
             return Reply(replayed=answer) if fingerprint == key.fingerprint else Reply(key_reused=True)
         outcomes = [self._book(command) for command in request.commands]
-        if request.render is not None:
-            answer = request.render(outcomes)
-            self.answers[key.api_key, key.key] = key.fingerprint, answer
-            self.changes.answers.append((key, answer))
+        answer = request.render(outcomes)
+        self.answers[key.api_key, key.key] = key.fingerprint, answer
+        self.changes.answers.append((key, answer))
         return Reply(outcomes)
 
     def _book(self, command: Command) -> Outcome:
@@ -120,6 +121,8 @@ class Books:
                 return self._adjust_balance(command)
             case ClaimPurchase():
                 return self._claim_purchase(command)
+            case PassOn():
+                return self._pass_on(command)
 
     # purchases
 
@@ -413,7 +416,7 @@ class Books:
         self._hear(origin)
         account = self._account(command.customer_id, command.enrolled_at, origin, card_number=number)
         if origin is not None and origin.document is not None:
-            self.changes.outbox.append(("loyalty.customers", command.customer_id, origin.document.decode()))
+            self.changes.outbox.append((CUSTOMERS_TOPIC, command.customer_id, origin.document.decode()))
         for purchase in self.parked.pop(account.card_number, ()):
             self._attach(purchase, account)
         return Outcome("booked", account=account, balance=account.balance)
@@ -564,6 +567,15 @@ class Books:
         if origin is not None and (origin.source, origin.id) not in self.events:
             self.events.add((origin.source, origin.id))
             self.changes.events.append((origin.source, origin.id))
+
+    def _pass_on(self, command: PassOn) -> Outcome:
+        origin = command.origin
+        if (origin.source, origin.id) in self.events:
+            return Outcome("repeated")
+        self._hear(origin)
+        if origin.document is not None:
+            self.changes.outbox.append((command.topic, command.key, origin.document.decode()))
+        return Outcome("booked")
 
     def _say_opened(self, account: Account, origin: Origin | None) -> None:
         data = {

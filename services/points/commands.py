@@ -1,7 +1,7 @@
 """What the world asks of the books, and what it is answered; plain values, whichever way they came."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -79,7 +79,16 @@ class ClaimPurchase:
     customer_id: str
 
 
-Command = AwardPurchase | RefundPurchase | EnrolCustomer | AdjustBalance | ClaimPurchase
+@dataclass(frozen=True, slots=True)
+class PassOn:
+    """Let an event that came over HTTP leave on its topic, for the other services: it asks nothing of the books."""
+
+    topic: str
+    key: str
+    origin: Origin
+
+
+Command = AwardPurchase | RefundPurchase | EnrolCustomer | AdjustBalance | ClaimPurchase | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +234,7 @@ class Request:
 
     commands: list[Command]
     key: IdempotencyKey | None = None
-    render: Callable[[list[Outcome]], Answer] | None = None
+    render: Callable[[Sequence[Outcome]], Answer] = lambda _outcomes: Answer(204, b"")
 
 
 @dataclass(frozen=True, slots=True)

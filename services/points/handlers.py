@@ -7,14 +7,24 @@ from typing import Annotated, Any
 from pydantic import Discriminator, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import AwardPurchase, Command, EnrolCustomer, Origin, Outcome, RefundPurchase, Request
+from services.points.books import CUSTOMERS_TOPIC, PURCHASES_TOPIC
+from services.points.commands import (
+    AwardPurchase,
+    Command,
+    EnrolCustomer,
+    Origin,
+    Outcome,
+    PassOn,
+    RefundPurchase,
+    Request,
+)
 from services.points.ledger import Ledger
 from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
 
 CONSUMER = "points"
-TOPICS = ("loyalty.purchases", "loyalty.customers")
+TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
@@ -46,7 +56,7 @@ HANDLERS: dict[str, Callable[[Any, Origin], Command]] = {
     "loyalty.purchase.refunded.v1": refund_purchase,
     "loyalty.customer.registered.v1": enrol_customer,
 }
-"""What is not here is heard and skipped: the points service has nothing to learn from it yet."""
+"""What is not here asks nothing of the books: it is skipped, or passed on where it came over HTTP."""
 
 VERDICTS: dict[str, Status] = {
     "booked": "accepted",
@@ -73,9 +83,6 @@ def subscription(ledger: Ledger, *, clock: Callable[[], dt.datetime], relay: boo
 def command_for(received: Received, *, relay: bool = False) -> Command | None:
     """Return what the event asks of the books; none where it asks nothing."""
     event = received.event
-    handler = HANDLERS.get(event.type)
-    if handler is None:
-        return None
     origin = Origin(
         event.source,
         event.id,
@@ -84,7 +91,10 @@ def command_for(received: Received, *, relay: bool = False) -> Command | None:
         document=received.document if relay else None,
         traceparent=event.traceparent,
     )
-    return handler(event, origin)
+    handler = HANDLERS.get(event.type)
+    if handler is not None:
+        return handler(event, origin)
+    return PassOn(CUSTOMERS_TOPIC, event.data.customer_id, origin) if relay else None
 
 
 def verdict_on(outcome: Outcome) -> Verdict:

@@ -11,10 +11,12 @@ from operator import attrgetter
 from typing import Any
 
 import asyncpg
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.books import Books, Changes
+from services.points.books import PURCHASES_TOPIC, Books, Changes
 from services.points.commands import (
+    SOURCE,
     Account,
     AdjustBalance,
     Answer,
@@ -23,6 +25,7 @@ from services.points.commands import (
     Command,
     EnrolCustomer,
     Outcome,
+    PassOn,
     Purchase,
     Refund,
     RefundPurchase,
@@ -33,6 +36,7 @@ from services.points.programme import Programme, Version, Versions
 from services.points.rules import Lot
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import fetch
+from shared.messaging import dead_letters
 
 CONSUMER = "points"
 
@@ -328,6 +332,8 @@ class _Wanted:
                 if card_number is not None:
                     self.cards.add(card_number)
                     self.enrolled_cards.add(card_number)
+            case PassOn(origin=origin):
+                self.keys.append(("", "", origin.source, origin.id))
             case AdjustBalance(customer_id=customer_id, points=points):
                 self.customers.add(customer_id)
                 if points < 0:
@@ -487,6 +493,33 @@ async def _save_rest(connection: AsyncConnection, changes: Changes, now: dt.date
         if rows:
             await fetch(connection, statement, *_joined(rows, 0))
     await _save_free_text(connection, changes, now)
+    for refund, code, detail in changes.late_refusals:
+        await dead_letters.insert_late(
+            connection,
+            consumer=CONSUMER,
+            topic=PURCHASES_TOPIC,
+            key=refund.customer_id,
+            value=_as_event(refund),
+            code=code,
+            error=detail,
+        )
+
+
+def _as_event(refund: Refund) -> bytes:
+    """Return the event of a refund that had waited and is refused now: the one that brought it is long gone."""
+    said = ("shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "kind")
+    data = {name: str(getattr(refund, name)) for name in said}
+    data |= {name: str(value) for name in ("customer_id", "points_paid") if (value := getattr(refund, name)) is not None}
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": "/".join(refund.key),
+            "source": SOURCE,
+            "type": "loyalty.purchase.refunded.v1",
+            "time": refund.received_at,
+            "data": data | {"occurred_at": refund.occurred_at},
+        }
+    )
 
 
 async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from services.points import queries
-from services.points.answers import refusal, render_account, render_adjustment, render_purchase, render_refund
+from services.points.answers import render_account, render_adjustment, render_purchase, render_refund
 from services.points.commands import (
     SOURCE,
     AdjustBalance,
@@ -120,7 +120,7 @@ async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Pu
         outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(points, purchase), park=False))
     answer = render_purchase([outcome])
     status = 200 if outcome.status != "refused" else answer.status
-    return _respond(Answer(status, answer.body, answer.content_type))
+    return respond(Answer(status, answer.body, answer.content_type))
 
 
 @router.get("/purchases", tags=["purchases"], summary="Purchases that wait for something, by their state")
@@ -344,28 +344,38 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> ProgrammeVi
 
 
 async def _ask(
-    http: HttpRequest, command: Command, render: Callable[[list[Outcome]], Answer], key: str | None
+    http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
 ) -> Any:
     """Book one command and answer with what `render` makes of it, or what its key was answered before."""
-    named = None if key is None else IdempotencyKey(ANONYMOUS, key, await fingerprint(http))
+    return respond(await submit(http, Request([command], await idempotency_key(http, key), render)))
+
+
+async def submit(http: HttpRequest, request: Request) -> Answer:
+    """Book a request and return its answer; what was wrong with its key or our load is a problem."""
     try:
-        reply = await service_of(http).submit(Request([command], named, render))
+        reply = await service_of(http).submit(request)
     except OverloadedError:
         detail = "too many requests wait for the database; nothing was done"
         raise ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"}) from None
     if reply.key_reused:
         raise ProblemError(409, "idempotency-key-reused", "this Idempotency-Key was used with another request")
-    return _respond(reply.replayed or render(reply.outcomes))
+    return reply.replayed or request.render(reply.outcomes)
 
 
-async def fingerprint(http: HttpRequest) -> bytes:
-    """Digest method, path and canonical body: another spelling of the same JSON is the same request."""
+async def idempotency_key(http: HttpRequest, key: str | None) -> IdempotencyKey | None:
+    """Return the client's key with the digest of method, path and canonical body: another spelling is the same request."""
+    if key is None:
+        return None
     body = await http.body()
-    canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
-    return hashlib.sha256(b"\n".join((http.method.encode(), http.url.path.encode(), canonical))).digest()
+    try:
+        canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+    except orjson.JSONDecodeError:
+        canonical = body
+    fingerprint = hashlib.sha256(b"\n".join((http.method.encode(), http.url.path.encode(), canonical))).digest()
+    return IdempotencyKey(ANONYMOUS, key, fingerprint)
 
 
-def _respond(answer: Answer) -> Any:
+def respond(answer: Answer) -> Any:
     return Response(answer.body, answer.status, media_type=answer.content_type)
 
 
@@ -443,5 +453,3 @@ def _harmless(text: str) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
-
-__all__ = ["refusal", "router"]

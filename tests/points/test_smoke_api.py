@@ -43,3 +43,14 @@ async def test_api(api):
     r=await api.post("/v1/purchases", json=BODY|{"card_number":"ZZ","customer_id":None,"invoice_number":"p"}); print(r.text); assert r.status_code==404
     r=await api.post("/v1/accounts", json={"customer_id":"n"}); print(r.text); assert r.status_code==201
     r=await api.post("/v1/accounts", json={"customer_id":"n"}); print(r.text); assert r.status_code==200
+
+async def test_intake(api):
+    from services.points.intake import EXAMPLE
+    r=await api.post("/v1/events", json=EXAMPLE, headers={"content-type":"application/cloudevents+json"}); print(r.text); assert r.json()["results"][0]["status"]=="accepted"
+    r=await api.post("/v1/events", json=[EXAMPLE, EXAMPLE|{"id":"2"}, {"id":"3"}, EXAMPLE|{"type":"x.y","id":"4"}], headers={"content-type":"application/cloudevents-batch+json"}); print(r.text)
+    assert [x["status"] for x in r.json()["results"]]==["duplicate","duplicate","rejected","skipped"]
+    u={"specversion":"1.0","id":"u","source":"/crm","type":"loyalty.customer.updated.v1","data":{"customer_id":"c-42"}}
+    r=await api.post("/v1/events", json=u); print(r.text); assert r.json()["results"][0]["status"]=="accepted"
+    r=await api.post("/v1/events", json=u); print(r.text); assert r.json()["results"][0]["status"]=="duplicate"
+    r=await api.post("/v1/events", json=EXAMPLE["data"]|{"invoice_number":"bin"}, headers={"ce-specversion":"1.0","ce-id":"9","ce-source":"/s","ce-type":"loyalty.purchase.completed.v1"}); print(r.text); assert r.json()["results"][0]["status"]=="accepted"
+    r=await api.post("/v1/events", content="{", headers={"content-type":"application/json"}); print(r.text)
