@@ -22,3 +22,10 @@ async def test_all(book):
     assert o[0].balance.available == 20, o
     o = await book(claim("R-4"))
     assert o[0].balance.available == 20, o
+
+
+async def test_verify(book, engine):
+    from services.points.verification import verify
+    await test_all(book)
+    async with engine.connect() as c:
+        assert await verify(c) == []
