@@ -67,11 +67,11 @@ VERDICTS: dict[str, Status] = {
 }
 
 
-def subscription(ledger: Ledger, *, clock: Callable[[], dt.datetime], relay: bool = False) -> Subscription:
-    """Return what the service hears; with `relay` the events leave on their topics, as those do that came over HTTP."""
+def subscription(ledger: Ledger, *, clock: Callable[[], dt.datetime]) -> Subscription:
+    """Return what the service hears, for a consumer of any kind."""
 
     async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
-        commands = [command_for(each, relay=relay) for each in events]
+        commands = [command_for(each) for each in events]
         asked = [command for command in commands if command is not None]
         replies = await ledger.book(connection, [Request(asked)], now=clock()) if asked else []
         outcomes = iter(replies[0].outcomes if replies else ())

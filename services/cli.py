@@ -1,0 +1,256 @@
+"""The `loyalty` command: serve, migrate, import, prove the books, look after what waits and what failed."""
+
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from services import single
+from services.points import handlers, queries
+from services.points.app import create_app
+from services.points.settings import PointsSettings
+from services.points.verification import Finding, verify
+from services.running import StartError, points_service, serve, work, worker
+from shared.database import DatabaseAwayError, create_engine
+from shared.embedded_postgres import EmbeddedPostgresError
+from shared.messaging import dead_letters
+from shared.settings import read_or_exit
+from shared.telemetry import configure_logging
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+services_app = typer.Typer(no_args_is_help=True, help="Run one service by itself.")
+refunds_app = typer.Typer(no_args_is_help=True, help="Refunds.")
+letters_app = typer.Typer(no_args_is_help=True, help="Records that could not be processed.")
+app.add_typer(services_app, name="services")
+app.add_typer(refunds_app, name="refunds")
+app.add_typer(letters_app, name="dead-letters")
+
+out = Console()
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Number = Annotated[int, typer.Argument(help="As `loyalty dead-letters list` shows it.")]
+
+ENDED_BY_CTRL_C = 130
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a command to its end; what a user can mend is said in a line, without a traceback."""
+    try:
+        return uvloop.run(work)
+    except (StartError, EmbeddedPostgresError, DatabaseAwayError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        raise SystemExit(ENDED_BY_CTRL_C) from None
+
+
+def fail(message: str) -> NoReturn:
+    """End with a line on stderr and exit code 1."""
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(1)
+
+
+def settings_of_environment() -> PointsSettings:
+    """Return the settings; wrong ones end the process with their names."""
+    settings = read_or_exit(PointsSettings)
+    configure_logging(settings.log_level, settings.log_format)
+    return settings
+
+
+@app.command("serve")
+def serve_all() -> None:
+    """Run everything in one process, with a PostgreSQL of its own unless one is configured."""
+    settings = settings_of_environment()
+    out.print(f"Loyalty on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
+    run(single.run(settings))
+
+
+@services_app.command("points")
+def serve_points(
+    *,
+    api: Annotated[bool, typer.Option(help="Serve the API.")] = True,
+    worker: Annotated[bool, typer.Option(help="Consume and relay events.")] = True,
+) -> None:
+    """Run the points service: its API, its worker, or both."""
+    settings = settings_of_environment()
+    if "port" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"port": 8001})
+    if not api and not worker:
+        fail("--no-api and --no-worker leave nothing to run")
+    run(_points(settings, api=api, with_worker=worker))
+
+
+async def _points(settings: PointsSettings, *, api: bool, with_worker: bool) -> None:
+    async with points_service(settings) as (points, books):
+        beside = [*(worker(points, settings) if with_worker else []), *single.keeping(books)]
+        if api:
+            await serve(create_app(points, settings), settings, beside)
+        else:
+            await work(beside)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+
+    async def command() -> None:
+        async with points_service(settings_of_environment()):
+            out.print("points: the schema is the newest")
+
+    run(command())
+
+
+@app.command("verify")
+def verify_books(*, as_json: AsJson = False) -> None:
+    """Prove the books; exit code 1 and the offending rows where an invariant is broken."""
+    findings: list[Finding] = run(_verify())
+    if as_json:
+        shown = [{"name": each.name, "count": each.count, "rows": each.rows} for each in findings]
+        sys.stdout.write(json.dumps({"findings": shown}, default=str) + "\n")
+    else:
+        _show_findings(findings)
+    raise SystemExit(1 if findings else 0)
+
+
+async def _verify() -> list[Finding]:
+    async with points_service(settings_of_environment()) as (_, books):
+        engine = create_engine(books.url, name="loyalty-verify", reporting=True)
+        try:
+            async with engine.connect() as connection:
+                return await verify(connection)
+        finally:
+            await engine.dispose()
+
+
+def _show_findings(findings: list[Finding]) -> None:
+    for each in findings:
+        out.print(f"[bold red]{each.name}[/]: {each.count} rows break it. {each.states}")
+        for row in each.rows:
+            out.print(f"  {json.dumps(row, default=str)}", markup=False)
+    if not findings:
+        out.print("[bold green]the books are right[/]: every invariant holds")
+
+
+@refunds_app.command("waiting")
+def waiting_refunds(*, as_json: AsJson = False) -> None:
+    """List refunds whose purchase has not come, the oldest first."""
+
+    async def command() -> list[dict[str, Any]]:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.connect() as connection:
+            rows = await queries.waiting_refunds(connection)
+            return [{**row, "age": queries.age(row["received_at"], points.clock())} for row in rows]
+
+    _show(run(command()), "no refund waits for its purchase", as_json=as_json)
+
+
+@letters_app.command("list")
+def list_letters(
+    *,
+    status: Annotated[str, typer.Option(help="open, replayed, dropped or all")] = "open",
+    topic: Annotated[str | None, typer.Option(help="Only of this topic.")] = None,
+    after: Annotated[int, typer.Option(help="Only those after this number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List records that could not be processed, the oldest first."""
+
+    async def command() -> list[dict[str, Any]]:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.connect() as connection:
+            wanted = None if status == "all" else status
+            found = await dead_letters.letters(connection, status=wanted, topic=topic, after=after, limit=limit)
+            return [_brief(each) for each in found]
+
+    _show(run(command()), "no dead letters", as_json=as_json)
+
+
+def _brief(letter: dead_letters.DeadLetter) -> dict[str, Any]:
+    place = "" if letter.partition is None else f"{letter.partition}/{letter.offset}"
+    return {
+        "id": letter.id,
+        "topic": letter.topic,
+        "place": place,
+        "failed_at": letter.failed_at.isoformat(timespec="seconds"),
+        "status": letter.status,
+        "code": letter.code,
+        "error": letter.error,
+    }
+
+
+@letters_app.command("show")
+def show_letter(number: Number) -> None:
+    """Show one, with its headers and its content as it came."""
+
+    async def command() -> dead_letters.DeadLetter | None:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.connect() as connection:
+            return await dead_letters.show(connection, number)
+
+    letter: dead_letters.DeadLetter | None = run(command())
+    if letter is None:
+        fail(f"there is no dead letter {number}")
+    for name, value in _brief(letter).items():
+        out.print(f"{name}: {value}", markup=False)
+    for name, content in letter.headers:
+        out.print(f"header {name}: {_readable(content)}", markup=False)
+    out.print(f"key: {_readable(letter.key)}", markup=False)
+    sys.stdout.write(_readable(letter.value) + "\n")
+
+
+def _readable(content: bytes | None) -> str:
+    return "(none)" if content is None else content.decode(errors="backslashreplace")
+
+
+@letters_app.command("replay")
+def replay_letter(number: Number) -> None:
+    """Try one again; it stays open where it is refused again."""
+
+    async def command() -> Any:
+        async with points_service(settings_of_environment()) as (points, _):
+            subscription = handlers.subscription(points.ledger, clock=points.clock)
+            return await dead_letters.replay(points.engine, subscription, number, now=points.clock())
+
+    verdict = _settle(command())
+    if verdict.status == "rejected":
+        fail(f"refused again: {verdict.code}: {verdict.detail}")
+    out.print(f"dead letter {number}: {verdict.status}")
+
+
+@letters_app.command("drop")
+def drop_letter(number: Number) -> None:
+    """Settle one without another try."""
+
+    async def command() -> None:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.begin() as connection:
+            await dead_letters.drop(connection, number)
+
+    _settle(command())
+    out.print(f"dead letter {number}: dropped")
+
+
+def _settle(command: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return run(command)
+    except dead_letters.NotOpenError as error:
+        fail(str(error))
+
+
+def _show(rows: list[dict[str, Any]], nothing: str, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(rows, default=str) + "\n")
+        return
+    if not rows:
+        out.print(nothing)
+        return
+    table = Table(*rows[0], header_style="bold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out.print(table)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    app()
+
+

@@ -1,0 +1,91 @@
+"""The page at `/`: what is there, how the books stand, and what to try first."""
+
+from jinja2 import Environment, select_autoescape
+
+from services.points.service import PointsService
+from services.points.settings import PointsSettings
+from shared.database import fetch
+
+FIGURES = """
+SELECT (SELECT count(*) FROM account) AS accounts,
+  (SELECT count(*) FROM purchase WHERE status = 'booked') AS purchases,
+  (SELECT coalesce(sum(available), 0)::bigint FROM account WHERE available > 0) AS outstanding,
+  (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) o) AS waiting,
+  (SELECT count(*) FROM dead_letter WHERE status = 'open') AS dead_letters"""
+
+CURLS = (
+    (
+        "Book a purchase and see what it earned",
+        "curl -s {base}/points/v1/purchases -H 'Content-Type: application/json' -d "
+        '\'{{"shop_id": "webshop-de", "invoice_number": "R-1", "customer_id": "c-42", "currency": "EUR", "total": "119.00"}}\'',
+    ),
+    ("See the customer's account", "curl -s {base}/points/v1/accounts/c-42"),
+    ("Read the statement", "curl -s {base}/points/v1/accounts/c-42/entries"),
+)
+
+PAGE = Environment(autoescape=select_autoescape(default=True)).from_string(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Loyalty</title>
+<style>
+:root { color-scheme: light dark; --ink: #1d2430; --soft: #5b6675; --paper: #fbfaf7; --card: #fff; --line: #e4e0d8; --accent: #0b6e4f }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e9e6df; --soft: #a2a9b4; --paper: #14181d; --card: #1c2229; --line: #303842; --accent: #5fd0a5 }
+}
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
+main { max-width: 52rem; margin: 0 auto; padding: 3rem 1.25rem 4rem }
+h1 { font-size: 2.2rem; margin: 0 0 .25rem; letter-spacing: -.02em }
+h2 { font-size: 1.1rem; margin: 2.5rem 0 .75rem }
+p.lead { color: var(--soft); margin: 0 0 2rem }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 0 }
+dl div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1rem }
+dt { color: var(--soft); font-size: .85rem } dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1rem; overflow-x: auto; margin: .25rem 0 1rem;
+  white-space: pre-wrap; overflow-wrap: anywhere }
+code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li { margin: .3rem 0 }
+</style>
+</head>
+<body><main>
+<h1>Loyalty</h1>
+<p class="lead">Points for purchases, in a ledger that can be trusted. This process runs the points service{{ " with Kafka" if kafka else "" }}.</p>
+<dl>
+{% for name, figure in figures %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
+{% endfor %}</dl>
+<h2>Try this first</h2>
+<ol>
+{% for name, command in commands %}<li>{{ name }}<pre><code>{{ command }}</code></pre></li>
+{% endfor %}</ol>
+<h2>What is there</h2>
+<ul>
+<li><a href="/points/docs">/points/docs</a>: the points API, to read and to try</li>
+<li><a href="/points/openapi.json">/points/openapi.json</a> and <a href="/points/asyncapi.json">/points/asyncapi.json</a>: for your tools</li>
+<li><a href="/points/health/ready">/points/health/ready</a> and <a href="/points/metrics">/points/metrics</a>: for your operations</li>
+</ul>
+<p>{% if kafka %}Events go to and come from Kafka at {{ kafka }}.{% else %}No broker is configured: events come in over
+<code>POST /points/v1/events</code>; set <code>LOYALTY_KAFKA_BOOTSTRAP_SERVERS</code> to use Kafka.{% endif %}
+<code>make demo</code> fills the books with real purchases.</p>
+</main></body>
+</html>
+"""
+)
+
+
+async def start_page(points: PointsService, settings: PointsSettings) -> str:
+    """Return the page with today's figures."""
+    async with points.engine.connect() as connection:
+        row = (await fetch(connection, FIGURES))[0]
+    base = f"http://{settings.host}:{settings.port}"
+    return PAGE.render(
+        figures=[
+            ("Customers", row["accounts"]),
+            ("Purchases", row["purchases"]),
+            ("Points outstanding", row["outstanding"]),
+            ("Events waiting", row["waiting"]),
+            ("Dead letters", row["dead_letters"]),
+        ],
+        commands=[(name, command.format(base=base)) for name, command in CURLS],
+        kafka=settings.kafka_bootstrap_servers,
+    )
