@@ -85,7 +85,9 @@ async def load(port: int, path: str, bodies: list[bytes], connections: int) -> M
     started = time.perf_counter()
     for future in futures:
         await loop.create_connection(
-            lambda future=future: Connection(requests, measured, future), "127.0.0.1", port  # type: ignore[misc]
+            lambda future=future: Connection(requests, measured, future),
+            "127.0.0.1",
+            port,  # type: ignore[misc]
         )
     await asyncio.gather(*futures)
     measured.seconds = time.perf_counter() - started

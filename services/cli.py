@@ -252,5 +252,3 @@ def _show(rows: list[dict[str, Any]], nothing: str, *, as_json: bool) -> None:
 def main() -> None:
     """The entry point of the installed command."""
     app()
-
-

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import uvicorn
@@ -188,10 +189,9 @@ def _listener(config: uvicorn.Config) -> socket.socket:
         raise StartError(message) from None
 
 
-async def _end(tasks: Sequence["asyncio.Future[object]"]) -> None:
+async def _end(tasks: Sequence["asyncio.Future[Any]"]) -> None:
     for task in tasks:
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(result, Exception):
             log.error("part_failed", error=repr(result))
-

@@ -13,15 +13,20 @@ SELECT (SELECT count(*) FROM account) AS accounts,
   (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) o) AS waiting,
   (SELECT count(*) FROM dead_letter WHERE status = 'open') AS dead_letters"""
 
-CURLS = (
-    (
-        "Book a purchase and see what it earned",
-        "curl -s {base}/points/v1/purchases -H 'Content-Type: application/json' -d "
-        '\'{{"shop_id": "webshop-de", "invoice_number": "R-1", "customer_id": "c-42", "currency": "EUR", "total": "119.00"}}\'',
-    ),
-    ("See the customer's account", "curl -s {base}/points/v1/accounts/c-42"),
-    ("Read the statement", "curl -s {base}/points/v1/accounts/c-42/entries"),
+PURCHASE = (
+    '{"shop_id": "webshop-de", "invoice_number": "R-1", "customer_id": "c-42", "currency": "EUR", "total": "119.00"}'
 )
+JSON = "-H 'Content-Type: application/json'"
+
+
+def commands(base: str) -> list[tuple[str, str]]:
+    """Return what a newcomer tries first, as it is typed."""
+    return [
+        ("Book a purchase and see what it earned", f"curl -s {base}/points/v1/purchases {JSON} -d '{PURCHASE}'"),
+        ("See the customer's account", f"curl -s {base}/points/v1/accounts/c-42"),
+        ("Read the statement", f"curl -s {base}/points/v1/accounts/c-42/entries"),
+    ]
+
 
 PAGE = Environment(autoescape=select_autoescape(default=True)).from_string(
     """<!doctype html>
@@ -86,6 +91,6 @@ async def start_page(points: PointsService, settings: PointsSettings) -> str:
             ("Events waiting", row["waiting"]),
             ("Dead letters", row["dead_letters"]),
         ],
-        commands=[(name, command.format(base=base)) for name, command in CURLS],
+        commands=commands(base),
         kafka=settings.kafka_bootstrap_servers,
     )

@@ -56,4 +56,3 @@ def database_checks(points: PointsService) -> dict[str, Check]:
                 raise RuntimeError(message)
 
     return {"database": database, "migrations": migrations}
-

@@ -462,9 +462,7 @@ class Books:
             "breakdown": [{"rule": "adjustment", "points": command.points}],
         }
         self._say(account, "loyalty.points.adjusted.v1", entry, data, None)
-        return Outcome(
-            "booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id
-        )
+        return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)
 
     def _claim_purchase(self, command: ClaimPurchase) -> Outcome:
         purchase = self.purchases.get((command.shop_id, command.invoice_number))
@@ -481,7 +479,9 @@ class Books:
         occurred_at = purchase.occurred_at or self.now
         window = dt.timedelta(days=self.versions.at(occurred_at).programme.claim_days)
         if self.now - occurred_at > window:
-            return refused("claim-window-over", f"a purchase can be claimed for {window.days} days; it is from {occurred_at}")
+            return refused(
+                "claim-window-over", f"a purchase can be claimed for {window.days} days; it is from {occurred_at}"
+            )
         account = self.accounts.get(command.customer_id)
         if account is None:
             return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
@@ -507,9 +507,7 @@ class Books:
 
     # entries
 
-    def _credit(
-        self, account: Account, kind: Any, points: int, reference: str, occurred_at: dt.datetime
-    ) -> Entry:
+    def _credit(self, account: Account, kind: Any, points: int, reference: str, occurred_at: dt.datetime) -> Entry:
         """Add a credit and its lot; what the account owes is taken out of the lot before it can be spent (rule 18)."""
         entry = self._entry(account, kind, points, reference, occurred_at)
         lot = rules.Lot(entry.sequence, points, points)
@@ -553,9 +551,7 @@ class Books:
     def _entry(self, account: Account, kind: Any, points: int, reference: str, occurred_at: dt.datetime) -> Entry:
         account.sequence += 1
         account.available += points
-        entry = Entry(
-            account.customer_id, account.sequence, kind, points, account.available, reference, occurred_at
-        )
+        entry = Entry(account.customer_id, account.sequence, kind, points, account.available, reference, occurred_at)
         self.changes.entries.append(entry)
         self.changes.changed_accounts[account.customer_id] = account
         return entry
@@ -586,9 +582,7 @@ class Books:
         }
         self._emit(account, "loyalty.account.opened.v1", data, origin)
 
-    def _say(
-        self, account: Account, kind: str, entry: Entry, details: dict[str, Any], origin: Origin | None
-    ) -> None:
+    def _say(self, account: Account, kind: str, entry: Entry, details: dict[str, Any], origin: Origin | None) -> None:
         data = {
             "customer_id": account.customer_id,
             "points": entry.points,
@@ -654,7 +648,9 @@ def _same_refund(known: Refund, said: Any) -> bool:
 
 def _refund_refusal(refund: Refund, purchase: Purchase) -> Outcome | None:
     if refund.currency != purchase.currency:
-        return refused("refund-currency", f"the purchase was in {purchase.currency}, not {refund.currency}", "/currency")
+        return refused(
+            "refund-currency", f"the purchase was in {purchase.currency}, not {refund.currency}", "/currency"
+        )
     if refund.customer_id is not None and purchase.customer_id not in {None, refund.customer_id}:
         return refused("refund-customer", "the purchase belongs to another customer", "/customer_id")
     total = purchase.total or ZERO

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Response
 from fastapi import Request as HttpRequest
 
 from services.points.commands import Answer, Command, Outcome, Request
@@ -50,6 +50,7 @@ BODY = {
 
 @router.post(
     "/events",
+    response_model=EventResults,
     tags=["events"],
     summary="CloudEvents over HTTP, one or a batch",
     openapi_extra=BODY,
@@ -57,7 +58,7 @@ BODY = {
 )
 async def take_events(
     http: HttpRequest, content_type: Annotated[str, Header(include_in_schema=False)] = "", key: KeyHeader = None
-) -> EventResults:
+) -> Response:
     settings: Settings = http.app.state.settings
     documents, headers = _documents(await http.body(), content_type.split(";")[0].strip().lower(), http)
     if len(documents) > settings.max_batch_events:
@@ -75,7 +76,7 @@ async def take_events(
     try:
         return respond(await submit(http, Request(asked, named, render)))
     except UnusableError:
-        if len(asked) < 2:
+        if len(asked) <= 1:
             raise
         return respond(render([await _alone(http, command) for command in asked]))
 
@@ -126,4 +127,3 @@ def _id_of(document: bytes) -> str | None:
         return None
     name = content.get("id") if isinstance(content, dict) else None
     return name if isinstance(name, str) else None
-

@@ -232,7 +232,13 @@ class Ledger:
         return books.decide([Request([command])])[0].outcomes[0]
 
     async def publish(
-        self, connection: AsyncConnection, programme: Programme, *, valid_from: dt.datetime, now: dt.datetime, actor: str
+        self,
+        connection: AsyncConnection,
+        programme: Programme,
+        *,
+        valid_from: dt.datetime,
+        now: dt.datetime,
+        actor: str,
     ) -> tuple[Version, bool]:
         """Add a version of the programme; the same document again adds none. Answers the version and whether it is new."""
         await fetch(connection, "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE")
@@ -291,6 +297,9 @@ class Ledger:
                 self._serials.extend(range(row[0], row[0] + SERIALS_AT_ONCE))
 
 
+NO_KEY = ("", "")
+
+
 class _Wanted:
     """What a batch of commands needs to have loaded."""
 
@@ -313,36 +322,43 @@ class _Wanted:
 
     def _add(self, command: Command) -> None:
         match command:
-            case AwardPurchase(purchase=purchase, origin=origin):
-                key = purchase.shop_id, purchase.invoice_number
-                self.keys.append((*key, origin.source, origin.id))
-                self._buyers[key] = purchase
-                if purchase.customer_id is not None:
-                    self.customers.add(purchase.customer_id)
-                if purchase.card_number is not None:
-                    self.cards.add(purchase.card_number)
+            case AwardPurchase():
+                self._add_purchase(command)
             case RefundPurchase(refund=refund, origin=origin):
                 key = refund.shop_id, refund.invoice_number
                 self.keys.append((*key, origin.source, origin.id))
                 self.refunded.add(key)
-            case EnrolCustomer(customer_id=customer_id, card_number=card_number, origin=origin):
-                self.customers.add(customer_id)
-                if origin is not None:
-                    self.keys.append(("", "", origin.source, origin.id))
-                if card_number is not None:
-                    self.cards.add(card_number)
-                    self.enrolled_cards.add(card_number)
+            case EnrolCustomer():
+                self._add_enrolment(command)
             case PassOn(origin=origin):
-                self.keys.append(("", "", origin.source, origin.id))
+                self.keys.append((*NO_KEY, origin.source, origin.id))
             case AdjustBalance(customer_id=customer_id, points=points):
                 self.customers.add(customer_id)
                 if points < 0:
                     self.debited.add(customer_id)
             case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number, customer_id=customer_id):
-                self.keys.append((shop_id, invoice_number, "", ""))
+                self.keys.append((shop_id, invoice_number, *NO_KEY))
                 self.refunded.add((shop_id, invoice_number))
                 self.customers.add(customer_id)
                 self.debited.add(customer_id)
+
+    def _add_purchase(self, command: AwardPurchase) -> None:
+        purchase, origin = command.purchase, command.origin
+        key = purchase.shop_id, purchase.invoice_number
+        self.keys.append((*key, origin.source, origin.id))
+        self._buyers[key] = purchase
+        if purchase.customer_id is not None:
+            self.customers.add(purchase.customer_id)
+        if purchase.card_number is not None:
+            self.cards.add(purchase.card_number)
+
+    def _add_enrolment(self, command: EnrolCustomer) -> None:
+        self.customers.add(command.customer_id)
+        if command.origin is not None:
+            self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
+        if command.card_number is not None:
+            self.cards.add(command.card_number)
+            self.enrolled_cards.add(command.card_number)
 
 
 async def _load_versions(connection: AsyncConnection) -> Versions:
@@ -509,7 +525,9 @@ def _as_event(refund: Refund) -> bytes:
     """Return the event of a refund that had waited and is refused now: the one that brought it is long gone."""
     said = ("shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "kind")
     data = {name: str(getattr(refund, name)) for name in said}
-    data |= {name: str(value) for name in ("customer_id", "points_paid") if (value := getattr(refund, name)) is not None}
+    data |= {
+        name: str(value) for name in ("customer_id", "points_paid") if (value := getattr(refund, name)) is not None
+    }
     return orjson.dumps(
         {
             "specversion": "1.0",

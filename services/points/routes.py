@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 import segno
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -78,6 +78,7 @@ RequiredKey = Annotated[
         description="the same key with the same body is answered as the first time",
     ),
 ]
+Segment = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=1000)]
 
@@ -95,6 +96,7 @@ def service_of(http: HttpRequest) -> PointsService:
 
 @router.post(
     "/purchases",
+    response_model=PurchaseAnswer,
     status_code=201,
     tags=["purchases"],
     summary="A till's purchase: what it earns, for the receipt",
@@ -103,18 +105,21 @@ def service_of(http: HttpRequest) -> PointsService:
         **problem_responses(PURCHASE_REFUSALS),
     },
 )
-async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> PurchaseAnswer:
+async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> Response:
     points = service_of(http)
-    return await _ask(http, AwardPurchase(purchase, _purchase_origin(points, purchase), park=False), render_purchase, key)
+    return await _ask(
+        http, AwardPurchase(purchase, _purchase_origin(points, purchase), park=False), render_purchase, key
+    )
 
 
 @router.post(
     "/purchases/preview",
+    response_model=PurchaseAnswer,
     tags=["purchases"],
     summary="What a purchase would earn; changes nothing",
     responses=problem_responses(PURCHASE_REFUSALS),
 )
-async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> PurchaseAnswer:
+async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Response:
     points = service_of(http)
     async with database_errors():
         outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(points, purchase), park=False))
@@ -123,28 +128,32 @@ async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Pu
     return respond(Answer(status, answer.body, answer.content_type))
 
 
-@router.get("/purchases", tags=["purchases"], summary="Purchases that wait for something, by their state")
+@router.get(
+    "/purchases",
+    response_model=PurchasePage,
+    tags=["purchases"],
+    summary="Purchases that wait for something, by their state",
+)
 async def list_purchases(
     http: HttpRequest,
     status: Annotated[str, Query(pattern="^(unclaimed|parked|awaited)$")] = "unclaimed",
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> PurchasePage:
+) -> Response:
     shop_id, invoice_number = decode_cursor(cursor, str, str) if cursor else ("", "")
     async with service_of(http).engine.connect() as connection:
-        rows = await queries.unsettled_purchases(
-            connection, status, after=(shop_id, invoice_number), limit=limit + 1
-        )
+        rows = await queries.unsettled_purchases(connection, status, after=(shop_id, invoice_number), limit=limit + 1)
     return _page(rows, limit, "shop_id", "invoice_number")
 
 
 @router.get(
     "/purchases/{shop_id:segment}/{invoice_number:segment}",
+    response_model=PurchaseView,
     tags=["purchases"],
     summary="A purchase as it stands in the books",
     responses=problem_responses({404: ["purchase-unknown"]}),
 )
-async def get_purchase(http: HttpRequest, shop_id: str, invoice_number: str) -> PurchaseView:
+async def get_purchase(http: HttpRequest, shop_id: Segment, invoice_number: Segment) -> Response:
     async with service_of(http).engine.connect() as connection:
         found = await queries.purchase(connection, shop_id, invoice_number)
     if found is None:
@@ -154,6 +163,7 @@ async def get_purchase(http: HttpRequest, shop_id: str, invoice_number: str) -> 
 
 @router.post(
     "/purchases/{shop_id:segment}/{invoice_number:segment}/refunds",
+    response_model=RefundAnswer,
     status_code=201,
     tags=["purchases"],
     summary="Take a part of a purchase back",
@@ -168,11 +178,11 @@ async def get_purchase(http: HttpRequest, shop_id: str, invoice_number: str) -> 
     },
 )
 async def book_refund(
-    http: HttpRequest, shop_id: str, invoice_number: str, refund: RefundRequest, key: KeyHeader = None
-) -> RefundAnswer:
+    http: HttpRequest, shop_id: Segment, invoice_number: Segment, refund: RefundRequest, key: KeyHeader = None
+) -> Response:
     points = service_of(http)
-    said = refund.model_dump(exclude_unset=True) | {"shop_id": shop_id, "invoice_number": invoice_number}
-    named = _validated(PurchaseRefunded, said)
+    said = dict(refund) | {"shop_id": shop_id, "invoice_number": invoice_number}
+    named = PurchaseRefunded.model_construct(refund.model_fields_set | {"shop_id", "invoice_number"}, **said)
     name = f"{shop_id}/{invoice_number}/{refund.refund_id}"
     origin = _origin(points, "loyalty.purchase.refunded.v1", name, refund.customer_id, named)
     return await _ask(http, RefundPurchase(named, origin), render_refund, key)
@@ -180,6 +190,7 @@ async def book_refund(
 
 @router.post(
     "/purchases/{shop_id:segment}/{invoice_number:segment}/claim",
+    response_model=PurchaseAnswer,
     status_code=201,
     tags=["purchases"],
     summary="Attach a purchase of nobody to a customer",
@@ -194,22 +205,25 @@ async def book_refund(
     },
 )
 async def claim_purchase(
-    http: HttpRequest, shop_id: str, invoice_number: str, claim: Claim, key: KeyHeader = None
-) -> PurchaseAnswer:
+    http: HttpRequest, shop_id: Segment, invoice_number: Segment, claim: Claim, key: KeyHeader = None
+) -> Response:
     return await _ask(http, ClaimPurchase(shop_id, invoice_number, claim.customer_id), render_purchase, key)
 
 
 @router.post(
     "/accounts",
+    response_model=AccountView,
     status_code=201,
     tags=["accounts"],
     summary="Enrol a customer",
     responses={
         200: {"model": AccountView, "description": "enrolled before"},
-        **problem_responses({409: ["account-conflict", "card-taken", "idempotency-key-reused"], 422: ["card-mistyped"]}),
+        **problem_responses(
+            {409: ["account-conflict", "card-taken", "idempotency-key-reused"], 422: ["card-mistyped"]}
+        ),
     },
 )
-async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) -> AccountView:
+async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) -> Response:
     now = service_of(http).clock()
     command = EnrolCustomer(enrolment.customer_id, enrolment.enrolled_at or now, enrolment.card_number)
     return await _ask(http, command, render_account, key)
@@ -217,11 +231,12 @@ async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) 
 
 @router.get(
     "/accounts/{customer_id:segment}",
+    response_model=AccountView,
     tags=["accounts"],
     summary="A customer's account",
     responses=problem_responses({404: ["account-unknown"]}),
 )
-async def get_account(http: HttpRequest, customer_id: str) -> AccountView:
+async def get_account(http: HttpRequest, customer_id: Segment) -> Response:
     return _json(await _account(service_of(http), customer_id))
 
 
@@ -236,8 +251,12 @@ async def get_account(http: HttpRequest, customer_id: str) -> AccountView:
     },
 )
 async def list_entries(
-    http: HttpRequest, customer_id: str, limit: Limit = 50, cursor: Cursor = None, accept: Annotated[str, Header()] = ""
-) -> Any:
+    http: HttpRequest,
+    customer_id: Segment,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
     points = service_of(http)
     before = decode_cursor(cursor, int)[0] if cursor else queries.LAST
     await _account(points, customer_id)
@@ -250,11 +269,12 @@ async def list_entries(
 
 @router.get(
     "/accounts/{customer_id:segment}/lots",
+    response_model=LotPage,
     tags=["accounts"],
     summary="The lots that still hold points, in the order in which they are spent",
     responses=problem_responses({404: ["account-unknown"], 422: ["cursor-invalid"]}),
 )
-async def list_lots(http: HttpRequest, customer_id: str, limit: Limit = 50, cursor: Cursor = None) -> LotPage:
+async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, cursor: Cursor = None) -> Response:
     points = service_of(http)
     after = decode_cursor(cursor, int)[0] if cursor else 0
     await _account(points, customer_id)
@@ -265,11 +285,12 @@ async def list_lots(http: HttpRequest, customer_id: str, limit: Limit = 50, curs
 
 @router.get(
     "/cards/{card_number:segment}",
+    response_model=AccountView,
     tags=["cards"],
     summary="The account that a card belongs to",
     responses=problem_responses({404: ["card-unknown"]}),
 )
-async def get_card(http: HttpRequest, card_number: str) -> AccountView:
+async def get_card(http: HttpRequest, card_number: Segment) -> Response:
     return _json(await _account_of_card(service_of(http), card_number))
 
 
@@ -280,7 +301,7 @@ async def get_card(http: HttpRequest, card_number: str) -> AccountView:
     response_class=Response,
     responses={200: {"content": {"image/svg+xml": {}}}, **problem_responses({404: ["card-unknown"]})},
 )
-async def get_card_qr(http: HttpRequest, card_number: str) -> Response:
+async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
     await _account_of_card(service_of(http), card_number)
     picture = io.BytesIO()
     segno.make(card_number, error="m", micro=False).save(picture, kind="svg", scale=8, title=f"card {card_number}")
@@ -289,6 +310,7 @@ async def get_card_qr(http: HttpRequest, card_number: str) -> Response:
 
 @router.post(
     "/adjustments",
+    response_model=AdjustmentAnswer,
     status_code=201,
     tags=["adjustments"],
     summary="Points by hand, with a reason",
@@ -296,7 +318,7 @@ async def get_card_qr(http: HttpRequest, card_number: str) -> Response:
         {404: ["account-unknown"], 409: ["insufficient-points", "idempotency-key-reused"], 422: ["points-zero"]}
     ),
 )
-async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> AdjustmentAnswer:
+async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> Response:
     if not adjustment.points:
         raise ProblemError(422, "points-zero", "an adjustment of 0 points changes nothing")
     command = AdjustBalance(
@@ -312,8 +334,8 @@ async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) ->
     return await _ask(http, command, render_adjustment, key)
 
 
-@router.get("/programme", tags=["programme"], summary="The programme that holds now")
-async def get_programme(http: HttpRequest) -> ProgrammeView:
+@router.get("/programme", response_model=ProgrammeView, tags=["programme"], summary="The programme that holds now")
+async def get_programme(http: HttpRequest) -> Response:
     points = service_of(http)
     async with points.engine.connect() as connection:
         version = (await points.ledger.versions(connection)).at(points.clock())
@@ -322,6 +344,7 @@ async def get_programme(http: HttpRequest) -> ProgrammeView:
 
 @router.put(
     "/programme",
+    response_model=ProgrammeView,
     tags=["programme"],
     summary="Publish a programme as a new version; the same document again changes nothing",
     responses={
@@ -329,12 +352,14 @@ async def get_programme(http: HttpRequest) -> ProgrammeView:
         **problem_responses({409: ["idempotency-key-reused"], 422: ["valid-from-past"]}),
     },
 )
-async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> ProgrammeView:
+async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
     points = service_of(http)
     now = points.clock()
     valid_from = draft.valid_from or now
     if valid_from < now:
-        raise ProblemError(422, "valid-from-past", "what was earned by the rules of its day stays; choose a later instant")
+        raise ProblemError(
+            422, "valid-from-past", "what was earned by the rules of its day stays; choose a later instant"
+        )
     programme: Programme = draft.programme
     async with database_errors(), points.engine.begin() as connection:
         version, is_new = await points.ledger.publish(
@@ -345,7 +370,7 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> ProgrammeVi
 
 async def _ask(
     http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
-) -> Any:
+) -> Response:
     """Book one command and answer with what `render` makes of it, or what its key was answered before."""
     return respond(await submit(http, Request([command], await idempotency_key(http, key), render)))
 
@@ -375,34 +400,25 @@ async def idempotency_key(http: HttpRequest, key: str | None) -> IdempotencyKey 
     return IdempotencyKey(ANONYMOUS, key, fingerprint)
 
 
-def respond(answer: Answer) -> Any:
+def respond(answer: Answer) -> Response:
     return Response(answer.body, answer.status, media_type=answer.content_type)
 
 
-def _json(content: object, status: int = 200) -> Any:
+def _json(content: object, status: int = 200) -> Response:
     return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
 
 
-def _page(rows: list[dict[str, Any]], limit: int, *key: str) -> Any:
+def _page(rows: list[dict[str, Any]], limit: int, *key: str) -> Response:
     shown = rows[:limit]
     cursor = encode_cursor([shown[-1][name] for name in key]) if len(rows) > limit else None
     return _json({"data": shown, "next_cursor": cursor})
 
 
-def _validated(model: type[PurchaseRefunded], values: dict[str, Any]) -> PurchaseRefunded:
-    """The names in the path obey the contract as those in a body do."""
-    if not all(0 < len(values[name]) <= 128 and values[name].isprintable() for name in ("shop_id", "invoice_number")):
-        raise ProblemError(422, "path-invalid", "shop id and invoice number have 1 to 128 printable characters")
-    return model.model_construct(**{**_defaults(model), **values})
-
-
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    return {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
-
-
 def _purchase_origin(points: PointsService, purchase: PurchaseCompleted) -> Origin:
     name = f"{purchase.shop_id}/{purchase.invoice_number}"
-    return _origin(points, "loyalty.purchase.completed.v1", name, purchase.customer_id or purchase.card_number, purchase)
+    return _origin(
+        points, "loyalty.purchase.completed.v1", name, purchase.customer_id or purchase.card_number, purchase
+    )
 
 
 def _origin(points: PointsService, kind: str, name: str, subject: str | None, data: BaseModel) -> Origin:
@@ -452,4 +468,3 @@ async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIte
 def _harmless(text: str) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
-

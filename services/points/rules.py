@@ -44,18 +44,13 @@ class Terms:
 
 def eligible(sale: Sale, programme: Programme) -> Decimal:
     """Return the part of the total that counts, tax included (rule 2)."""
-    base = programme.earn_base
-    if sale.shipping and not base.shipping:
-        sale_total = sale.total - sale.shipping
-    else:
-        sale_total = sale.total
-    if sale.gift_cards and not base.gift_cards:
-        sale_total -= sale.gift_cards
-    if sale.points_paid and not base.points_paid:
-        sale_total -= sale.points_paid
-    if sale.discount and base.discount:
-        sale_total += sale.discount
-    return max(ZERO, sale_total)
+    counts = programme.earn_base
+    left_out = (
+        (ZERO if counts.shipping else sale.shipping)
+        + (ZERO if counts.gift_cards else sale.gift_cards)
+        + (ZERO if counts.points_paid else sale.points_paid)
+    )
+    return max(ZERO, sale.total - left_out + (sale.discount if counts.discount else ZERO))
 
 
 def terms(sale: Sale, *, version: int, programme: Programme, rate: Decimal) -> Terms:

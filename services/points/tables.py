@@ -66,7 +66,9 @@ purchase = sa.Table(
     sa.Column("entry_sequence", sa.BigInteger, comment="of the award and its lot; none where nothing was earned"),
     sa.Column("award", JSONB, comment="what every later clawback is computed from"),
     sa.Column("refunded", MONEY, nullable=False, server_default="0"),
-    sa.Column("refunded_eligible", MONEY, nullable=False, server_default="0", comment="the part that counts as earn base"),
+    sa.Column(
+        "refunded_eligible", MONEY, nullable=False, server_default="0", comment="the part that counts as earn base"
+    ),
     sa.Column("refunded_points_paid", MONEY, nullable=False, server_default="0"),
     sa.Column("clawed_back", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
@@ -75,7 +77,9 @@ purchase = sa.Table(
     sa.CheckConstraint("refunded <= total", name="refunded"),
     sa.CheckConstraint("clawed_back BETWEEN 0 AND points", name="clawed_back"),
     sa.Index("purchase_parked", "card_number", postgresql_where=sa.text("status = 'parked'")),
-    sa.Index("purchase_unsettled", "status", "shop_id", "invoice_number", postgresql_where=sa.text("status <> 'booked'")),
+    sa.Index(
+        "purchase_unsettled", "status", "shop_id", "invoice_number", postgresql_where=sa.text("status <> 'booked'")
+    ),
 )
 
 refund = sa.Table(

@@ -227,9 +227,11 @@ async def verify(connection: AsyncConnection) -> list[Finding]:
 
 
 async def _check(connection: AsyncConnection, invariant: Invariant) -> Finding | None:
-    statement = f"SELECT *, count(*) OVER () AS of FROM ({invariant.broken}) AS broken LIMIT {SHOWN}"  # noqa: S608 - our own
+    statement = f"SELECT *, count(*) OVER () AS of FROM ({invariant.broken}) AS broken LIMIT {SHOWN}"
     rows = [dict(row) for row in (await connection.execute(text(statement.replace(":", "\\:")))).mappings()]
     if not rows:
         return None
     count = rows[0]["of"]
-    return Finding(invariant.name, invariant.states, count, [{k: v for k, v in row.items() if k != "of"} for row in rows])
+    return Finding(
+        invariant.name, invariant.states, count, [{k: v for k, v in row.items() if k != "of"} for row in rows]
+    )

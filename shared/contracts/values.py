@@ -31,7 +31,7 @@ def _instant(_source: object, _handler: object) -> CoreSchema:
     )
 
 
-def _validation_schema(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - pydantic's own type for this hook
+def _validation_schema(schema: dict[str, Any]) -> Any:
     return lambda _core, _handler: schema
 
 

@@ -50,7 +50,9 @@ def claim(invoice: str = "R-1", customer: str = "c-1") -> ClaimPurchase:
     return ClaimPurchase("shop", invoice, customer)
 
 
-def adjustment(points: int, customer: str = "c-1", *, key: str | None = None, allow_debt: bool = False) -> AdjustBalance:
+def adjustment(
+    points: int, customer: str = "c-1", *, key: str | None = None, allow_debt: bool = False
+) -> AdjustBalance:
     name = key or f"a{points}"
     return AdjustBalance(name, customer, points, "goodwill", "tester", NOW, allow_debt=allow_debt)
 
