@@ -10,7 +10,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import single
+from services import documents, single
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.settings import PointsSettings
@@ -101,6 +101,22 @@ def migrate() -> None:
             out.print("points: the schema is the newest")
 
     run(command())
+
+
+@app.command()
+def docs(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 where one is out of date.")
+    ] = False,
+) -> None:
+    """Write the OpenAPI and AsyncAPI documents that the code describes."""
+    stale = [path for path, content in documents.written().items() if documents.read(path) != content]
+    if check and stale:
+        fail(f"out of date, run `make docs`: {', '.join(map(str, stale))}")
+    for path in stale:
+        documents.write(path)
+        out.print(f"written: {path}")
 
 
 @app.command("verify")

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 
 import services.points
 from services.points import intake, routes
+from services.points.documents import asyncapi
 from services.points.service import PointsService
 from shared.database import fetch
 from shared.http import Api, Check, health_routes
@@ -38,6 +40,11 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.state.settings = settings
     app.include_router(routes.router)
     app.include_router(intake.router)
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def events() -> JSONResponse:
+        return JSONResponse(asyncapi())
+
     app.include_router(health_routes({**database_checks(points), **(checks or {})}))
     return app
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
@@ -13,6 +13,22 @@ Text = Annotated[str, Field(max_length=200)]
 
 class Customer(BaseModel):
     """A customer as the shop knows them; each service keeps only the fields it is responsible for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-43",
+                    "card_number": "SHOP-000043",
+                    "email": "kim@example.com",
+                    "given_name": "Kim",
+                    "language": "de",
+                    "time_zone": "Europe/Berlin",
+                    "registered_at": "2026-11-23T10:00:00+01:00",
+                }
+            ]
+        }
+    )
 
     customer_id: CustomerId
     card_number: CardNumber | None = None
@@ -31,6 +47,8 @@ class Customer(BaseModel):
 
 class CustomerErased(BaseModel):
     """Forget this customer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_id": "c-43"}]})
 
     customer_id: CustomerId
 

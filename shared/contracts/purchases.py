@@ -71,6 +71,12 @@ class PurchaseCompleted(BaseModel):
 class RefundRequest(BaseModel):
     """What is taken back of a purchase; `amount` is the value taken back, however it was paid."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"refund_id": "G-2026-000017", "currency": "EUR", "amount": "33.33", "reason": "did not fit"}]
+        }
+    )
+
     refund_id: Identifier
     currency: Currency
     amount: Money
@@ -87,6 +93,22 @@ class RefundRequest(BaseModel):
 
 class PurchaseRefunded(RefundRequest):
     """A refund, named by `(shop_id, invoice_number, refund_id)`; it may arrive before its purchase."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "shop_id": "webshop-de",
+                    "invoice_number": "R-2026-000123",
+                    "refund_id": "G-2026-000017",
+                    "currency": "EUR",
+                    "amount": "33.33",
+                    "occurred_at": "2026-11-25T09:00:00+01:00",
+                    "reason": "did not fit",
+                }
+            ]
+        }
+    )
 
     shop_id: Identifier
     invoice_number: Identifier
