@@ -32,7 +32,7 @@ def _instant(_source: object, _handler: object) -> CoreSchema:
 
 
 def _validation_schema(schema: dict[str, Any]) -> Any:
-    return lambda _core, _handler: schema
+    return lambda _core, _handler: dict(schema)  # pydantic writes titles and defaults into it
 
 
 Money = Annotated[
