@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
@@ -47,13 +48,21 @@ def create_engine(url: str, *, name: str, pool_size: int = 10, reporting: bool =
     settings = {"application_name": name, "jit": "off", "timezone": "UTC", "lock_timeout": "30s"}
     if not reporting:
         settings |= BY_KEY
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         connect_args={"server_settings": settings, "timeout": 10},
     )
+    event.listen(engine.sync_engine, "checkout", _replace_if_closed)
+    return engine
+
+
+def _replace_if_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool connect anew: of what breaks in statements on the driver itself the toolkit hears nothing."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def fetch(connection: AsyncConnection, statement: str, *arguments: object) -> Sequence[asyncpg.Record]:
@@ -64,7 +73,10 @@ async def fetch(connection: AsyncConnection, statement: str, *arguments: object)
     driver, adapter = connection.info.get("driver") or await _driver(connection)
     if not driver.is_in_transaction():
         # the toolkit sends BEGIN with its own first statement only; without it each of ours would commit by itself
-        await adapter._start_transaction()  # noqa: SLF001 - it has no public name
+        try:
+            await adapter._start_transaction()  # noqa: SLF001 - it has no public name
+        except adapter.dbapi.Error as error:
+            raise error.__cause__ or error from None
     rows: Sequence[asyncpg.Record] = await driver.fetch(statement, *arguments)
     return rows
 

@@ -6,10 +6,10 @@ import random
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,6 +19,9 @@ from shared.database import DatabaseAwayError, UnusableError, fetch, transact
 from shared.messaging import dead_letters, kafka
 from shared.messaging.decoding import LARGEST_EVENT, decode
 from shared.messaging.events import Received, Subscription, Verdict
+from shared.messaging.waiting import pauses
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +34,15 @@ SECONDS = Histogram(
 )
 LAG = Gauge("loyalty_consumer_lag", "Records not yet read", ["consumer", "topic", "partition"])
 
-READ_ROW = "SELECT next_offset FROM kafka_offset WHERE consumer = $1 AND topic = $2 AND partition = $3"
-ADD_ROW = "INSERT INTO kafka_offset (consumer, topic, partition, next_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+READ_ROW = "SELECT next_offset, topic_id FROM kafka_offset WHERE consumer = $1 AND topic = $2 AND partition = $3"
+
+ADD_ROW = """
+INSERT INTO kafka_offset (consumer, topic, partition, next_offset, topic_id) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING"""
+
+RESET_ROW = """
+UPDATE kafka_offset SET next_offset = $5, topic_id = coalesce($6, topic_id)
+ WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4"""
 
 MOVE = """
 UPDATE kafka_offset SET next_offset = $5
@@ -86,20 +96,47 @@ class Start:
     lost: int = 0
 
 
-def start_of(row: int | None, committed: int | None, *, begin: int, end: int) -> Start:
-    """Return where a partition is read from, given the database's row, Kafka's commit and the log's bounds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A partition as the broker has it: its bounds, our group's commit, the id of its topic where the broker gives one."""
+
+    begin: int
+    end: int
+    committed: int | None = None
+    topic_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A partition as the database has it."""
+
+    next_offset: int
+    topic_id: str | None = None
+
+
+def start_of(row: Row | None, log_: Log) -> Start:
+    """Return where a partition is read from.
 
     Whatever is read a second time is recognised by the permanent keys; what is skipped is lost. So in doubt: earlier.
     """
     if row is None:
-        return Start(begin)
-    if row > end:
-        return Start(begin, "offset_beyond_log")
-    if committed is None:
-        return Start(begin, "offset_unknown_to_kafka" if row > begin else None)
-    if row < begin:
-        return Start(begin, "records_lost", begin - row)
-    return Start(max(min(row, committed), begin))
+        return Start(log_.begin)
+    known = row.topic_id is not None and log_.topic_id is not None
+    if known and row.topic_id != log_.topic_id:
+        return Start(log_.begin, "topic_made_anew")
+    if row.next_offset > log_.end:
+        return Start(log_.begin, "offset_beyond_log")
+    if row.next_offset < log_.begin:
+        return Start(log_.begin, "records_lost", log_.begin - row.next_offset)
+    if log_.committed is None:
+        # the commits of a group are deleted with the topic; they also expire, which a known topic tells apart
+        return (
+            Start(row.next_offset)
+            if known or row.next_offset == log_.begin
+            else Start(log_.begin, "offset_not_in_kafka")
+        )
+    # who sets the group back with Kafka's own tools wants to read again
+    return Start(max(min(row.next_offset, log_.committed), log_.begin))
 
 
 async def run(
@@ -133,6 +170,7 @@ class Consumer:
         self._limits = limits
         self._kafka = kafka.consumer(bootstrap_servers, group=subscription.consumer)
         self._positions: dict[Any, Position] = {}
+        self._topic_ids: dict[str, str] = {}
         self._turns = asyncio.Semaphore(limits.concurrency)
         self._recent: deque[bool] = deque(maxlen=limits.dead_letter_window)
         self._progress_at = time.monotonic()
@@ -158,7 +196,7 @@ class Consumer:
 
     async def _start(self) -> None:
         self._kafka.subscribe(self._subscription.topics, listener=_Revoked(self._positions))
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 await self._kafka.start()
                 return
@@ -194,30 +232,43 @@ class Consumer:
             return None
         position = self._positions[partition] = Position(row, start.offset)
         self._progress_at = time.monotonic()
-        self._tell(partition, start, row)
+        self._tell(partition, start)
         return position
 
+    async def _log(self, partition: Any) -> Log:
+        self._topic_ids |= await kafka.topic_ids(self._kafka, [partition.topic])
+        return Log(
+            begin=(await self._kafka.beginning_offsets([partition]))[partition],
+            end=(await self._kafka.end_offsets([partition]))[partition],
+            committed=await self._kafka.committed(partition),
+            topic_id=self._topic_ids.get(partition.topic),
+        )
+
     async def _start_of(self, partition: Any) -> tuple[Start, int]:
-        committed = await self._kafka.committed(partition)
-        begin = (await self._kafka.beginning_offsets([partition]))[partition]
-        end = (await self._kafka.end_offsets([partition]))[partition]
+        """Return where to begin and what the row says then."""
+        found = await self._log(partition)
         key = (self._name, partition.topic, partition.partition)
 
         async def work(connection: AsyncConnection) -> tuple[Start, int]:
-            rows = await fetch(connection, READ_ROW, *key)
-            start = start_of(rows[0]["next_offset"] if rows else None, committed, begin=begin, end=end)
-            if not rows:
-                await fetch(connection, ADD_ROW, *key, start.offset)
-            return start, rows[0]["next_offset"] if rows else start.offset
+            rows = [Row(*each) for each in await fetch(connection, READ_ROW, *key)]
+            row = rows[0] if rows else None
+            start = start_of(row, found)
+            if row is None:
+                await fetch(connection, ADD_ROW, *key, start.offset, found.topic_id)
+            elif start.remark is not None or row.topic_id != found.topic_id:
+                await fetch(connection, RESET_ROW, *key, row.next_offset, start.offset, found.topic_id)
+            else:
+                return start, row.next_offset
+            return start, start.offset
 
         return await self._patiently(lambda: transact(self._engine, work))
 
-    def _tell(self, partition: Any, start: Start, row: int) -> None:
+    def _tell(self, partition: Any, start: Start) -> None:
         if start.remark is None:
             return
         say = log.error if start.lost else log.warning
-        more = {"lost_from": row, "lost_to": start.offset - 1} if start.lost else {"row": row}
-        say(start.remark, consumer=self._name, topic=partition.topic, partition=partition.partition, start=start.offset, **more)
+        place = {"consumer": self._name, "topic": partition.topic, "partition": partition.partition}
+        say(start.remark, **place, start=start.offset, lost_records=start.lost)
 
     # What is done with records
 
@@ -241,7 +292,10 @@ class Consumer:
         """Tell numbers that the log has left out (transactions do) from a log that is not the one we knew."""
         if offset < position.next:
             return False
-        begin = (await self._kafka.beginning_offsets([partition]))[partition]
+        try:
+            begin = (await self._kafka.beginning_offsets([partition]))[partition]
+        except kafka.KafkaError:
+            return False
         return bool(begin <= position.next)
 
     def _decoded(self, record: Any) -> Received | Verdict:
@@ -263,7 +317,9 @@ class Consumer:
                 raise
             await self._book(partition, position, [(batch[0][0], refusal)])
 
-    async def _commit(self, partition: Any, position: Position, batch: Sequence[tuple[Any, Received | Verdict]]) -> None:
+    async def _commit(
+        self, partition: Any, position: Position, batch: Sequence[tuple[Any, Received | Verdict]]
+    ) -> None:
         following = batch[-1][0].offset + 1
         events = [event for _, event in batch if isinstance(event, Received)]
 
@@ -316,9 +372,9 @@ class Consumer:
         with suppress(kafka.CommitFailedError, kafka.IllegalStateError, kafka.KafkaError, TimeoutError):
             await asyncio.wait_for(self._kafka.commit({partition: offset}), timeout=5)
 
-    async def _patiently(self, work: Callable[[], Any]) -> Any:
+    async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do it, and again for as long as the database is away."""
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 return await work()
             except DatabaseAwayError as error:
@@ -332,20 +388,31 @@ class Consumer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._limits.watch_seconds)
-            lag = await self._lag()
+            try:
+                await self._look_for_new_topics()
+                lag = await self._lag()
+            except (kafka.KafkaError, AssertionError) as error:
+                log.warning("kafka_away", consumer=self._name, error=repr(error))
+                continue
             still = time.monotonic() - self._progress_at
             if lag == 0:
                 self._progress_at = time.monotonic()
             elif lag and still > self._limits.stalled_seconds:
                 raise StalledError(f"{self._name} has {lag} records to read and read none for {still:.0f} s")
 
-    async def _lag(self) -> int | None:
-        """Return how many records are unread in our partitions; none where the broker can't say."""
+    async def _look_for_new_topics(self) -> None:
+        """Forget where we are in a topic that was made anew: the client goes on at the old offset, and would skip records."""
+        ids = await kafka.topic_ids(self._kafka, self._subscription.topics)
+        if any(self._kafka.partitions_for_topic(topic) is None for topic in ids):
+            await kafka.refresh_topics(self._kafka)
+        for partition in list(self._positions):
+            if ids.get(partition.topic, self._topic_ids.get(partition.topic)) != self._topic_ids.get(partition.topic):
+                self._positions.pop(partition, None)
+
+    async def _lag(self) -> int:
+        """Return how many records are unread in our partitions."""
         positions = dict(self._positions)
-        try:
-            ends = await self._kafka.end_offsets(list(positions)) if positions else {}
-        except (kafka.KafkaError, AssertionError):
-            return None
+        ends = await self._kafka.end_offsets(list(positions)) if positions else {}
         lag = 0
         for partition, end in ends.items():
             behind = end - positions[partition].next
@@ -369,11 +436,3 @@ class _Revoked(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Any) -> None:
         for partition in assigned:
             self._positions.pop(partition, None)
-
-
-def _pauses() -> Any:
-    """Seconds to wait before each next try: longer and longer up to 5, spread."""
-    longest = 0.1
-    while True:
-        yield random.uniform(longest / 2, longest)  # noqa: S311 - spreads retries, keeps no secret
-        longest = min(longest * 2, 5.0)

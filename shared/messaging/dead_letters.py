@@ -88,7 +88,12 @@ async def insert_late(
 
 
 async def letters(
-    connection: AsyncConnection, *, status: str | None = "open", topic: str | None = None, after: int = 0, limit: int = 100
+    connection: AsyncConnection,
+    *,
+    status: str | None = "open",
+    topic: str | None = None,
+    after: int = 0,
+    limit: int = 100,
 ) -> list[DeadLetter]:
     """Return the oldest `limit` dead letters whose id is above `after`; with no `status`, all."""
     return [dead_letter(row) for row in await fetch(connection, LIST, status, topic, after, limit)]

@@ -1,8 +1,10 @@
 """The way to Kafka, and the only importer of aiokafka: how we consume, how we produce, which topics there are."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,18 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     RecordTooLargeError,
+)
+from aiokafka.partitioner import murmur2
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    TaggedFields,
 )
 
 __all__ = [
@@ -33,7 +47,11 @@ __all__ = [
     "create_topics",
     "dead_letter_topic",
     "declared",
+    "delete_topics",
+    "partition_of",
     "producer",
+    "refresh_topics",
+    "topic_ids",
 ]
 
 log = structlog.get_logger(__name__)
@@ -68,6 +86,12 @@ def declared(names: Iterable[str], *, declaration: Path = DECLARATION, partition
     return topics
 
 
+@lru_cache(maxsize=1 << 16)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return where every client that partitions like the Java one puts this key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
 def _topic(name: str, defaults: Mapping[str, Any], own: Mapping[str, Any], partitions: int | None) -> Topic:
     return Topic(
         name,
@@ -88,6 +112,96 @@ async def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None
                 raise KafkaError(f"{name} can't be made: error {code} {message}")
     finally:
         await admin.close()
+
+
+async def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
+    """Delete topics and all that stands in them; for tests and the clearing of development clusters. Raises `KafkaError`."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        response = await admin.delete_topics(list(names))
+        for name, code in response.topic_error_codes:
+            if code != 0:
+                raise KafkaError(f"{name} can't be deleted: error {code}")
+    finally:
+        await admin.close()
+
+
+async def topic_ids(client: AIOKafkaConsumer, topics: Iterable[str]) -> dict[str, str]:
+    """Return each topic's own id, which a topic of the same name made anew does not share; a topic that is not there, or
+    a broker that gives none (before Kafka 2.8), has no entry. Raises `KafkaError`.
+    """
+    connections = client._client  # noqa: SLF001 - the only way to ask a broker what the client has no words for
+    try:
+        response = await connections.send(connections.get_random_node(), _TopicsRequest(list(topics)))
+    except NotImplementedError:
+        return {}
+    found = {name: _uuid(high, low) for code, name, high, low, *_ in response.topics if code == 0}
+    return {name: identity for name, identity in found.items() if any(character not in "0-" for character in identity)}
+
+
+async def refresh_topics(client: AIOKafkaConsumer) -> None:
+    """Have the client learn now which topics and partitions there are, not when its time has come."""
+    await client._client.force_metadata_update()  # noqa: SLF001 - it has no public name
+
+
+def _uuid(high: int, low: int) -> str:
+    return str(uuid.UUID(int=(high % (1 << 64)) << 64 | low % (1 << 64)))
+
+
+class _TopicsResponseV10(Response):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 10
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("brokers", CompactArray(
+            ("node_id", Int32), ("host", CompactString()), ("port", Int32), ("rack", CompactString()),
+            ("tags", TaggedFields),
+        )),
+        ("cluster_id", CompactString()),
+        ("controller_id", Int32),
+        ("topics", CompactArray(
+            ("error_code", Int16), ("name", CompactString()), ("id_high", Int64), ("id_low", Int64),
+            ("is_internal", Boolean),
+            ("partitions", CompactArray(
+                ("error_code", Int16), ("index", Int32), ("leader", Int32), ("leader_epoch", Int32),
+                ("replicas", CompactArray(Int32)), ("isr", CompactArray(Int32)),
+                ("offline_replicas", CompactArray(Int32)), ("tags", TaggedFields),
+            )),
+            ("authorized_operations", Int32), ("tags", TaggedFields),
+        )),
+        ("cluster_authorized_operations", Int32),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class _TopicsRequestV10(RequestStruct):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 10
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _TopicsResponseV10
+    SCHEMA = Schema(
+        ("topics", CompactArray(
+            ("id_high", Int64), ("id_low", Int64), ("name", CompactString()), ("tags", TaggedFields),
+        )),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class _TopicsRequest(Request[_TopicsRequestV10]):  # type: ignore[misc]
+    """The client's own request for metadata ends at version 5; the ids of topics begin with version 10."""
+
+    API_KEY = 3
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_TopicsRequestV10]) -> _TopicsRequestV10:
+        named = [(0, 0, name, {}) for name in self._topics]
+        return request_struct_class(named, False, False, False, {})  # noqa: FBT003 - the wire's own order
 
 
 def _new_topic(topic: Topic) -> NewTopic:

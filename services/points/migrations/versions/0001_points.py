@@ -83,6 +83,9 @@ def upgrade() -> None:
             postgresql_nulls_not_distinct=True,
         ),
     )
+    op.create_index(
+        "dead_letter_unrelayed", "dead_letter", ["id"], unique=False, postgresql_where=sa.text("relayed_at IS NULL")
+    )
     op.create_table(
         "entry",
         sa.Column("customer_id", sa.Text(), nullable=False),
@@ -110,6 +113,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.Column("topic_id", sa.Text(), nullable=True, comment="the broker's own; another one: the topic was made anew"),
         sa.PrimaryKeyConstraint("consumer", "topic", "partition"),
     )
     op.create_table(
