@@ -9,10 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
 
 import uvloop
 
-NAME = "bench/load.py (asyncio protocols on uvloop, one process)"
+NAME = "bench/load.py: asyncio protocols on uvloop, one process"
+
+ACCEPT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -45,8 +49,7 @@ class Connection(asyncio.Protocol):
         self.sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self.send()
+        self.transport = cast("asyncio.Transport", transport)
 
     def send(self) -> None:
         request = next(self.requests, None)
@@ -82,21 +85,23 @@ async def load(port: int, path: str, bodies: list[bytes], connections: int) -> M
     requests = iter([_request(path, body) for body in bodies])
     measured, loop = Measured(), asyncio.get_running_loop()
     futures = [loop.create_future() for _ in range(connections)]
-    started = time.perf_counter()
+    opened = []
     for future in futures:
-        await loop.create_connection(
-            lambda future=future: Connection(requests, measured, future),
-            "127.0.0.1",
-            port,  # type: ignore[misc]
-        )
+        _, connection = await loop.create_connection(partial(Connection, requests, measured, future), "127.0.0.1", port)
+        opened.append(connection)
+    # a server that is busy with the first connections leaves the last ones waiting, which is no answer of its
+    await asyncio.sleep(ACCEPT_SECONDS)
+    started = time.perf_counter()
+    for connection in opened:
+        connection.send()
     await asyncio.gather(*futures)
     measured.seconds = time.perf_counter() - started
     return measured
 
 
 def _request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = ("POST {} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: {}", "", "")
+    return "\r\n".join(head).format(path, len(body)).encode() + body
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """The servers that are compared: ours, and a FastAPI endpoint with the same models that does nothing."""
 
 import asyncio
-import gc
 import socket
 import sys
+from typing import cast
 
 import uvicorn
 import uvloop
@@ -13,6 +13,7 @@ from services.points.app import create_app
 from services.points.schemas import BalanceView, BreakdownLine, PurchaseAnswer
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
+from services.running import spare_the_collector
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import create_engine
 
@@ -37,13 +38,19 @@ def floor() -> FastAPI:
     return app
 
 
+def ours(url: str) -> FastAPI:
+    """Return the points service as it is served, on the database at `url`."""
+    settings = PointsSettings()
+    return create_app(PointsService(create_engine(url, name="bench", pool_size=settings.database_pool_size)), settings)
+
+
 class Constant(asyncio.Protocol):
     """Answers every request with the same bytes: what is left is the client's own ceiling."""
 
     ANSWER = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if data.endswith(b"}"):
@@ -57,20 +64,18 @@ async def constant(listener: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve `floor`, `ours URL` or `constant` on the inherited socket whose number comes first."""
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    if sys.argv[2] == "constant":
+    """Serve `floor`, `ours URL` or `constant` on the inherited socket whose number comes first, and say so."""
+    number, what, *url = sys.argv[1:]
+    listener = socket.socket(fileno=int(number))
+    app = floor() if what == "floor" else ours(*url) if what == "ours" else None
+    spare_the_collector()
+    sys.stdout.write("up\n")
+    sys.stdout.flush()
+    if app is None:
         uvloop.run(constant(listener))
-        return
-    if sys.argv[2] == "floor":
-        app = floor()
     else:
-        app = create_app(PointsService(create_engine(sys.argv[3], name="bench")), PointsSettings())
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning")
-    uvicorn.Server(config).run([listener])
+        config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_config=None)
+        uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
