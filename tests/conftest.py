@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -29,14 +30,27 @@ async def template(server: embedded_postgres.Server) -> str:
     return "points_template"
 
 
-@pytest.fixture
-async def database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
+@asynccontextmanager
+async def fresh_database(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
+    """A copy of the migrated template, dropped afterwards whoever is still connected."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     connection = await asyncpg.connect(server.url_for("postgres"))
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield server.url_for(name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
+
+
+@pytest.fixture
+async def database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def module_database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared.contracts.values import Currency, Money
 
@@ -20,7 +20,11 @@ def _above_zero(rate: Decimal) -> Decimal:
     return rate
 
 
-Rate = Annotated[Money, AfterValidator(_above_zero)]
+Rate = Annotated[
+    Money,
+    AfterValidator(_above_zero),
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["1"]}),
+]
 
 
 class EarnBase(BaseModel):
@@ -40,7 +44,7 @@ class Programme(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rates: Annotated[dict[Currency, Rate], Field(min_length=1)] = {
+    rates: Annotated[dict[Currency, Rate], Field(min_length=1, json_schema_extra={"additionalProperties": False})] = {
         currency: Decimal(1) for currency in ("EUR", "GBP", "USD", "CHF")
     }
     """Points per unit of each currency; a purchase in another currency is refused."""

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.points.programme import Programme
 from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
@@ -207,13 +207,18 @@ class PurchasePage(BaseModel):
     next_cursor: str | None
 
 
+def _whole(number: object) -> object:
+    """JSON knows one kind of number, and in it 5.0 is the integer 5."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 class Adjustment(BaseModel):
     """Points by hand: a credit, or a debit where `points` is below zero."""
 
     model_config = _example(customer_id="c-42", points=50, reason="goodwill", note="parcel arrived late")
 
     customer_id: CustomerId
-    points: Annotated[int, Field(strict=True, ge=-1_000_000_000, le=1_000_000_000)]
+    points: Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=-1_000_000_000, le=1_000_000_000)]
     reason: Line
     note: Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
     allow_debt: bool = Field(

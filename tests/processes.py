@@ -1,0 +1,80 @@
+"""Our own command, run as a process on a free port of this machine, and ended by its pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+COMMAND = str(Path(sys.executable).parent / "loyalty")
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process of ours; `url` is where its API answers."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def interrupt(self) -> int:
+        """End it as Ctrl-C would and return its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with these settings and none else of ours."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
+    return outside | {f"LOYALTY_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextmanager
+def loyalty(*arguments: str, cwd: Path | None = None, **settings: str) -> Iterator[Running]:
+    """Run `loyalty` with these settings; whatever the test does, it is gone afterwards."""
+    port = settings.setdefault("port", str(free_port()))
+    process = subprocess.Popen([COMMAND, *arguments], env=environment(**settings), cwd=cwd)
+    try:
+        yield Running(process, f"http://127.0.0.1:{port}")
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_ready(running: Running, path: str = "/health/ready") -> None:
+    """Wait until the API answers that it is ready; a process that ended instead is an error."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if running.process.poll() is not None:
+            raise AssertionError(f"the process ended with exit code {running.process.returncode}")
+        try:
+            if httpx.get(running.url + path, timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{running.url} is not ready after {PATIENCE_SECONDS} s")
