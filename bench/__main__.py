@@ -15,7 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import growth, posting
+from bench import awards, growth, posting
 from bench.place import DATA, BenchError, Place, place
 from bench.report import Section, Tell, show, write
 from services.running import spare_the_collector
@@ -29,6 +29,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
     """Return what there is to measure, in the order in which it is, by the names that `--only` takes."""
     ledgers = growth.QUICK if quick else growth.FULL if full else growth.Size()
     return {
+        "awards": lambda where, tell: awards.measure(where, awards.QUICK if quick else awards.Size(), tell),
         "post": lambda where, tell: posting.measure(where, posting.QUICK if quick else posting.Size(), tell),
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),
     }

@@ -62,8 +62,7 @@ class Place:
 @asynccontextmanager
 async def place() -> AsyncIterator[Place]:
     """Give a place to measure at, on the disk where the state of `make run` stands too."""
-    DATA.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=DATA))
+    folder = _folder()
     try:
         server = await asyncio.to_thread(embedded_postgres.start, folder / "postgres", databases=[TEMPLATE])
         try:
@@ -73,6 +72,13 @@ async def place() -> AsyncIterator[Place]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder() -> Path:
+    DATA.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=DATA))
+    folder.chmod(0o711)  # where we are root, PostgreSQL runs as another user
+    return folder
 
 
 @asynccontextmanager

@@ -1,0 +1,191 @@
+"""How fast events become points: the real consumer on a real Kafka beside a bare copy of the same events."""
+
+import asyncio
+import contextlib
+import dataclasses
+import statistics
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+from confluent_kafka import Producer
+
+from bench.consumers import Task
+from bench.place import BenchError, Place, ask
+from bench.purchases import bodies, event
+from bench.report import Bar, Line, Section, Tell, neighbour_ratio
+from shared.messaging import kafka
+from tests import brokers
+
+POINTS_TOPIC = "loyalty.points"
+PARTITIONS = 4
+CUSTOMERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Events on the topic, and rounds of floor and ours."""
+
+    rounds: int = 3
+    events: int = 120_000
+
+
+QUICK = Size(rounds=1, events=40_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """A broker with the events on one topic."""
+
+    servers: str
+    topic: str
+    events: int
+
+    async def run(self, what: str, url: str) -> dict[str, Any]:
+        task = Task(what, self.servers, url, self.topic, self.events, group=f"bench-{uuid.uuid4().hex}")
+        answer: dict[str, Any] = await ask("bench.consumers", dataclasses.asdict(task))
+        return answer
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What the processes answered, and how many events stood in the outbox."""
+
+    floor: list[dict[str, Any]]
+    ours: list[dict[str, Any]]
+    relay: list[dict[str, Any]]
+    owed: int = 0
+
+
+async def measure(place: Place, size: Size, tell: Tell) -> Section:
+    """Measure awards from Kafka and the relay back to it; the broker is our own, whatever the environment names."""
+    section = Section("Awards from Kafka, beside the same events validated and copied into one table")
+    lacking = brokers.missing_tools()
+    if lacking:
+        section.lines.append(Line(f"not measured: a Kafka broker needs {' and '.join(lacking)}"))
+        return section
+    tell("awards, Kafka starts")
+    with brokers.running() as broker:
+        stream = Kafka(broker.bootstrap_servers, f"bench-{uuid.uuid4().hex[:8]}", size.events)
+        tell(f"awards, {size.events:,} events are put on a topic")
+        await _prepare(stream)
+        rounds = await _rounds(place, stream, size, tell)
+        relayed = await _relayed(place, stream, tell)
+    _add_awards(section, rounds, size)
+    _add_relay(section, rounds, relayed, size)
+    return section
+
+
+async def _prepare(stream: Kafka) -> None:
+    await kafka.create_topics(stream.servers, [kafka.Topic(stream.topic, PARTITIONS), *kafka.declared([POINTS_TOPIC])])
+    await asyncio.to_thread(_send, stream)
+
+
+def _send(stream: Kafka) -> None:
+    """Produce with a client that is not ours, each customer's events in one partition."""
+    producer = Producer(
+        {"bootstrap.servers": stream.servers, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000}
+    )
+    for data in bodies(stream.events, customers=CUSTOMERS):
+        producer.produce(stream.topic, orjson.dumps(event(data)), data["customer_id"].encode())
+    if producer.flush(60):
+        raise BenchError("not every event could be put on the topic")
+
+
+async def _rounds(place: Place, stream: Kafka, size: Size, tell: Tell) -> Rounds:
+    """Measure floor, ours, floor, ours, …, floor; each in a process and a database of its own."""
+    rounds = Rounds([], [], [])
+    for number in range(size.rounds):
+        tell(f"awards, round {number + 1} of {size.rounds}: floor")
+        rounds.floor.append(await _floor(place, stream))
+        async with _fresh(place) as url:
+            tell(f"awards, round {number + 1} of {size.rounds}: ours")
+            rounds.ours.append(await stream.run("ours", url))
+            rounds.owed = await _check(url, stream)
+            tell(f"awards, round {number + 1} of {size.rounds}: relay")
+            rounds.relay.append(await stream.run("relay", url))
+            await _check_sent(url, rounds.owed)
+    rounds.floor.append(await _floor(place, stream))
+    return rounds
+
+
+async def _floor(place: Place, stream: Kafka) -> dict[str, Any]:
+    async with _fresh(place) as url:
+        answer = await stream.run("floor", url)
+        if await _count(url, "bench_floor") != stream.events:
+            raise BenchError("the floor should have copied every event")
+        return answer
+
+
+async def _relayed(place: Place, stream: Kafka, tell: Tell) -> dict[str, Any]:
+    """Measure both at once, as a worker process does them."""
+    tell("awards and relay in one process")
+    async with _fresh(place) as url:
+        answer = await stream.run("ours_relayed", url)
+        await _check_sent(url, await _count(url, "outbox_sent"))
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def _fresh(place: Place) -> AsyncIterator[str]:
+    async with place.database() as url:
+        await place.settle()
+        yield url
+
+
+async def _check(url: str, stream: Kafka) -> int:
+    """Return how many events are owed, once every purchase is seen to be awarded."""
+    if await _count(url, "purchase") != stream.events or await _count(url, "dead_letter"):
+        raise BenchError("every event should be a purchase, and none a dead letter")
+    return await _count(url, "outbox")
+
+
+async def _check_sent(url: str, owed: int) -> None:
+    if await _count(url, "outbox") or await _count(url, "outbox_sent") != owed:
+        raise BenchError("every event owed should have left")
+
+
+async def _count(url: str, table: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))
+    finally:
+        await connection.close()
+
+
+def _speeds(answers: list[dict[str, Any]], events: int) -> list[float]:
+    return [events / each["seconds"] for each in answers]
+
+
+def _add_awards(section: Section, rounds: Rounds, size: Size) -> None:
+    ours, floors = _speeds(rounds.ours, size.events), _speeds(rounds.floor, size.events)
+    ratio = neighbour_ratio(ours, floors)
+    section.figures |= {
+        "award_ratio": ratio,
+        "awards_per_second": statistics.median(ours),
+        "award_floor_per_second": statistics.median(floors),
+        "award_peak_mb": max(each["peak_mb"] for each in rounds.ours),
+    }
+    what = f"{size.events:,} events of {CUSTOMERS:,} customers, {PARTITIONS} partitions"
+    mine, theirs = (f"{statistics.median(each):,.0f}/s" for each in (ours, floors))
+    section.lines.append(Line(what, mine, theirs, ratio, Bar(goal=0.40, least=0.25)))
+
+
+def _add_relay(section: Section, rounds: Rounds, relayed: dict[str, Any], size: Size) -> None:
+    """The relay keeps up where it publishes events as fast as awards make them."""
+    speed = statistics.median(_speeds(rounds.relay, rounds.owed))
+    made = statistics.median(_speeds(rounds.ours, rounds.owed))
+    both = size.events / relayed["seconds"]
+    section.figures |= {
+        "relay_events_per_second": speed,
+        "relay_ratio": speed / made,
+        "awards_relayed_per_second": both,
+    }
+    section.lines += [
+        Line("relay, events a second, beside those that awards make", f"{speed:,.0f}/s", f"{made:,.0f}/s", speed / made,
+             Bar(goal=1, least=1)),
+        Line("awards and relay at once in one process, until the last event has left", f"{both:,.0f}/s"),
+    ]  # fmt: skip
