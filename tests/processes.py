@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment with these settings and none else of ours."""
+    """Return the environment with these settings and none else of ours."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
     return outside | {f"LOYALTY_{name.upper()}": value for name, value in settings.items()}
 

@@ -450,12 +450,15 @@ def _joined(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:
 
 
 def _join(column: Sequence[Any]) -> str:
-    first = column[0]
-    if type(first) is str and None not in column:
+    if type(column[0]) is str and None not in column:
         return SEPARATOR.join(column)
-    if isinstance(first, dt.datetime):
-        return SEPARATOR.join([each.isoformat() for each in column])
-    return SEPARATOR.join([NOTHING if each is None else str(each) for each in column])
+    return SEPARATOR.join([_spelled(each) for each in column])
+
+
+def _spelled(value: object) -> str:
+    if value is None:
+        return NOTHING
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
 async def _save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:

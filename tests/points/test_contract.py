@@ -34,7 +34,7 @@ OUT_OF_RANGE = {"greater-than-equal", "less-than-equal"}
 
 @schema.parametrize()
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_operation_keeps_to_its_document(case: schemathesis.Case, running: Running) -> None:
+def test_every_operation_keeps_to_its_document(case: schemathesis.Case[Any], running: Running) -> None:
     # a rule of the programme may refuse what the document allows, under a code of its own; the form may not
     response = case.call_and_validate(base_url=running.url, excluded_checks=[positive_data_acceptance])
     generated = case.meta.generation.mode if case.meta else None
@@ -55,7 +55,10 @@ def test_every_request_example_is_accepted(running: Running) -> None:
         for method, operation in operations.items():
             for media_type, example in examples_of(operation, document):
                 url = running.url + path.format(
-                    shop_id="webshop-de", invoice_number="R-2026-000123", customer_id="c-42", card_number="2990000000019"
+                    shop_id="webshop-de",
+                    invoice_number="R-2026-000123",
+                    customer_id="c-42",
+                    card_number="2990000000019",
                 )
                 headers = {"Content-Type": media_type, "Idempotency-Key": f"example-{played}"}
                 response = httpx.request(method.upper(), url, content=json.dumps(example), headers=headers)
