@@ -5,7 +5,6 @@ import datetime as dt
 import os
 import platform
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,10 +13,11 @@ from typing import Annotated, Any
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 
-from bench import awards, growth, posting
+from bench import awards, growth, importing, posting
 from bench.place import DATA, BenchError, Place, place
-from bench.report import Section, Tell, show, write
+from bench.report import Line, Section, Tell, show, write
 from services.running import spare_the_collector
 
 ENDED_BY_CTRL_C = 130
@@ -31,6 +31,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
     return {
         "awards": lambda where, tell: awards.measure(where, awards.QUICK if quick else awards.Size(), tell),
         "post": lambda where, tell: posting.measure(where, posting.QUICK if quick else posting.Size(), tell),
+        "import": importing.measure,
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),
     }
 
@@ -49,10 +50,18 @@ async def run(chosen: dict[str, Measure]) -> list[Section]:
             status.update(f"{time.monotonic() - began:4.0f} s  {what}")
 
         async with place() as where:
-            for measure in chosen.values():
+            for name, measure in chosen.items():
                 await where.settle()
-                sections.append(await measure(where, tell))
+                sections.append(await _measured(name, measure(where, tell)))
     return sections
+
+
+async def _measured(name: str, measuring: Awaitable[Section]) -> Section:
+    """Let one measurement fail without taking the others with it."""
+    try:
+        return await measuring
+    except BenchError as error:
+        return Section(name, [Line(f"[red]failed: {escape(str(error))}")], {f"{name}_failed": str(error)})
 
 
 def main(
@@ -70,9 +79,6 @@ def main(
     spare_the_collector()
     try:
         sections = uvloop.run(run({name: each for name, each in chosen.items() if name in (only or chosen)}))
-    except BenchError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(ENDED_BY_CTRL_C) from None
     machine = _machine()
@@ -82,6 +88,8 @@ def main(
         figures |= section.figures
     show(sections, title=f"{machine['cores']} cores, Python {machine['python']}, {seconds:.0f} s")
     write(figures, DATA / "bench.json")
+    if any(f"{name}_failed" in figures for name in chosen):
+        raise SystemExit(1)
 
 
 def _machine() -> dict[str, Any]:
@@ -98,4 +106,6 @@ def _machine() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

@@ -160,6 +160,12 @@ def _speeds(answers: list[dict[str, Any]], events: int) -> list[float]:
     return [events / each["seconds"] for each in answers]
 
 
+def _processor(answers: list[dict[str, Any]], events: int) -> float:
+    """Return what an event costs the Python process itself."""
+    seconds: list[float] = [each["processor_seconds"] for each in answers]
+    return statistics.median(seconds) / events * 1e6
+
+
 def _add_awards(section: Section, rounds: Rounds, size: Size) -> None:
     ours, floors = _speeds(rounds.ours, size.events), _speeds(rounds.floor, size.events)
     ratio = neighbour_ratio(ours, floors)
@@ -167,7 +173,8 @@ def _add_awards(section: Section, rounds: Rounds, size: Size) -> None:
         "award_ratio": ratio,
         "awards_per_second": statistics.median(ours),
         "award_floor_per_second": statistics.median(floors),
-        "award_peak_mb": max(each["peak_mb"] for each in rounds.ours),
+        "award_processor_microseconds": _processor(rounds.ours, size.events),
+        "award_floor_processor_microseconds": _processor(rounds.floor, size.events),
     }
     what = f"{size.events:,} events of {CUSTOMERS:,} customers, {PARTITIONS} partitions"
     mine, theirs = (f"{statistics.median(each):,.0f}/s" for each in (ours, floors))

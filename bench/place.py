@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +82,7 @@ def _folder() -> Path:
 
 
 @asynccontextmanager
-async def process(
-    *arguments: str, listener: socket.socket | None = None, environment: Mapping[str, str] | None = None
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(*arguments: str, listener: socket.socket | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a Python module beside us and end it by its pid when we are done, or interrupted."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -93,7 +91,7 @@ async def process(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
-        env=_environment() | dict(environment or {}),
+        env=environment(),
         pass_fds=[] if listener is None else [listener.fileno()],
         start_new_session=True,  # Ctrl-C is for us; we end it
         limit=1 << 20,
@@ -113,7 +111,7 @@ async def ask(module: str, question: Any) -> Any:
         return json.loads(said.splitlines()[-1])
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Leave out settings of an installation: they are for its services, not for what is measured."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
 

@@ -253,7 +253,7 @@ def _mock(lacking: list[str]) -> Iterator[str]:
     """Give librdkafka's own imitation of a cluster, which makes topics by itself and knows no admin calls."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"a Kafka broker needs {' and '.join(lacking)}")
-    from confluent_kafka import Producer
+    from confluent_kafka import Producer  # noqa: PLC0415 - not wanted where there is a real broker
 
     warnings.warn(UserWarning(f"no {' and no '.join(lacking)}: tests use a mock of Kafka"), stacklevel=1)
     cluster = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})

@@ -79,7 +79,7 @@ async def store(connection: AsyncConnection, records: Sequence[Failed]) -> None:
         await fetch(connection, STORE, *zip(*map(_row, records), strict=True))
 
 
-async def insert_late(
+async def insert_late(  # noqa: PLR0913 - the columns of a row
     connection: AsyncConnection, *, consumer: str, topic: str, key: str | None, value: bytes, code: str, error: str
 ) -> None:
     """Keep an event that was taken in long ago and is refused only now, such as a refund that waited for its purchase."""

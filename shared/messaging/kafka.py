@@ -200,13 +200,13 @@ class _TopicsRequest(Request[_TopicsRequestV10]):  # type: ignore[misc]
         self._topics = topics
 
     def build(self, request_struct_class: type[_TopicsRequestV10]) -> _TopicsRequestV10:
-        named = [(0, 0, name, {}) for name in self._topics]
+        named: list[Any] = [(0, 0, name, {}) for name in self._topics]
         return request_struct_class(named, False, False, False, {})  # noqa: FBT003 - the wire's own order
 
 
 def _new_topic(topic: Topic) -> NewTopic:
     # the client takes -1, the broker's own number, only beside an assignment of replicas, and an empty one is none
-    replicas = {} if topic.replication == -1 else None
+    replicas: dict[int, list[int]] | None = {} if topic.replication == -1 else None
     return NewTopic(topic.name, topic.partitions, topic.replication, replicas, dict(topic.config))
 
 

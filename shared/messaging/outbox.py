@@ -43,6 +43,7 @@ READ_DEAD_LETTERS = f"""
 SELECT {dead_letters.COLUMNS} FROM dead_letter WHERE relayed_at IS NULL ORDER BY id LIMIT $1"""  # noqa: S608 - our own columns
 RELAYED = "UPDATE dead_letter SET relayed_at = now() WHERE id = ANY(string_to_array($1, ',')::bigint[])"
 
+TRY_LOCK = "SELECT pg_try_advisory_lock($1) AS ours"
 TODAY = "SELECT (now() AT TIME ZONE 'UTC')::date AS today"
 PARTITIONS = """
 SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'outbox_sent'::regclass"""
@@ -243,9 +244,9 @@ def _partition(day: dt.date) -> str:
 async def lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Wait for the relay's lock, and hold it for as long as this connection lives."""
     async with engine.connect() as connection:
-        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            while not (await fetch(connection, "SELECT pg_try_advisory_lock($1) AS ours", ADVISORY_LOCK))[0]["ours"]:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            while not (await fetch(connection, TRY_LOCK, ADVISORY_LOCK))[0]["ours"]:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(STANDBY_SECONDS)
             yield connection
         finally:

@@ -166,7 +166,7 @@ class Histories(RuleBasedStateMachine):
             rows = await connection.exec_driver_sql(
                 "SELECT customer_id, available FROM account WHERE starts_with(customer_id, $1)", (f"{self.shop}-",)
             )
-            return dict(rows.tuples().all())
+            return {row[0]: row[1] for row in rows}
 
 
 @pytest.mark.slow

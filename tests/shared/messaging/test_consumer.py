@@ -1,7 +1,7 @@
 """Every record has its effect once: through repeats, fences, topics made anew, bad records and a database that leaves."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -184,10 +184,9 @@ async def test_a_second_member_joins_and_leaves_and_everything_is_heard_once(lis
 
     for partition in (0, 1):
         await listener.send(*[said(f"w{partition}-{number}") for number in range(300)], partition=partition)
-    second: Callable[[], Awaitable[None]] = lambda: listener.consume(max_records=10)
     async with running(listener.consume(max_records=10)):
         for _ in range(2):
-            async with running(second()):
+            async with running(listener.consume(max_records=10)):
                 await asyncio.sleep(0.7)
         await until(ask, 600)
     assert len(await listener.rows("SELECT 1 FROM outbox")) == 600

@@ -113,7 +113,9 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
-        sa.Column("topic_id", sa.Text(), nullable=True, comment="the broker's own; another one: the topic was made anew"),
+        sa.Column(
+            "topic_id", sa.Text(), nullable=True, comment="the broker's own; another one: the topic was made anew"
+        ),
         sa.PrimaryKeyConstraint("consumer", "topic", "partition"),
     )
     op.create_table(
