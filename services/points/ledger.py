@@ -223,13 +223,16 @@ class Ledger:
         """
         books = await self._load(connection, requests, now)
         replies = books.decide(list(requests))
+        self._serials.extend(books.serials)
         await _save(connection, books.changes, now)
         return replies
 
     async def preview(self, connection: AsyncConnection, command: Command, *, now: dt.datetime) -> Outcome:
         """Decide as `book` would and save nothing; the caller rolls back, which frees what was locked."""
         books = await self._load(connection, [Request([command])], now)
-        return books.decide([Request([command])])[0].outcomes[0]
+        (reply,) = books.decide([Request([command])])
+        self._serials.extend(books.serials)
+        return reply.outcomes[0]
 
     async def publish(
         self,
@@ -264,7 +267,7 @@ class Ledger:
     async def _load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
         wanted = _Wanted(command for request in requests for command in request.commands)
         known = (await fetch(connection, KNOWN, *_joined(wanted.keys, 4)))[0]
-        books = Books(now, await self._versions_up_to(connection, known["version"]), self._serials)
+        books = Books(now, await self._versions_up_to(connection, known["version"]), deque())
         books.events.update(map(tuple, known["heard"]))
         if any(request.key for request in requests):
             await _load_answers(connection, books, requests)
@@ -280,7 +283,7 @@ class Ledger:
         ids = sorted(wanted.customers)
         for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(ids)):
             books.accounts[row[0]] = Account(*row)
-        await self._draw_serials(connection, len(ids) - len(books.accounts))
+        books.serials.extend(await self._draw_serials(connection, len(ids) - len(books.accounts)))
         debited = sorted((wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys())
         if debited:
             await _load_lots(connection, books, debited)
@@ -289,12 +292,14 @@ class Ledger:
             for row in await fetch(connection, LOAD_DEBTS, owing):
                 books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
 
-    async def _draw_serials(self, connection: AsyncConnection, wanted: int) -> None:
-        """Keep serials in hand for so many new cards; those of a process that ends are lost, as of one rolled back."""
-        missing = wanted - len(self._serials)
-        if missing > 0:
+    async def _draw_serials(self, connection: AsyncConnection, wanted: int) -> list[int]:
+        """Return serials for so many new cards; those of a process that ends are lost, as of one rolled back."""
+        while len(self._serials) < wanted:
+            missing = wanted - len(self._serials)
             for row in await fetch(connection, NEXT_SERIALS, -(-missing // SERIALS_AT_ONCE)):
                 self._serials.extend(range(row[0], row[0] + SERIALS_AT_ONCE))
+        # taken before anything else is awaited: batches of other partitions draw from the same hand
+        return [self._serials.popleft() for _ in range(wanted)]
 
 
 NO_KEY = ("", "")
