@@ -39,6 +39,9 @@ PURCHASES_TOPIC = "loyalty.purchases"
 CUSTOMERS_TOPIC = "loyalty.customers"
 ZERO = Decimal(0)
 
+MOST_POINTS = 10**12
+"""As many as an event of the contract can say; a total that is mistyped by so much is not to be kept."""
+
 PurchaseKey = tuple[str, str]
 RefundKey = tuple[str, str, str]
 
@@ -167,6 +170,8 @@ class Books:
                 f"the programme has no rate for {purchase.currency}, only for {', '.join(version.programme.rates)}",
                 "/currency",
             )
+        if (purchase.total + purchase.discount) * version.programme.rates[purchase.currency] > MOST_POINTS:
+            return refused("points-too-many", f"a purchase earns at most {MOST_POINTS} points", "/total")
         waits_for_card = customer_id is None and purchase.card_number is not None
         if waits_for_card and not command.park:
             return refused("card-unknown", f"no account has card {purchase.card_number}", "/card_number")
