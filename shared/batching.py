@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from shared.database import UnusableError
+from shared.database import DatabaseAwayError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,8 +18,8 @@ class OverloadedError(Exception):
 class Batcher(Generic[Item, Result]):
     """Hands batches of items to `write`, one batch at a time, and each result to its caller.
 
-    `write` answers one result per item, in their order. What it raises reaches every caller of the batch; where the
-    content of one item is to blame (`UnusableError`), the items are written one by one and only its caller hears of it.
+    `write` answers one result per item, in their order. A database that is away is told to every caller of the batch;
+    after any other error the items are written one by one, so that only the caller of the one to blame hears of it.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Batcher(Generic[Item, Result]):
     async def _settle(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         try:
             results = await self._write([item for item, _ in batch])
-        except UnusableError as error:
+        except DatabaseAwayError as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the answer gets the error
             if len(batch) == 1:
                 _fail(batch, error)
                 return
             for one in batch:
                 await self._settle([one])
-        except Exception as error:  # noqa: BLE001 - whoever waits for the answer gets the error
-            _fail(batch, error)
         else:
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():

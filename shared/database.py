@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-COLLISIONS = frozenset({"23505", "40001", "40P01", "55P03"})
+UNIQUE = "23505"
+COLLISIONS = frozenset({UNIQUE, "40001", "40P01", "55P03"})
 """Another transaction was first (unique key, serialisation, deadlock, lock time-out): the same work again sees it."""
 
 AWAY = ("08", "53", "57P", "58")
@@ -129,7 +130,9 @@ async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaita
                 return await work(connection)
         except CollisionError as error:
             if attempt == ATTEMPTS - 1:
-                raise UnusableError(str(error)) from error
+                # a key that is taken every time is in the content; a lock may be free later
+                kind = UnusableError if sqlstate(error.__cause__ or error) == UNIQUE else DatabaseAwayError
+                raise kind(str(error)) from error
             await asyncio.sleep(random.random() * 0.01 * 2**attempt)  # noqa: S311 - spreads retries, keeps no secret
     raise AssertionError
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from shared.database import DatabaseAwayError, UnusableError, database_errors
+from shared.database import CollisionError, DatabaseAwayError, UnusableError, database_errors_unless_collision
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -95,6 +95,11 @@ def parameter_error(parameter: str, code: str, detail: str) -> ProblemError:
     """A query, path or header parameter that is wrong by a rule of ours."""
     wrong = InvalidField(parameter=parameter, code=code, detail=detail)
     return ProblemError(422, code, f"{parameter}: {detail}", errors=[wrong])
+
+
+def field_error(pointer: str, code: str, detail: str) -> ProblemError:
+    """A field of the body that is wrong by a rule of ours."""
+    return ProblemError(422, code, detail, errors=[InvalidField(pointer=pointer, code=code, detail=detail)])
 
 
 # Where a validation error points
@@ -207,10 +212,10 @@ def _allowed(request: Request) -> str:
 
 async def _database_error(_request: Request, error: Exception) -> Response:
     try:
-        async with database_errors():
+        async with database_errors_unless_collision():
             raise error
-    except (DatabaseAwayError, PoolTimeoutError):
-        detail = "the database can't be reached now; nothing was done, the same request may work later"
+    except (DatabaseAwayError, PoolTimeoutError, CollisionError):
+        detail = "the database can't answer now; nothing was done, the same request may work later"
         return problem(503, "database-away", detail).response({"Retry-After": str(RETRY_AFTER_SECONDS)})
     except UnusableError:
         return problem(422, "content-unusable", "the database can't keep this content").response()
