@@ -1,11 +1,12 @@
 """Outcomes as HTTP answers: the JSON that is sent, and stored where the request has a key."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from services.points.commands import Account, Answer, Balance, Outcome
+from services.points.commands import Account, Answer, Balance, Outcome, Purchase
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 
 REFUSALS = {
@@ -19,6 +20,7 @@ REFUSALS = {
     "currency-unsupported": 422,
     "insufficient-points": 409,
     "occurred-in-future": 422,
+    "points-too-many": 422,
     "purchase-claimed": 409,
     "purchase-conflict": 409,
     "purchase-has-card": 409,
@@ -37,27 +39,37 @@ def refusal(outcome: Outcome) -> Answer:
     fields = [InvalidField(pointer=outcome.pointer, code=code, detail=detail)] if outcome.pointer else []
     balance = outcome.balance
     more = {} if balance is None else {"available": balance.available, "held": balance.held}
-    status = REFUSALS[code]
+    status = REFUSALS.get(code, 409)
     return Answer(status, problem(status, code, detail, fields, **more).body(), MEDIA_TYPE)
 
 
 def render_purchase(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
-    purchase = outcome.purchase
-    if outcome.status == "refused" or purchase is None:
+    if outcome.status == "refused" or outcome.purchase is None:
         return refusal(outcome)
+    return _answer(outcome, _purchase(outcome.purchase, outcome.balance))
+
+
+def render_preview(outcome: Outcome, *, spendable: int) -> Answer:
+    """Return what the purchase would be answered, and the points that its buyer has to pay with before it."""
+    if outcome.status == "refused" or outcome.purchase is None:
+        return refusal(outcome)
+    body = _purchase(outcome.purchase, outcome.balance) | {"spendable_points": max(0, spendable)}
+    return Answer(200, orjson.dumps(body))
+
+
+def _purchase(purchase: Purchase, balance: Balance | None) -> dict[str, Any]:
     award = orjson.loads(purchase.award) if purchase.award else {"breakdown": []}
-    body = {
+    return {
         "shop_id": purchase.shop_id,
         "invoice_number": purchase.invoice_number,
         "customer_id": purchase.customer_id,
         "points": purchase.points,
-        "status": "available" if purchase.status == "booked" else "unclaimed",
+        "status": "available" if purchase.status == "booked" else purchase.status,
         "breakdown": award["breakdown"],
-        "balance": balance_view(outcome.balance),
+        "balance": balance_view(balance),
         "tier": None,
     }
-    return _answer(outcome, body)
 
 
 def render_refund(outcomes: Sequence[Outcome]) -> Answer:
@@ -108,7 +120,7 @@ def _account(account: Account) -> dict[str, Any]:
         "lifetime_points": account.lifetime_points,
         "tier": None,
         "expiring_next": None,
-        "enrolled_at": account.enrolled_at,
+        "enrolled_at": account.enrolled_at.astimezone(dt.UTC),
     }
 
 

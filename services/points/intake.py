@@ -1,7 +1,11 @@
 """`POST /v1/events`: CloudEvents over HTTP, for shops without a broker; the same types and rules as on Kafka."""
 
+import datetime as dt
+import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Header, Response
@@ -13,11 +17,15 @@ from services.points.routes import KeyHeader, idempotency_key, respond, service_
 from services.points.schemas import EventResults
 from shared.database import UnusableError
 from shared.errors import ProblemError, problem_responses
-from shared.messaging.decoding import Headers, decode
+from shared.messaging.decoding import Headers, decode, malformed
 from shared.messaging.events import Received, Verdict
 from shared.settings import Settings
 
 router = APIRouter(prefix="/v1")
+
+Attributes = list[tuple[str, bytes]]
+
+ESCAPED = re.compile(r"\\(.)")
 
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
@@ -65,46 +73,77 @@ async def take_events(
         detail = f"a batch may have {settings.max_batch_events} events, this one has {len(documents)}"
         raise ProblemError(413, "batch-too-large", detail)
     now = service_of(http).clock()
-    read = [decode(EVENTS, each, headers, now=now, limit=settings.max_event_bytes) for each in documents]
-    commands = [command_for(each, relay=True) if isinstance(each, Received) else None for each in read]
+    read = [_read(each, headers, now=now, limit=settings.max_event_bytes) for each in documents]
+    asked = [command for each in read if isinstance(each, Received) and (command := command_for(each, relay=True))]
 
     def render(outcomes: Sequence[Outcome]) -> Answer:
         return _results(documents, read, outcomes)
 
-    asked = [command for command in commands if command is not None]
-    named = await idempotency_key(http, key)
+    named = await idempotency_key(http, key, *(value for _, value in headers))
     try:
         return respond(await submit(http, Request(asked, named, render)))
     except UnusableError:
-        if len(asked) <= 1:
-            raise
-        return respond(render([await _alone(http, command) for command in asked]))
+        answer = render([await _alone(http, command) for command in asked])
+        return respond(await submit(http, Request([], named, lambda _outcomes: answer)))
 
 
 async def _alone(http: HttpRequest, command: Command) -> Outcome:
     """Book one event of a batch that the database refused as a whole, so that a bad one costs only itself."""
     try:
         reply = await service_of(http).submit(Request([command]))
-    except UnusableError as error:
-        return Outcome("refused", "unprocessable", str(error))
+    except UnusableError:
+        return Outcome("refused", "content-unusable", "the database can't keep this content")
     return reply.outcomes[0]
 
 
-def _documents(body: bytes, media_type: str, http: HttpRequest) -> tuple[list[bytes], Headers]:
+def _documents(body: bytes, media_type: str, http: HttpRequest) -> tuple[list[bytes], Attributes]:
     if media_type not in {SINGLE, BATCH, "application/json"}:
         raise ProblemError(415, "media-type-unsupported", f"send {SINGLE}, {BATCH} or application/json")
-    attributes = [(f"ce_{name[3:]}", value.encode()) for name, value in http.headers.items() if name.startswith("ce-")]
-    if attributes:
+    attributes = [
+        (f"ce_{name[3:]}", _unquoted(value)) for name, value in http.headers.items() if name.startswith("ce-")
+    ]
+    if attributes and media_type not in {SINGLE, BATCH}:
         return [body], [("content-type", media_type.encode()), *attributes]
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ProblemError(422, "json-malformed", f"the body is no JSON: {error}") from None
+    content = _parsed(body)
     if isinstance(content, list) and media_type != SINGLE:
-        return [orjson.dumps(each) for each in content], ()
+        return [_written(each) for each in content], []
     if isinstance(content, dict) and media_type != BATCH:
-        return [body], ()
+        return [body], []
     raise ProblemError(422, "json-malformed", "an event is a JSON object, and a batch is an array of them")
+
+
+def _unquoted(value: str) -> bytes:
+    """Read a header as the HTTP binding of CloudEvents writes it: perhaps in double quotes, and percent-encoded."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = ESCAPED.sub(r"\1", value[1:-1])
+    return unquote_to_bytes(value.encode("latin-1"))
+
+
+def _parsed(body: bytes) -> Any:
+    """Parse a body; what only one event of a batch may be refused for (half a surrogate pair, NaN) passes here."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(422, "json-malformed", f"the body is no JSON: {error}") from None
+
+
+def _written(event: Any) -> bytes:
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError:
+        return json.dumps(event).encode()
+
+
+def _read(document: bytes, headers: Headers, *, now: dt.datetime, limit: int) -> Received | Verdict:
+    try:
+        orjson.loads(document)  # stricter than the validator, which takes NaN in a field that it ignores
+    except orjson.JSONDecodeError as error:
+        return malformed(f"Invalid JSON: {error}")
+    return decode(EVENTS, document, headers, now=now, limit=limit)
 
 
 def _results(documents: Sequence[bytes], read: Sequence[Received | Verdict], outcomes: Sequence[Outcome]) -> Answer:
@@ -120,8 +159,8 @@ def _results(documents: Sequence[bytes], read: Sequence[Received | Verdict], out
 def _id_of(document: bytes) -> str | None:
     """Return what a refused document calls itself, so that its sender finds it again."""
     try:
-        content: Any = orjson.loads(document)
-    except orjson.JSONDecodeError:
+        content: Any = json.loads(document)
+    except (ValueError, RecursionError):
         return None
     name = content.get("id") if isinstance(content, dict) else None
-    return name if isinstance(name, str) else None
+    return name.encode(errors="replace").decode() if isinstance(name, str) else None

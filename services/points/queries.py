@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -89,7 +90,7 @@ async def purchase(connection: AsyncConnection, shop_id: str, invoice_number: st
         return None
     found = _purchase(rows[0])
     for row in await fetch(connection, REFUNDS, shop_id, invoice_number):
-        found["refunds"].append(dict(row) | {"amount": str(row["amount"])})
+        found["refunds"].append(dict(row) | {"amount": _money(row["amount"])})
     if found["customer_id"] is not None:
         owner = await account(connection, found["customer_id"])
         found["balance"] = owner and owner["balance"]
@@ -116,13 +117,19 @@ def _purchase(row: Any) -> dict[str, Any]:
         "balance": None,
         "tier": None,
         "currency": row["currency"],
-        "total": None if row["total"] is None else str(row["total"]),
+        "total": None if row["total"] is None else _money(row["total"]),
         "occurred_at": row["occurred_at"],
         "received_at": row["received_at"],
-        "refunded": str(row["refunded"]),
+        "refunded": _money(row["refunded"]),
         "clawed_back": row["clawed_back"],
         "refunds": [],
     }
+
+
+def _money(amount: Decimal) -> str:
+    """Show an amount with the decimals that it has, at least the usual two."""
+    whole, _, part = str(amount).partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 async def waiting_refunds(connection: AsyncConnection, *, limit: int = 1000) -> list[dict[str, Any]]:

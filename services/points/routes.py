@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
@@ -15,7 +16,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from services.points import queries
-from services.points.answers import render_account, render_adjustment, render_purchase, render_refund
+from services.points.answers import (
+    render_account,
+    render_adjustment,
+    render_preview,
+    render_purchase,
+    render_refund,
+)
 from services.points.commands import (
     SOURCE,
     AdjustBalance,
@@ -39,6 +46,7 @@ from services.points.schemas import (
     Enrolment,
     EntryPage,
     LotPage,
+    PreviewAnswer,
     ProgrammeDraft,
     ProgrammeView,
     PurchaseAnswer,
@@ -50,7 +58,7 @@ from services.points.service import PointsService
 from shared.batching import OverloadedError
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
-from shared.errors import ProblemError, problem_responses
+from shared.errors import ProblemError, field_error, problem_responses
 from shared.http import decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/v1")
@@ -82,10 +90,19 @@ Segment = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=1000)]
 
+LONGEST_NAME = 255
+"""So many characters an event's id may have."""
+
+TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C trace context, version 00."""
+
+FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a formula begins with; some spreadsheets take the wide ones too."""
+
 PURCHASE_REFUSALS = {
     404: ["card-unknown"],
     409: ["purchase-conflict", "card-of-another-customer", "idempotency-key-reused"],
-    422: ["currency-unsupported", "occurred-in-future"],
+    422: ["currency-unsupported", "occurred-in-future", "points-too-many"],
 }
 
 
@@ -106,26 +123,24 @@ def service_of(http: HttpRequest) -> PointsService:
     },
 )
 async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> Response:
-    points = service_of(http)
-    return await _ask(
-        http, AwardPurchase(purchase, _purchase_origin(points, purchase), park=False), render_purchase, key
-    )
+    command = AwardPurchase(purchase, _purchase_origin(http, purchase), park=False)
+    return await _ask(http, command, render_purchase, key)
 
 
 @router.post(
     "/purchases/preview",
-    response_model=PurchaseAnswer,
+    response_model=PreviewAnswer,
     tags=["purchases"],
-    summary="What a purchase would earn; changes nothing",
+    summary="What a purchase would earn, and what could be paid with points; changes nothing",
     responses=problem_responses(PURCHASE_REFUSALS),
 )
 async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Response:
     points = service_of(http)
     async with database_errors():
-        outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(points, purchase), park=False))
-    answer = render_purchase([outcome])
-    status = 200 if outcome.status != "refused" else answer.status
-    return respond(Answer(status, answer.body, answer.content_type))
+        outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(http, purchase), park=False))
+        async with points.engine.connect() as connection:
+            buyer = outcome.account and await queries.account(connection, outcome.account.customer_id)
+    return respond(render_preview(outcome, spendable=buyer["balance"]["available"] if buyer else 0))
 
 
 @router.get(
@@ -180,11 +195,10 @@ async def get_purchase(http: HttpRequest, shop_id: Segment, invoice_number: Segm
 async def book_refund(
     http: HttpRequest, shop_id: Segment, invoice_number: Segment, refund: RefundRequest, key: KeyHeader = None
 ) -> Response:
-    points = service_of(http)
     said = dict(refund) | {"shop_id": shop_id, "invoice_number": invoice_number}
     named = PurchaseRefunded.model_construct(refund.model_fields_set | {"shop_id", "invoice_number"}, **said)
-    name = f"{shop_id}/{invoice_number}/{refund.refund_id}"
-    origin = _origin(points, "loyalty.purchase.refunded.v1", name, refund.customer_id, named)
+    name = event_name(shop_id, invoice_number, refund.refund_id)
+    origin = _origin(http, "loyalty.purchase.refunded.v1", name, refund.customer_id, named)
     return await _ask(http, RefundPurchase(named, origin), render_refund, key)
 
 
@@ -260,7 +274,7 @@ async def list_entries(
     points = service_of(http)
     before = decode_cursor(cursor, int)[0] if cursor else queries.LAST
     await _account(points, customer_id)
-    if "text/csv" in accept:
+    if _prefers_csv(accept):
         return StreamingResponse(_csv(points, customer_id, before), media_type="text/csv")
     async with points.engine.connect() as connection:
         rows = await queries.entries(connection, customer_id, before=before, limit=limit + 1)
@@ -320,7 +334,7 @@ async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
 )
 async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> Response:
     if not adjustment.points:
-        raise ProblemError(422, "points-zero", "an adjustment of 0 points changes nothing")
+        raise field_error("/points", "points-zero", "an adjustment of 0 points changes nothing")
     command = AdjustBalance(
         adjustment_id=str(uuid.uuid4()),
         customer_id=adjustment.customer_id,
@@ -357,9 +371,8 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
     now = points.clock()
     valid_from = draft.valid_from or now
     if valid_from < now:
-        raise ProblemError(
-            422, "valid-from-past", "what was earned by the rules of its day stays; choose a later instant"
-        )
+        detail = "what was earned by the rules of its day stays; choose a later instant"
+        raise field_error("/valid_from", "valid-from-past", detail)
     programme: Programme = draft.programme
     async with database_errors(), points.engine.begin() as connection:
         version, is_new = await points.ledger.publish(
@@ -387,17 +400,23 @@ async def submit(http: HttpRequest, request: Request) -> Answer:
     return reply.replayed or request.render(reply.outcomes)
 
 
-async def idempotency_key(http: HttpRequest, key: str | None) -> IdempotencyKey | None:
-    """Return the client's key with the digest of method, path and canonical body: another spelling is the same request."""
+async def idempotency_key(http: HttpRequest, key: str | None, *more: bytes) -> IdempotencyKey | None:
+    """Return the client's key with the digest of method, path and canonical body: another spelling is the same request.
+
+    `more` is what else the request consists of. The path is the service's own, wherever it is mounted.
+    """
     if key is None:
         return None
-    body = await http.body()
+    path = http.scope["path"].removeprefix(http.scope.get("root_path", ""))
+    asked = (http.method.encode(), path.encode(), _canonical(await http.body()), *more)
+    return IdempotencyKey(ANONYMOUS, key, hashlib.sha256(b"\n".join(asked)).digest())
+
+
+def _canonical(body: bytes) -> bytes:
     try:
-        canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
-    except orjson.JSONDecodeError:
-        canonical = body
-    fingerprint = hashlib.sha256(b"\n".join((http.method.encode(), http.url.path.encode(), canonical))).digest()
-    return IdempotencyKey(ANONYMOUS, key, fingerprint)
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep: itself to the letter
+        return body
 
 
 def respond(answer: Answer) -> Response:
@@ -414,27 +433,38 @@ def _page(rows: list[dict[str, Any]], limit: int, *key: str) -> Response:
     return _json({"data": shown, "next_cursor": cursor})
 
 
-def _purchase_origin(points: PointsService, purchase: PurchaseCompleted) -> Origin:
-    name = f"{purchase.shop_id}/{purchase.invoice_number}"
-    return _origin(
-        points, "loyalty.purchase.completed.v1", name, purchase.customer_id or purchase.card_number, purchase
-    )
+def _purchase_origin(http: HttpRequest, purchase: PurchaseCompleted) -> Origin:
+    name = event_name(purchase.shop_id, purchase.invoice_number)
+    buyer = purchase.customer_id or purchase.card_number
+    return _origin(http, "loyalty.purchase.completed.v1", name, buyer, purchase)
 
 
-def _origin(points: PointsService, kind: str, name: str, subject: str | None, data: BaseModel) -> Origin:
+def event_name(*parts: str) -> str:
+    """Return an event's id made of the names of what it tells: one for each, and no longer than an id may be."""
+    name = "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return name if len(name) <= LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
+
+
+def _origin(http: HttpRequest, kind: str, name: str, subject: str | None, data: BaseModel) -> Origin:
     """Name what came over REST, so that it leaves as the event it would have come as."""
-    now = points.clock()
-    event = {
+    now = service_of(http).clock()
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "id": name,
         "source": SOURCE,
         "type": kind,
-        "subject": subject or name,
         "time": now,
         "datacontenttype": "application/json",
         "data": orjson.Fragment(data.__pydantic_serializer__.to_json(data, exclude_unset=True)),
     }
-    return Origin(SOURCE, name, now, now, named=False, document=orjson.dumps(event))
+    if subject is not None:
+        event["subject"] = subject
+    trace = http.headers.get("traceparent")
+    if trace is not None and TRACE.fullmatch(trace):
+        event["traceparent"] = trace
+    return Origin(
+        SOURCE, name, now, now, named=False, document=orjson.dumps(event), traceparent=event.get("traceparent")
+    )
 
 
 async def _account(points: PointsService, customer_id: str) -> dict[str, Any]:
@@ -453,18 +483,31 @@ async def _account_of_card(points: PointsService, card_number: str) -> dict[str,
     return found
 
 
+def _prefers_csv(accept: str) -> bool:
+    """Tell whether a client names CSV, and before JSON where it takes both."""
+    kinds = [each.split(";")[0].strip() for each in accept.lower().split(",")]
+    return next((kind for kind in kinds if kind in {"text/csv", "application/json"}), None) == "text/csv"
+
+
 async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIterator[str]:
     names = ["sequence", "kind", "points", "available_after", "reference", "occurred_at", "recorded_at"]
-    rows: list[dict[str, Any]] = [dict(zip(names, names, strict=True))]
-    while rows:
-        text = io.StringIO()
-        csv.DictWriter(text, names).writerows({**row, "reference": _harmless(row["reference"])} for row in rows)
-        yield text.getvalue()
+    yield ",".join(names) + "\r\n"
+    while True:
         async with points.engine.connect() as connection:
             rows = await queries.entries(connection, customer_id, before=before, limit=1000)
-        before = rows[-1]["sequence"] if rows else 0
+        if not rows:
+            return
+        before = rows[-1]["sequence"]
+        text = io.StringIO()
+        csv.DictWriter(text, names).writerows(map(_cells, rows))
+        yield text.getvalue()
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    instants = {name: f"{row[name]:%Y-%m-%dT%H:%M:%S.%fZ}" for name in ("occurred_at", "recorded_at")}
+    return {**row, **instants, "reference": _harmless(row["reference"])}
 
 
 def _harmless(text: str) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    return f"'{text}" if text[:1] in FORMULAS else text

@@ -50,7 +50,11 @@ class BreakdownLine(BaseModel):
 
 
 class PurchaseAnswer(BaseModel):
-    """What a purchase earned, and the balance after it; `unclaimed` is a purchase of nobody, kept for its claim."""
+    """What a purchase earned, and the balance after it.
+
+    `unclaimed` is a purchase of nobody, kept for its claim; `parked` one that came as an event and waits for the owner of
+    its card.
+    """
 
     model_config = _example(
         shop_id="webshop-de",
@@ -67,10 +71,28 @@ class PurchaseAnswer(BaseModel):
     invoice_number: str
     customer_id: str | None
     points: int
-    status: Literal["available", "pending", "unclaimed"]
+    status: Literal["available", "pending", "unclaimed", "parked"]
     breakdown: list[BreakdownLine]
     balance: BalanceView | None
     tier: TierView | None
+
+
+class PreviewAnswer(PurchaseAnswer):
+    """What a purchase would earn; none of it can pay for this same purchase."""
+
+    model_config = _example(
+        shop_id="webshop-de",
+        invoice_number="R-2026-000125",
+        customer_id="c-42",
+        points=114,
+        status="available",
+        breakdown=[{"rule": "base", "points": 114}],
+        balance={"available": 434, "pending": 0, "held": 0},
+        tier=None,
+        spendable_points=320,
+    )
+
+    spendable_points: int = Field(description="what the customer has now to pay with")
 
 
 class PurchaseView(PurchaseAnswer):

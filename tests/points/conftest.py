@@ -1,13 +1,15 @@
 """Ways to say a purchase and to book it, in one line."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.points.app import create_app
 from services.points.commands import (
     AdjustBalance,
     AwardPurchase,
@@ -20,8 +22,10 @@ from services.points.commands import (
     Request,
 )
 from services.points.ledger import Ledger
+from services.points.service import PointsService
+from services.points.settings import PointsSettings
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
-from shared.database import transact
+from shared.database import create_engine, transact
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
@@ -68,6 +72,21 @@ def book(engine: AsyncEngine) -> Book:
         return replies[0].outcomes
 
     return run
+
+
+@pytest.fixture
+async def points(database_url: str) -> AsyncIterator[PointsService]:
+    service = PointsService(create_engine(database_url, name="api", pool_size=5))
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+async def client(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask the points service's API as a program on this machine would."""
+    transport = httpx.ASGITransport(create_app(points, PointsSettings()), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as asking:
+        yield asking
 
 
 __all__ = ["NOW", "Decimal", "adjustment", "claim", "enrolment", "purchase", "refund"]
