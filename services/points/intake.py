@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -104,9 +104,9 @@ def _documents(body: bytes, media_type: str, http: HttpRequest) -> tuple[list[by
     ]
     if attributes and media_type not in {SINGLE, BATCH}:
         return [body], [("content-type", media_type.encode()), *attributes]
-    content = _parsed(body)
+    content, write = _parsed(body)
     if isinstance(content, list) and media_type != SINGLE:
-        return [_written(each) for each in content], []
+        return [write(each) for each in content], []
     if isinstance(content, dict) and media_type != BATCH:
         return [body], []
     raise ProblemError(422, "json-malformed", "an event is a JSON object, and a batch is an array of them")
@@ -119,14 +119,17 @@ def _unquoted(value: str) -> bytes:
     return unquote_to_bytes(value.encode("latin-1"))
 
 
-def _parsed(body: bytes) -> Any:
-    """Parse a body; what only one event of a batch may be refused for (half a surrogate pair, NaN) passes here."""
+def _parsed(body: bytes) -> tuple[Any, Callable[[Any], bytes]]:
+    """Parse a body and return it with the way to write its parts.
+
+    What only one event of a batch is to be refused for (half a surrogate pair, NaN) passes here, and is written as it came.
+    """
     try:
-        return orjson.loads(body)
+        return orjson.loads(body), _written
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode()), _written_leniently
     except (ValueError, RecursionError) as error:
         raise ProblemError(422, "json-malformed", f"the body is no JSON: {error}") from None
 
@@ -134,8 +137,12 @@ def _parsed(body: bytes) -> Any:
 def _written(event: Any) -> bytes:
     try:
         return orjson.dumps(event)
-    except orjson.JSONEncodeError:
-        return json.dumps(event).encode()
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return _written_leniently(event)
+
+
+def _written_leniently(event: Any) -> bytes:
+    return json.dumps(event).encode()
 
 
 def _read(document: bytes, headers: Headers, *, now: dt.datetime, limit: int) -> Received | Verdict:
