@@ -1,0 +1,129 @@
+"""`loyalty verify` finds every kind of damage, and names it and the rows."""
+
+import json
+import subprocess
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.points.verification import INVARIANTS, Finding, verify
+from shared.database import fetch
+from tests.points.conftest import Book, adjustment, enrolment, purchase, refund
+from tests.processes import COMMAND, environment
+
+DAMAGE = {
+    "balance-is-sum-of-entries": ("UPDATE account SET available = available + 1 WHERE customer_id = 'c-1'", "c-1"),
+    "entries-run": ("UPDATE entry SET available_after = 7 WHERE customer_id = 'c-1' AND sequence = 2", "c-1"),
+    "lots-are-the-balance": ("UPDATE lot SET remaining = 0 WHERE customer_id = 'c-2'", "c-2"),
+    "every-credit-has-its-lot": ("DELETE FROM lot WHERE customer_id = 'c-2'", "c-2"),
+    "lots-give-what-is-allocated": ("UPDATE allocation SET points = points + 1 WHERE customer_id = 'c-1'", "c-1"),
+    "debits-are-allocated-or-owed": ("DELETE FROM allocation WHERE customer_id = 'c-1'", "c-1"),
+    "only-debits-are-allocated": (
+        "UPDATE allocation SET debit_sequence = debit_sequence + 90 WHERE customer_id = 'c-1'",
+        "c-1",
+    ),
+    "purchases-are-awarded-once": ("UPDATE purchase SET entry_sequence = 1 WHERE invoice_number = 'R-2'", "R-2"),
+    "purchases-have-their-customer": ("UPDATE purchase SET customer_id = 'nobody' WHERE invoice_number = 'R-2'", "R-2"),
+    "awards-follow-their-rules": (
+        """UPDATE purchase SET award = award || '{"rate": "2"}' WHERE invoice_number = 'R-2'""",
+        "R-2",
+    ),
+    "refunds-add-up": ("UPDATE purchase SET refunded = refunded + 1 WHERE invoice_number = 'R-1'", "R-1"),
+    "clawbacks-follow-their-rule": (
+        "UPDATE purchase SET refunded_eligible = refunded_eligible + 1 WHERE invoice_number = 'R-1'",
+        "R-1",
+    ),
+    "clawbacks-have-their-entries": ("UPDATE refund SET points = points + 1 WHERE invoice_number = 'R-1'", "R-1"),
+    "no-refund-waits-for-a-purchase-that-came": (
+        "UPDATE refund SET status = 'waiting' WHERE invoice_number = 'R-1'",
+        "R-1",
+    ),
+    "no-purchase-waits-for-a-card-that-is-known": (
+        "UPDATE card SET customer_id = 'c-1' WHERE card_number = 'SHOP-9'",
+        "R-4",
+    ),
+    "lifetime-is-awards-less-clawbacks": ("UPDATE account SET lifetime_points = 0 WHERE customer_id = 'c-1'", "c-1"),
+    "accounts-have-their-card": ("UPDATE card SET customer_id = 'c-1' WHERE customer_id = 'c-2'", "c-2"),
+    "adjustments-have-their-entries": ("DELETE FROM adjustment WHERE points = 10", "c-1"),
+    "events-are-numbered": (
+        "DELETE FROM outbox WHERE id = (SELECT min(id) + 1 FROM outbox WHERE topic = 'loyalty.points' AND key = 'c-1')",
+        "c-1",
+    ),
+}
+"""For each invariant, what breaks it and which rows it is then found in."""
+
+
+@pytest.fixture
+async def history(book: Book) -> None:
+    """Books in which something of every kind stands."""
+    await book(purchase("R-1"), purchase("R-2", "50.00"), purchase("R-3", "9.00", customer="c-2"))
+    await book(refund("R-1", "33.33"), adjustment(-20), adjustment(10))
+    await book(purchase("R-4", customer=None, card_number="SHOP-9"), purchase("R-5", customer=None))
+    await book(refund("R-6", "5.00"), enrolment("c-3", "SHOP-3"), purchase("R-7", "0", customer="c-3"))
+
+
+async def damage(engine: AsyncEngine, statement: str) -> None:
+    async with engine.begin() as connection:
+        # whoever can do this can do anything; the triggers stand against everyone else
+        await fetch(connection, "SET LOCAL session_replication_role = replica")
+        assert (await fetch(connection, f"WITH hit AS ({statement} RETURNING 1) SELECT count(*) AS n FROM hit"))[0]["n"]
+
+
+async def findings(engine: AsyncEngine) -> dict[str, Finding]:
+    async with engine.connect() as connection:
+        return {finding.name: finding for finding in await verify(connection)}
+
+
+@pytest.mark.usefixtures("history")
+async def test_books_that_are_right_have_no_findings(engine: AsyncEngine) -> None:
+    assert await findings(engine) == {}
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("name", DAMAGE)
+async def test_damage_is_found_and_named(engine: AsyncEngine, name: str) -> None:
+    statement, row = DAMAGE[name]
+    await damage(engine, statement)
+    found = await findings(engine)
+    assert name in found
+    assert any(row in map(str, each.values()) for each in found[name].rows), found[name].rows
+    assert found[name].count == len(found[name].rows)
+
+
+def test_every_invariant_is_tried() -> None:
+    assert DAMAGE.keys() == {invariant.name for invariant in INVARIANTS}
+    assert len(INVARIANTS) == len(DAMAGE)
+
+
+@pytest.mark.usefixtures("history")
+async def test_of_many_rows_the_first_are_shown_and_all_are_counted(book: Book, engine: AsyncEngine) -> None:
+    await book(*(purchase(f"M-{number}", customer=f"m-{number}") for number in range(30)))
+    await damage(engine, "UPDATE account SET lifetime_points = 0 WHERE customer_id LIKE 'm-%'")
+    finding = (await findings(engine))["lifetime-is-awards-less-clawbacks"]
+    assert (finding.count, len(finding.rows)) == (30, 20)
+
+
+def loyalty_verify(url: str, *options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [COMMAND, "verify", *options],
+        env=environment(points_database_url=url, log_level="error"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.usefixtures("history")
+async def test_the_command_ends_with_1_where_the_books_are_wrong(engine: AsyncEngine, database_url: str) -> None:
+    assert loyalty_verify(database_url, "--json") == (0, '{"findings": []}\n')
+    assert loyalty_verify(database_url)[0] == 0
+    await damage(engine, DAMAGE["lifetime-is-awards-less-clawbacks"][0])
+    code, said = loyalty_verify(database_url, "--json")
+    (finding,) = json.loads(said)["findings"]
+    assert (code, finding["name"], finding["count"]) == (1, "lifetime-is-awards-less-clawbacks", 1)
+    assert finding["rows"][0]["customer_id"] == "c-1"
+    code, said = loyalty_verify(database_url)
+    assert code == 1
+    assert "lifetime-is-awards-less-clawbacks" in said
