@@ -403,6 +403,22 @@ async def test_a_refund_that_waited_and_was_too_much_says_so_ever_after(client: 
     assert (refund["status"], refund["refused_code"]) == ("refused", "refund-exceeds-purchase")
 
 
+async def test_rule_17_what_counts_for_the_tier_follows_the_refund(client: httpx.AsyncClient) -> None:
+    await buy(client)
+    await adjust(client, 500, "goodwill does not count")
+    await client.post("/v1/purchases/shop/R-1/refunds", json=REFUND)
+    assert (await client.get("/v1/accounts/c-1")).json()["lifetime_points"] == 66
+
+
+async def test_rule_18_a_debt_is_repaid_before_the_next_points_can_be_spent(client: httpx.AsyncClient) -> None:
+    await buy(client)
+    await adjust(client, -150, "k", allow_debt=True)
+    assert (await buy(client, "80.00", "R-2")).json()["balance"]["available"] == 30
+    (lot,) = (await client.get("/v1/accounts/c-1/lots")).json()["data"]
+    assert (lot["points"], lot["remaining"]) == (80, 30)
+    refusal(await adjust(client, -31, "too much"), 409, "insufficient-points")
+
+
 # Purchases of nobody
 
 
@@ -416,6 +432,14 @@ async def test_a_purchase_of_nobody_is_kept_and_claimed(client: httpx.AsyncClien
     assert (claimed.status_code, claimed.json()["points"], claimed.json()["status"]) == (201, 100, "available")
     again = await client.post("/v1/purchases/shop/R-1/claim", json={"customer_id": "c-1"})
     assert (again.status_code, again.json()) == (200, claimed.json())
+
+
+async def test_rule_5_a_purchase_enrols_and_an_earlier_one_can_be_claimed(client: httpx.AsyncClient) -> None:
+    await buy(client, customer_id=None)
+    await buy(client, invoice="R-2")
+    assert (await client.get("/v1/accounts/c-1")).status_code == 200
+    answer = await client.post("/v1/purchases/shop/R-1/claim", json={"customer_id": "c-1"})
+    assert answer.json()["balance"]["available"] == 200
 
 
 async def test_a_claim_without_ground_is_refused(client: httpx.AsyncClient) -> None:
