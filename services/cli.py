@@ -1,6 +1,7 @@
 """The `loyalty` command: serve, migrate, import, prove the books, look after what waits and what failed."""
 
 import json
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any, NoReturn
@@ -15,7 +16,7 @@ from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.settings import PointsSettings
 from services.points.verification import Finding, verify
-from services.running import StartError, points_service, serve, work, worker
+from services.running import StartError, broker_checks, keeping, points_service, serve, work, worker
 from shared.database import DatabaseAwayError, create_engine
 from shared.embedded_postgres import EmbeddedPostgresError
 from shared.messaging import dead_letters
@@ -38,13 +39,28 @@ ENDED_BY_CTRL_C = 130
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a command to its end; what a user can mend is said in a line, without a traceback."""
+    """Run a command to its end; what a user can mend is said in a line, without a traceback.
+
+    SIGTERM and Ctrl-C cancel it, so that it ends in good order whatever it is at.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # a shell lets what it starts in the background ignore Ctrl-C, and with it this
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return uvloop.run(work)
     except (StartError, EmbeddedPostgresError, DatabaseAwayError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         raise SystemExit(ENDED_BY_CTRL_C) from None
+
+
+def run_service(work: Coroutine[Any, Any, None]) -> None:
+    """Run until told to end, which is the good end of a service."""
+    try:
+        run(work)
+    except SystemExit as end:
+        if end.code != ENDED_BY_CTRL_C:
+            raise
 
 
 def fail(message: str) -> NoReturn:
@@ -64,8 +80,11 @@ def settings_of_environment() -> PointsSettings:
 def serve_all() -> None:
     """Run everything in one process, with a PostgreSQL of its own unless one is configured."""
     settings = settings_of_environment()
-    out.print(f"Loyalty on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
-    run(single.run(settings))
+
+    def ready() -> None:
+        out.print(f"Loyalty on http://{settings.host}:{settings.port} (Ctrl-C ends it)")
+
+    run_service(single.run(settings, ready=ready))
 
 
 @services_app.command("points")
@@ -80,16 +99,16 @@ def serve_points(
         settings = settings.model_copy(update={"port": 8001})
     if not api and not worker:
         fail("--no-api and --no-worker leave nothing to run")
-    run(_points(settings, api=api, with_worker=worker))
+    run_service(_points(settings, api=api, with_worker=worker))
 
 
 async def _points(settings: PointsSettings, *, api: bool, with_worker: bool) -> None:
     async with points_service(settings) as (points, books):
-        beside = [*(worker(points, settings) if with_worker else []), *single.keeping(books)]
+        parts = [*(worker(points, settings) if with_worker else []), *keeping(books)]
         if api:
-            await serve(create_app(points, settings), settings, beside)
+            await serve(create_app(points, settings, checks=broker_checks(settings)), settings, parts)
         else:
-            await work(beside)
+            await work(parts)
 
 
 @app.command()

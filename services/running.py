@@ -1,24 +1,27 @@
 """A service's processes: its database, its API, its worker, started together and ended together."""
 
 import asyncio
+import errno
 import gc
-import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
 import services.points
 from services.points import handlers
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared import embedded_postgres
-from shared.database import DatabaseAwayError, create_engine, database_errors
+from shared.database import DatabaseAwayError, create_engine, database_errors, sqlstate
+from shared.http import Check
 from shared.messaging import consumer, kafka, local, outbox
 from shared.messaging.waiting import pauses
 from shared.migrations import upgrade
@@ -27,6 +30,13 @@ log = structlog.get_logger(__name__)
 
 POINTS_DATABASE = "loyalty_points"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+BACKLOG = 2048
+
+UNWELCOME = ("28", "3D", "42501")
+"""SQLSTATEs of a server that knows no such user, password or database, or gives them no rights."""
+
+Part = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside an API, or makes a worker, until it is cancelled."""
 
 
 class StartError(Exception):
@@ -48,13 +58,21 @@ async def database(settings: PointsSettings) -> AsyncIterator[Database]:
         await _migrated(settings.points_database_url)
         yield Database(settings.points_database_url, None)
         return
-    directory = settings.data_dir / "postgres"
-    server = await asyncio.to_thread(embedded_postgres.start, directory, databases=[POINTS_DATABASE])
-    try:
+    async with _embedded(settings) as server:
         url = server.url_for(POINTS_DATABASE)
         await _migrated(url)
         yield Database(url, server)
+
+
+@asynccontextmanager
+async def _embedded(settings: PointsSettings) -> AsyncIterator[embedded_postgres.Server]:
+    directory = settings.data_dir / "postgres"
+    starting = asyncio.create_task(asyncio.to_thread(embedded_postgres.start, directory, databases=[POINTS_DATABASE]))
+    try:
+        yield await asyncio.shield(starting)
     finally:
+        # a thread is not to be interrupted, so whoever ends us during the start waits for it
+        server = await starting
         await asyncio.to_thread(server.stop)
 
 
@@ -66,6 +84,11 @@ async def _migrated(url: str) -> None:
         except DatabaseAwayError as error:
             log.warning("database_away", error=str(error), retry_in=round(pause, 1))
             await asyncio.sleep(pause)
+        except DBAPIError as error:
+            if (sqlstate(error) or "").startswith(UNWELCOME):
+                message = f"LOYALTY_POINTS_DATABASE_URL: {error.orig}"
+                raise StartError(message) from error
+            raise
         else:
             return
 
@@ -81,20 +104,28 @@ async def points_service(settings: PointsSettings) -> AsyncIterator[tuple[Points
             await service.close()
 
 
-def worker(points: PointsService, settings: PointsSettings) -> list[Awaitable[None]]:
+def worker(points: PointsService, settings: PointsSettings) -> list[Part]:
     """Return what runs beside the API: the relay, and with Kafka the consumer."""
     servers = settings.kafka_bootstrap_servers
-    if servers is None:
-        relay = outbox.Relay(
-            points.engine,
-            local.LocalCarrier(points.engine, [], service="points", clock=points.clock),
-            service="points",
-        )
-        points.committed = relay.wake
-        return [relay.run()]
-    relay = outbox.Relay(points.engine, outbox.KafkaCarrier(servers, service="points"), service="points")
+    carrier: outbox.Carrier = (
+        local.LocalCarrier(points.engine, [], service="points", clock=points.clock)
+        if servers is None
+        else outbox.KafkaCarrier(servers, service="points")
+    )
+    relay = outbox.Relay(points.engine, carrier, service="points")
     points.committed = relay.wake
-    return [relay.run(), _consume(points, settings, servers)]
+    return [relay.run] if servers is None else [relay.run, partial(_consume, points, settings, servers)]
+
+
+def keeping(books: Database) -> list[Part]:
+    """Return what keeps our own PostgreSQL running."""
+    return [] if books.server is None else [books.server.keep_running]
+
+
+def broker_checks(settings: PointsSettings) -> dict[str, Check]:
+    """Return the check that the broker answers, where one is configured."""
+    servers = settings.kafka_bootstrap_servers
+    return {} if servers is None else {"broker": partial(kafka.ask, servers)}
 
 
 async def _consume(points: PointsService, settings: PointsSettings, servers: str) -> None:
@@ -125,16 +156,31 @@ async def _topics(servers: str) -> None:
             return
 
 
-async def serve(app: FastAPI, settings: PointsSettings, beside: Sequence[Awaitable[None]]) -> None:
-    """Serve until SIGINT or SIGTERM; whatever runs beside the API ends with it, and ends it where it fails."""
+class _Api(uvicorn.Server):
+    """Leaves signals to the process, which ends it with all its parts by one cancellation; says when it answers."""
+
+    ready: Callable[[], None]
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready()
+
+
+async def serve(
+    app: FastAPI, settings: PointsSettings, beside: Sequence[Part], *, ready: Callable[[], None] | None = None
+) -> None:
+    """Serve until cancelled; whatever runs beside the API ends with it, and ends it where it fails."""
     if settings.host not in LOOPBACK:
         message = f"LOYALTY_HOST: {settings.host} is no loopback address; without API keys only this machine may ask"
         raise StartError(message)
-    server = uvicorn.Server(
+    listener = _listener(settings)
+    server = _Api(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             loop="uvloop",
             http="httptools",
             access_log=False,
@@ -142,33 +188,33 @@ async def serve(app: FastAPI, settings: PointsSettings, beside: Sequence[Awaitab
             timeout_graceful_shutdown=10,
         )
     )
-    listener = _listener(server.config)
+    server.ready = ready or partial(log.info, "serving", url=f"http://{settings.host}:{settings.port}")
     spare_the_collector()
-    tasks = [asyncio.ensure_future(each) for each in beside]
     api = asyncio.create_task(server.serve(sockets=[listener]))
+    tasks = [asyncio.create_task(part()) for part in beside]
     try:
-        done, _ = await asyncio.wait([api, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {api}:
-            task.result()
+        await _first_end([api, *tasks])
     finally:
         server.should_exit = True
         await api
         await _end(tasks)
 
 
-async def work(beside: Sequence[Awaitable[None]]) -> None:
-    """Run a worker without an API until SIGINT or SIGTERM, or until one of its parts fails."""
+async def work(parts: Sequence[Part]) -> None:
+    """Run a worker without an API until cancelled, or until one of its parts fails."""
     spare_the_collector()
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    tasks = [asyncio.ensure_future(each) for each in (*beside, stopped.wait())]
+    tasks = [asyncio.create_task(part()) for part in parts]
+    log.info("working")
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await _first_end(tasks)
     finally:
         await _end(tasks)
+
+
+async def _first_end(tasks: "Sequence[asyncio.Task[None]]") -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
 
 
 def spare_the_collector() -> None:
@@ -181,15 +227,17 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _listener(config: uvicorn.Config) -> socket.socket:
+def _listener(settings: PointsSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return config.bind_socket()
-    except SystemExit:
-        message = f"LOYALTY_PORT: {config.host}:{config.port} is taken; set another, or end what listens there"
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"can't be had: {error.strerror}"
+        message = f"LOYALTY_PORT: {settings.host}:{settings.port} {reason}; set another, or end what listens there"
         raise StartError(message) from None
 
 
-async def _end(tasks: Sequence["asyncio.Future[Any]"]) -> None:
+async def _end(tasks: "Sequence[asyncio.Task[None]]") -> None:
     for task in tasks:
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):

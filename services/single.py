@@ -1,6 +1,6 @@
 """The services in one process: what `make run` starts, for a newcomer, a small shop or a development machine."""
 
-from collections.abc import Awaitable
+from collections.abc import Callable
 
 from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from services.points.app import create_app
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
-from services.running import Database, points_service, serve, worker
+from services.running import broker_checks, keeping, points_service, serve, worker
 from services.start_page import start_page
 from shared.errors import answer_with_problems
 
@@ -22,16 +22,12 @@ def compose(points: PointsService, settings: PointsSettings) -> FastAPI:
     async def start() -> Response:
         return HTMLResponse(await start_page(points, settings))
 
-    app.mount("/points", create_app(points, settings))
+    app.mount("/points", create_app(points, settings, checks=broker_checks(settings)))
     return app
 
 
-async def run(settings: PointsSettings) -> None:
-    """Serve until told to end."""
+async def run(settings: PointsSettings, *, ready: Callable[[], None]) -> None:
+    """Serve until cancelled; `ready` is called when the API answers."""
     async with points_service(settings) as (points, books):
-        await serve(compose(points, settings), settings, [*worker(points, settings), *keeping(books)])
-
-
-def keeping(books: Database) -> list[Awaitable[None]]:
-    """Return what keeps our own PostgreSQL running."""
-    return [] if books.server is None else [books.server.keep_running()]
+        parts = [*worker(points, settings), *keeping(books)]
+        await serve(compose(points, settings), settings, parts, ready=ready)

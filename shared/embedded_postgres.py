@@ -118,6 +118,9 @@ def start(directory: Path, *, databases: Sequence[str] = (), settings: Mapping[s
     except PermissionError as error:
         message = f"{error.filename or directory} belongs to another user: run as that one, or set LOYALTY_DATA_DIR"
         raise EmbeddedPostgresError(message) from error
+    except OSError as error:
+        message = f"LOYALTY_DATA_DIR: {error.filename or directory} can't be used: {error.strerror}"
+        raise EmbeddedPostgresError(message) from error
 
 
 def _join(directory: Path, databases: Sequence[str], settings: Mapping[str, str]) -> Server:

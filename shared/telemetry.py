@@ -17,7 +17,7 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 
-NOISY = ("aiokafka", "asyncio", "alembic")
+NOISY = ("aiokafka", "asyncio", "alembic", "uvicorn")
 """They tell their inner life at `info`; with us that is `debug`."""
 
 

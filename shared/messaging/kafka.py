@@ -43,6 +43,7 @@ __all__ = [
     "RecordTooLargeError",
     "Topic",
     "TopicPartition",
+    "ask",
     "consumer",
     "create_topics",
     "dead_letter_topic",
@@ -110,6 +111,15 @@ async def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None
         for name, code, *message in response.topic_errors:
             if code not in {0, TOPIC_ALREADY_EXISTS}:
                 raise KafkaError(f"{name} can't be made: error {code} {message}")
+    finally:
+        await admin.close()
+
+
+async def ask(bootstrap_servers: str) -> None:
+    """Return where a broker answers. Raises `KafkaError`."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await admin.start()
     finally:
         await admin.close()
 
