@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
+from shared.auth import document_keys
 from shared.errors import ProblemError, answer_with_problems, document_problems, parameter_error, problem
 from shared.telemetry import RequestTimes
 
@@ -45,8 +46,8 @@ class Api(FastAPI):
         self.add_middleware(PathSegments)
 
     def openapi(self) -> dict[str, Any]:
-        """The document as the framework makes it, with problems as what they are."""
-        return document_problems(super().openapi())
+        """The document as the framework makes it, with problems as what they are and the way to send a key."""
+        return document_keys(document_problems(super().openapi()))
 
 
 # Requests that are too large

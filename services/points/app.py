@@ -10,6 +10,7 @@ import services.points
 from services.points import intake, routes
 from services.points.documents import asyncapi
 from services.points.service import PointsService
+from shared.auth import Keys, is_loopback
 from shared.database import fetch
 from shared.http import Api, Check, health_routes
 from shared.migrations import is_current
@@ -38,6 +39,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     )
     app.state.points = points
     app.state.settings = settings
+    app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))
     app.include_router(routes.router)
     app.include_router(intake.router)
 

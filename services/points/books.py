@@ -29,6 +29,7 @@ from services.points.commands import (
     RefundPurchase,
     Reply,
     Request,
+    deed,
     refused,
 )
 from services.points.programme import Programme, Versions
@@ -62,6 +63,7 @@ class Changes:
     events: list[tuple[str, str]] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
     answers: list[tuple[IdempotencyKey, Answer]] = field(default_factory=list)
+    deeds: list[tuple[str, str, str, str]] = field(default_factory=list)
     late_refusals: list[tuple[Refund, str, str]] = field(default_factory=list)
 
     changed_accounts: dict[str, Account] = field(default_factory=dict)
@@ -101,16 +103,24 @@ class Books:
     def _reply(self, request: Request) -> Reply:
         key = request.key
         if key is None:
-            return Reply([self._book(command) for command in request.commands])
+            return Reply(self._booked(request))
         known = self.answers.get((key.api_key, key.key))
         if known is not None:
             fingerprint, answer = known
             return Reply(replayed=answer) if fingerprint == key.fingerprint else Reply(key_reused=True)
-        outcomes = [self._book(command) for command in request.commands]
+        outcomes = self._booked(request)
         answer = request.render(outcomes)
         self.answers[key.api_key, key.key] = key.fingerprint, answer
         self.changes.answers.append((key, answer))
         return Reply(outcomes)
+
+    def _booked(self, request: Request) -> list[Outcome]:
+        outcomes = [self._book(command) for command in request.commands]
+        author = request.author
+        if author is not None:
+            done = (each for each, outcome in zip(request.commands, outcomes, strict=True) if outcome.is_new)
+            self.changes.deeds += [(author.name, *deed(command), author.request_id) for command in done]
+        return outcomes
 
     def _book(self, command: Command) -> Outcome:
         match command:

@@ -91,6 +91,23 @@ class PassOn:
 Command = AwardPurchase | RefundPurchase | EnrolCustomer | AdjustBalance | ClaimPurchase | PassOn
 
 
+def deed(command: Command) -> tuple[str, str]:
+    """Return what a command does and to what, as the audit trail says it."""
+    match command:
+        case AwardPurchase(purchase=purchase):
+            return "purchase.book", f"{purchase.shop_id}/{purchase.invoice_number}"
+        case RefundPurchase(refund=refund):
+            return "purchase.refund", f"{refund.shop_id}/{refund.invoice_number}/{refund.refund_id}"
+        case EnrolCustomer(customer_id=customer_id):
+            return "account.enrol", customer_id
+        case AdjustBalance(customer_id=customer_id):
+            return "points.adjust", customer_id
+        case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number):
+            return "purchase.claim", f"{shop_id}/{invoice_number}"
+        case PassOn(origin=origin):
+            return "event.pass-on", f"{origin.source} {origin.id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An account's points at one moment."""
@@ -204,6 +221,10 @@ class Outcome:
     entry: Entry | None = None
     reference: str | None = None
 
+    @property
+    def is_new(self) -> bool:
+        return self.status not in {"refused", "repeated"}
+
 
 def refused(code: str, detail: str, pointer: str | None = None) -> Outcome:
     """Refuse a command by the rules: nothing of it is booked."""
@@ -229,11 +250,20 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks, for the audit trail: the name of their API key, and that of the request."""
+
+    name: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Commands that are answered together; with a key the answer is stored in their transaction."""
 
     commands: list[Command]
     key: IdempotencyKey | None = None
+    author: Author | None = None
     render: Callable[[Sequence[Outcome]], Answer] = lambda _outcomes: Answer(204, b"")
 
 

@@ -13,15 +13,16 @@ from fastapi import Request as HttpRequest
 
 from services.points.commands import Answer, Command, Outcome, Request
 from services.points.handlers import EVENTS, command_for, verdict_on
-from services.points.routes import KeyHeader, idempotency_key, respond, service_of, submit
+from services.points.routes import KeyHeader, author_of, idempotency_key, respond, service_of, submit
 from services.points.schemas import EventResults
+from shared.auth import Guarded, needs
 from shared.database import UnusableError
 from shared.errors import ProblemError, problem_responses
 from shared.messaging.decoding import Headers, decode, malformed
 from shared.messaging.events import Received, Verdict
 from shared.settings import Settings
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=Guarded)
 
 Attributes = list[tuple[str, bytes]]
 
@@ -61,7 +62,7 @@ BODY = {
     response_model=EventResults,
     tags=["events"],
     summary="CloudEvents over HTTP, one or a batch",
-    openapi_extra=BODY,
+    openapi_extra=BODY | needs("events:write"),
     responses=problem_responses({409: ["idempotency-key-reused"], 413: ["batch-too-large"], 422: ["json-malformed"]}),
 )
 async def take_events(
@@ -81,16 +82,16 @@ async def take_events(
 
     named = await idempotency_key(http, key, *(value for _, value in headers))
     try:
-        return respond(await submit(http, Request(asked, named, render)))
+        return respond(await submit(http, asked, named, render))
     except UnusableError:
         answer = render([await _alone(http, command) for command in asked])
-        return respond(await submit(http, Request([], named, lambda _outcomes: answer)))
+        return respond(await submit(http, [], named, lambda _outcomes: answer))
 
 
 async def _alone(http: HttpRequest, command: Command) -> Outcome:
     """Book one event of a batch that the database refused as a whole, so that a bad one costs only itself."""
     try:
-        reply = await service_of(http).submit(Request([command]))
+        reply = await service_of(http).submit(Request([command], author=author_of(http)))
     except UnusableError:
         return Outcome("refused", "content-unusable", "the database can't keep this content")
     return reply.outcomes[0]

@@ -137,7 +137,9 @@ WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.ev
       enrolled_at)
     SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz", first=43)}),
   cards AS (INSERT INTO card (card_number, customer_id, issued_at)
-    SELECT * FROM {_split("text", "text", "timestamptz", first=50)})
+    SELECT * FROM {_split("text", "text", "timestamptz", first=50)}),
+  deeds AS (INSERT INTO audit (at, actor, action, subject, request_id)
+    SELECT $1, * FROM {_split("text", "text", "text", "text", first=53)})
 INSERT INTO outbox (topic, key, payload)
 SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=40)} AS k(topic, key, payload)"""
 
@@ -498,6 +500,7 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
         *_joined(changes.outbox, 3),
         *_joined(sorted(map(_account_row, changes.accounts)), 7),
         *_joined([(number, *changes.cards[number]) for number in sorted(changes.cards)], 3),
+        *_joined(changes.deeds, 4),
     )
 
 

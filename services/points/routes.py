@@ -27,6 +27,7 @@ from services.points.commands import (
     SOURCE,
     AdjustBalance,
     Answer,
+    Author,
     AwardPurchase,
     ClaimPurchase,
     Command,
@@ -55,16 +56,15 @@ from services.points.schemas import (
     RefundAnswer,
 )
 from services.points.service import PointsService
+from shared import audit
+from shared.auth import Guarded, caller, needs, request_id
 from shared.batching import OverloadedError
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
 from shared.errors import ProblemError, field_error, problem_responses
 from shared.http import decode_cursor, encode_cursor
 
-router = APIRouter(prefix="/v1")
-
-ANONYMOUS = ""
-"""The owner of idempotency keys while the API is open."""
+router = APIRouter(prefix="/v1", route_class=Guarded)
 
 KeyHeader = Annotated[
     str | None,
@@ -115,6 +115,7 @@ def service_of(http: HttpRequest) -> PointsService:
     "/purchases",
     response_model=PurchaseAnswer,
     status_code=201,
+    openapi_extra=needs("purchases:write"),
     tags=["purchases"],
     summary="A till's purchase: what it earns, for the receipt",
     responses={
@@ -130,6 +131,7 @@ async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: Key
 @router.post(
     "/purchases/preview",
     response_model=PreviewAnswer,
+    openapi_extra=needs("purchases:read"),
     tags=["purchases"],
     summary="What a purchase would earn, and what could be paid with points; changes nothing",
     responses=problem_responses(PURCHASE_REFUSALS),
@@ -146,6 +148,7 @@ async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Re
 @router.get(
     "/purchases",
     response_model=PurchasePage,
+    openapi_extra=needs("purchases:read"),
     tags=["purchases"],
     summary="Purchases that wait for something, by their state",
 )
@@ -164,6 +167,7 @@ async def list_purchases(
 @router.get(
     "/purchases/{shop_id:segment}/{invoice_number:segment}",
     response_model=PurchaseView,
+    openapi_extra=needs("purchases:read"),
     tags=["purchases"],
     summary="A purchase as it stands in the books",
     responses=problem_responses({404: ["purchase-unknown"]}),
@@ -180,6 +184,7 @@ async def get_purchase(http: HttpRequest, shop_id: Segment, invoice_number: Segm
     "/purchases/{shop_id:segment}/{invoice_number:segment}/refunds",
     response_model=RefundAnswer,
     status_code=201,
+    openapi_extra=needs("purchases:write"),
     tags=["purchases"],
     summary="Take a part of a purchase back",
     responses={
@@ -206,6 +211,7 @@ async def book_refund(
     "/purchases/{shop_id:segment}/{invoice_number:segment}/claim",
     response_model=PurchaseAnswer,
     status_code=201,
+    openapi_extra=needs("purchases:write"),
     tags=["purchases"],
     summary="Attach a purchase of nobody to a customer",
     responses={
@@ -228,6 +234,7 @@ async def claim_purchase(
     "/accounts",
     response_model=AccountView,
     status_code=201,
+    openapi_extra=needs("accounts:write"),
     tags=["accounts"],
     summary="Enrol a customer",
     responses={
@@ -246,6 +253,7 @@ async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) 
 @router.get(
     "/accounts/{customer_id:segment}",
     response_model=AccountView,
+    openapi_extra=needs("accounts:read"),
     tags=["accounts"],
     summary="A customer's account",
     responses=problem_responses({404: ["account-unknown"]}),
@@ -256,6 +264,7 @@ async def get_account(http: HttpRequest, customer_id: Segment) -> Response:
 
 @router.get(
     "/accounts/{customer_id:segment}/entries",
+    openapi_extra=needs("accounts:read"),
     tags=["accounts"],
     summary="The statement, newest first: a page as JSON, the whole as CSV",
     response_model=EntryPage,
@@ -284,6 +293,7 @@ async def list_entries(
 @router.get(
     "/accounts/{customer_id:segment}/lots",
     response_model=LotPage,
+    openapi_extra=needs("accounts:read"),
     tags=["accounts"],
     summary="The lots that still hold points, in the order in which they are spent",
     responses=problem_responses({404: ["account-unknown"], 422: ["cursor-invalid"]}),
@@ -300,6 +310,7 @@ async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, 
 @router.get(
     "/cards/{card_number:segment}",
     response_model=AccountView,
+    openapi_extra=needs("accounts:read"),
     tags=["cards"],
     summary="The account that a card belongs to",
     responses=problem_responses({404: ["card-unknown"]}),
@@ -310,6 +321,7 @@ async def get_card(http: HttpRequest, card_number: Segment) -> Response:
 
 @router.get(
     "/cards/{card_number:segment}/qr.svg",
+    openapi_extra=needs("accounts:read"),
     tags=["cards"],
     summary="The card number as a QR code",
     response_class=Response,
@@ -326,6 +338,7 @@ async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
     "/adjustments",
     response_model=AdjustmentAnswer,
     status_code=201,
+    openapi_extra=needs("adjustments:write"),
     tags=["adjustments"],
     summary="Points by hand, with a reason",
     responses=problem_responses(
@@ -340,7 +353,7 @@ async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) ->
         customer_id=adjustment.customer_id,
         points=adjustment.points,
         reason=adjustment.reason,
-        actor=ANONYMOUS or "open API",
+        actor=caller(http).name,
         occurred_at=service_of(http).clock(),
         note=adjustment.note,
         allow_debt=adjustment.allow_debt,
@@ -348,7 +361,13 @@ async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) ->
     return await _ask(http, command, render_adjustment, key)
 
 
-@router.get("/programme", response_model=ProgrammeView, tags=["programme"], summary="The programme that holds now")
+@router.get(
+    "/programme",
+    response_model=ProgrammeView,
+    openapi_extra=needs("programme:read"),
+    tags=["programme"],
+    summary="The programme that holds now",
+)
 async def get_programme(http: HttpRequest) -> Response:
     points = service_of(http)
     async with points.engine.connect() as connection:
@@ -359,6 +378,7 @@ async def get_programme(http: HttpRequest) -> Response:
 @router.put(
     "/programme",
     response_model=ProgrammeView,
+    openapi_extra=needs("programme:write"),
     tags=["programme"],
     summary="Publish a programme as a new version; the same document again changes nothing",
     responses={
@@ -374,10 +394,13 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
         detail = "what was earned by the rules of its day stays; choose a later instant"
         raise field_error("/valid_from", "valid-from-past", detail)
     programme: Programme = draft.programme
+    actor = caller(http).name
     async with database_errors(), points.engine.begin() as connection:
         version, is_new = await points.ledger.publish(
-            connection, programme, valid_from=valid_from, now=now, actor=ANONYMOUS or "open API"
+            connection, programme, valid_from=valid_from, now=now, actor=actor
         )
+        if is_new:
+            await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id(http))
     return _json(version.model_dump(mode="json"), 201 if is_new else 200)
 
 
@@ -385,11 +408,21 @@ async def _ask(
     http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
 ) -> Response:
     """Book one command and answer with what `render` makes of it, or what its key was answered before."""
-    return respond(await submit(http, Request([command], await idempotency_key(http, key), render)))
+    return respond(await submit(http, [command], await idempotency_key(http, key), render))
 
 
-async def submit(http: HttpRequest, request: Request) -> Answer:
-    """Book a request and return its answer; what was wrong with its key or our load is a problem."""
+def author_of(http: HttpRequest) -> Author:
+    return Author(caller(http).name, request_id(http))
+
+
+async def submit(
+    http: HttpRequest,
+    commands: list[Command],
+    key: IdempotencyKey | None,
+    render: Callable[[Sequence[Outcome]], Answer],
+) -> Answer:
+    """Book commands in the caller's name and return their answer; what is wrong with key or load is a problem."""
+    request = Request(commands, key, author_of(http), render)
     try:
         reply = await service_of(http).submit(request)
     except OverloadedError:
@@ -409,7 +442,7 @@ async def idempotency_key(http: HttpRequest, key: str | None, *more: bytes) -> I
         return None
     path = http.scope["path"].removeprefix(http.scope.get("root_path", ""))
     asked = (http.method.encode(), path.encode(), _canonical(await http.body()), *more)
-    return IdempotencyKey(ANONYMOUS, key, hashlib.sha256(b"\n".join(asked)).digest())
+    return IdempotencyKey(caller(http).name, key, hashlib.sha256(b"\n".join(asked)).digest())
 
 
 def _canonical(body: bytes) -> bytes:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shared.api_keys import api_key_table
+from shared.audit import audit_table
 from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbox_sent_table, outbox_table
 
 metadata = sa.MetaData(
@@ -180,3 +182,6 @@ outbox = outbox_table(metadata)
 outbox_sent = outbox_sent_table(metadata)
 kafka_offset = kafka_offset_table(metadata)
 dead_letter = dead_letter_table(metadata)
+
+api_key = api_key_table(metadata)
+audit = audit_table(metadata)

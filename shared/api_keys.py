@@ -1,0 +1,129 @@
+"""API keys as they are kept: made, listed, rotated and revoked, in each service's own database."""
+
+import datetime as dt
+import hashlib
+import re
+import secrets
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database import fetch
+
+ALL = "*"
+
+SCOPES = {
+    "purchases:read": "look purchases up and preview them",
+    "purchases:write": "book purchases, refunds and claims",
+    "accounts:read": "read accounts, statements, lots and cards",
+    "accounts:write": "enrol customers",
+    "adjustments:write": "give and take points by hand",
+    "programme:read": "read the programme",
+    "programme:write": "publish a programme",
+    "events:write": "hand in events",
+    "reports:read": "read reports",
+    ALL: "everything, also what later releases add",
+}
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+TOKEN = re.compile(r"lk_[a-z0-9]{1,32}_[A-Za-z0-9]{32,128}")
+
+
+def api_key_table(metadata: sa.MetaData) -> sa.Table:
+    """Who may ask for what; `expires_at` ends a key that was rotated. Two rows of one name are one caller."""
+    return sa.Table(
+        "api_key",
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True, comment="stands in the key itself, readable"),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False, comment="SHA-256 of the whole key, whose secret is random"),
+        sa.Column("scopes", sa.ARRAY(sa.Text), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+    )
+
+
+class KeysError(Exception):
+    """A key can't be made, rotated or revoked; the message says why."""
+
+
+LOCK = "LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE"
+
+INSERT = "INSERT INTO api_key (id, name, digest, scopes, created_at) VALUES ($1, $2, $3, $4, $5)"
+
+LIVE = """
+SELECT scopes FROM api_key WHERE name = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+ ORDER BY created_at DESC"""
+
+END = """
+UPDATE api_key SET expires_at = $2
+ WHERE name = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"""
+
+REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL RETURNING id"
+
+LIST = """
+SELECT id, name, scopes, created_at, expires_at, revoked_at,
+  CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= $1 THEN 'expired'
+    WHEN expires_at IS NOT NULL THEN 'ending' ELSE 'live' END AS status
+  FROM api_key ORDER BY name, created_at"""
+
+
+async def create(connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime) -> str:
+    """Make a key and return it; it can't be shown again. Raises `KeysError`."""
+    if not NAME.fullmatch(name):
+        raise KeysError(f"{name!r}: a name has lower-case letters, digits, dots and dashes")
+    unknown = sorted(set(scopes) - SCOPES.keys())
+    if unknown or not scopes:
+        raise KeysError(f"no such scope: {', '.join(unknown)}" if unknown else "a key needs a scope")
+    await fetch(connection, LOCK)
+    if await fetch(connection, LIVE, name, now):
+        raise KeysError(f"there is a key {name}: rotate it, or choose another name")
+    return await _insert(connection, name, scopes, now=now)
+
+
+async def rotate(connection: AsyncConnection, name: str, *, grace: dt.timedelta, now: dt.datetime) -> str:
+    """Make another key for a name and return it; those before it are taken for a `grace`. Raises `KeysError`."""
+    await fetch(connection, LOCK)
+    live = await fetch(connection, LIVE, name, now)
+    if not live:
+        raise KeysError(f"there is no key {name}")
+    await fetch(connection, END, name, now + grace)
+    return await _insert(connection, name, live[0]["scopes"], now=now)
+
+
+async def revoke(connection: AsyncConnection, name: str, *, now: dt.datetime) -> int:
+    """End every key of a name and return how many there were. Raises `KeysError`."""
+    ended = await fetch(connection, REVOKE, name, now)
+    if not ended:
+        raise KeysError(f"there is no key {name}")
+    return len(ended)
+
+
+async def listed(connection: AsyncConnection, *, now: dt.datetime) -> list[dict[str, Any]]:
+    """Return every key that ever was, without its secret."""
+    return [dict(row) for row in await fetch(connection, LIST, now)]
+
+
+async def keep_first(connection: AsyncConnection, token: str | None, *, now: dt.datetime) -> bool:
+    """Keep the key that an installation starts with, where there never was one, and tell whether there is any now."""
+    await fetch(connection, LOCK)
+    if await fetch(connection, "SELECT FROM api_key LIMIT 1"):
+        return True
+    if token is None:
+        return False
+    await fetch(connection, INSERT, token.split("_")[1], "bootstrap", _digest(token), [ALL], now)
+    return True
+
+
+async def _insert(connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime) -> str:
+    number = secrets.token_hex(6)
+    token = f"lk_{number}_{secrets.token_hex(32)}"
+    await fetch(connection, INSERT, number, name, _digest(token), sorted(scopes), now)
+    return token
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
