@@ -118,8 +118,8 @@ class Books:
         outcomes = [self._book(command) for command in request.commands]
         author = request.author
         if author is not None:
-            done = (each for each, outcome in zip(request.commands, outcomes, strict=True) if outcome.is_new)
-            self.changes.deeds += [(author.name, *deed(command), author.request_id) for command in done]
+            done = (deed(each) for each, outcome in zip(request.commands, outcomes, strict=True) if outcome.is_new)
+            self.changes.deeds += [(author.name, *each, author.request_id) for each in done if each is not None]
         return outcomes
 
     def _book(self, command: Command) -> Outcome:
@@ -195,6 +195,7 @@ class Books:
         record.points_paid = purchase.points_paid
         record.occurred_at = occurred_at
         record.received_at = origin.received_at
+        record.recorded_by = origin.author
         if awaited is None:
             self.purchases[record.key] = record
             self.changes.purchases.append(record)

@@ -18,6 +18,7 @@ class Origin:
 
     `source` and `id` name its event for ever. `named` is false where the service gave that name itself, so that a repeat
     is judged by its content. `document` is the event as it leaves on `topic`; none where it came from that topic.
+    `author` is the name of the API key that it came with.
     """
 
     source: str
@@ -27,6 +28,7 @@ class Origin:
     named: bool = True
     document: bytes | None = None
     traceparent: str | None = None
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,11 @@ class PassOn:
 Command = AwardPurchase | RefundPurchase | EnrolCustomer | AdjustBalance | ClaimPurchase | PassOn
 
 
-def deed(command: Command) -> tuple[str, str]:
-    """Return what a command does and to what, as the audit trail says it."""
+def deed(command: Command) -> tuple[str, str] | None:
+    """Return what a command does and to what, as the audit trail says it; a purchase says in its own row who booked it."""
     match command:
-        case AwardPurchase(purchase=purchase):
-            return "purchase.book", f"{purchase.shop_id}/{purchase.invoice_number}"
+        case AwardPurchase():
+            return None
         case RefundPurchase(refund=refund):
             return "purchase.refund", f"{refund.shop_id}/{refund.invoice_number}/{refund.refund_id}"
         case EnrolCustomer(customer_id=customer_id):
@@ -159,6 +161,7 @@ class Purchase:
     refunded_points_paid: Decimal = Decimal(0)
     clawed_back: int = 0
     document: str | None = None
+    recorded_by: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

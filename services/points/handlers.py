@@ -80,7 +80,7 @@ def subscription(ledger: Ledger, *, clock: Callable[[], dt.datetime]) -> Subscri
     return Subscription(CONSUMER, TOPICS, EVENTS, handle)
 
 
-def command_for(received: Received, *, relay: bool = False) -> Command | None:
+def command_for(received: Received, *, relay: bool = False, author: str | None = None) -> Command | None:
     """Return what the event asks of the books; none where it asks nothing."""
     event = received.event
     origin = Origin(
@@ -90,6 +90,7 @@ def command_for(received: Received, *, relay: bool = False) -> Command | None:
         event.time,
         document=received.document if relay else None,
         traceparent=event.traceparent,
+        author=author,
     )
     handler = HANDLERS.get(event.type)
     if handler is not None:

@@ -15,7 +15,7 @@ from services.points.commands import Answer, Command, Outcome, Request
 from services.points.handlers import EVENTS, command_for, verdict_on
 from services.points.routes import KeyHeader, author_of, idempotency_key, respond, service_of, submit
 from services.points.schemas import EventResults
-from shared.auth import Guarded, needs
+from shared.auth import Guarded, caller, needs
 from shared.database import UnusableError
 from shared.errors import ProblemError, problem_responses
 from shared.messaging.decoding import Headers, decode, malformed
@@ -75,7 +75,9 @@ async def take_events(
         raise ProblemError(413, "batch-too-large", detail)
     now = service_of(http).clock()
     read = [_read(each, headers, now=now, limit=settings.max_event_bytes) for each in documents]
-    asked = [command for each in read if isinstance(each, Received) and (command := command_for(each, relay=True))]
+    author = caller(http).name
+    received = (each for each in read if isinstance(each, Received))
+    asked = [command for each in received if (command := command_for(each, relay=True, author=author))]
 
     def render(outcomes: Sequence[Outcome]) -> Answer:
         return _results(documents, read, outcomes)

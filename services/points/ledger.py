@@ -63,7 +63,7 @@ SELECT (SELECT max(version) FROM programme) AS version,
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
   gift_cards, points_paid, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
-  refunded_points_paid, clawed_back, document::text"""
+  refunded_points_paid, clawed_back, document::text, recorded_by"""
 
 LOCK_PURCHASES = f"""
 SELECT {PURCHASE_COLUMNS} FROM purchase
@@ -116,7 +116,7 @@ LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM p
 ACCOUNT_TYPES = ("text", "bigint", "bigint", "bigint", "bigint")
 PURCHASE_TYPES = (
     "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "timestamptz",
-    "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "jsonb",
+    "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "jsonb", "text",
 )  # fmt: skip
 ENTRY_TYPES = ("text", "bigint", "text", "bigint", "bigint", "text", "timestamptz")
 
@@ -127,21 +127,19 @@ WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.ev
     WHERE account.customer_id = k.customer_id),
   purchases AS (INSERT INTO purchase (shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping,
       gift_cards, points_paid, occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible,
-      refunded_points_paid, clawed_back, document) SELECT * FROM {_split(*PURCHASE_TYPES, first=7)}),
+      refunded_points_paid, clawed_back, document, recorded_by) SELECT * FROM {_split(*PURCHASE_TYPES, first=7)}),
   entries AS (INSERT INTO entry (customer_id, sequence, kind, points, available_after, reference, occurred_at, recorded_at)
-    SELECT *, $1::timestamptz FROM {_split(*ENTRY_TYPES, first=27)}),
+    SELECT *, $1::timestamptz FROM {_split(*ENTRY_TYPES, first=28)}),
   lots AS (INSERT INTO lot (customer_id, sequence, points, remaining)
-    SELECT * FROM {_split("text", "bigint", "bigint", "bigint", first=34)}),
-  events AS (INSERT INTO event (source, id) SELECT * FROM {_split("text", "text", first=38)}),
+    SELECT * FROM {_split("text", "bigint", "bigint", "bigint", first=35)}),
+  events AS (INSERT INTO event (source, id) SELECT * FROM {_split("text", "text", first=39)}),
   accounts AS (INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points,
       enrolled_at)
-    SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz", first=43)}),
+    SELECT * FROM {_split("text", "text", "bigint", "bigint", "bigint", "bigint", "timestamptz", first=44)}),
   cards AS (INSERT INTO card (card_number, customer_id, issued_at)
-    SELECT * FROM {_split("text", "text", "timestamptz", first=50)}),
-  deeds AS (INSERT INTO audit (at, actor, action, subject, request_id)
-    SELECT $1, * FROM {_split("text", "text", "text", "text", first=53)})
+    SELECT * FROM {_split("text", "text", "timestamptz", first=51)})
 INSERT INTO outbox (topic, key, payload)
-SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=40)} AS k(topic, key, payload)"""
+SELECT topic, key, convert_to(payload, 'UTF8') FROM {_split("text", "text", "text", first=41)} AS k(topic, key, payload)"""
 
 # a card that purchases wait for stands there already, without an owner
 OWN_CARDS = f"""
@@ -154,10 +152,11 @@ UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number 
   total = k.total, shipping = k.shipping, gift_cards = k.gift_cards, points_paid = k.points_paid,
   occurred_at = k.occurred_at, received_at = k.received_at, points = k.points, entry_sequence = k.entry_sequence,
   award = k.award, refunded = k.refunded, refunded_eligible = k.refunded_eligible,
-  refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back, document = k.document
+  refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back, document = k.document,
+  recorded_by = k.recorded_by
   FROM {_split(*PURCHASE_TYPES)} AS k(shop_id, invoice_number, status, customer_id, card_number, currency, total,
     shipping, gift_cards, points_paid, occurred_at, received_at, points, entry_sequence, award, refunded,
-    refunded_eligible, refunded_points_paid, clawed_back, document)
+    refunded_eligible, refunded_points_paid, clawed_back, document, recorded_by)
  WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
 
 REFUND_TYPES = (
@@ -184,6 +183,9 @@ INSERT_ALLOCATIONS = f"""
 INSERT INTO allocation (customer_id, debit_sequence, lot_sequence, points)
 SELECT * FROM {_split("text", "bigint", "bigint", "bigint")}"""
 
+INSERT_DEEDS = f"""
+INSERT INTO audit (actor, action, subject, request_id) SELECT * FROM {_split("text", "text", "text", "text")}"""
+
 INSERT_ADJUSTMENTS = """
 INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, entry_sequence)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])"""
@@ -195,7 +197,7 @@ SELECT *, $7::timestamptz FROM unnest($1::text[], $2::text[], $3::bytea[], $4::i
 _purchase_row = attrgetter(
     "shop_id", "invoice_number", "status", "customer_id", "card_number", "currency", "total", "shipping", "gift_cards",
     "points_paid", "occurred_at", "received_at", "points", "entry_sequence", "award", "refunded", "refunded_eligible",
-    "refunded_points_paid", "clawed_back", "document",
+    "refunded_points_paid", "clawed_back", "document", "recorded_by",
 )  # fmt: skip
 _refund_row = attrgetter(
     "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",
@@ -493,14 +495,13 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
         SAVE,
         now,
         *_joined([_account_change(each) for each in changes.changed_accounts.values()], 5),
-        *_joined([_purchase_row(each) for each in sorted(changes.purchases, key=_key)], 20),
+        *_joined([_purchase_row(each) for each in sorted(changes.purchases, key=_key)], 21),
         *_joined([_entry_row(each) for each in changes.entries], 7),
         *_joined(lots, 4),
         *_joined(sorted(changes.events), 2),
         *_joined(changes.outbox, 3),
         *_joined(sorted(map(_account_row, changes.accounts)), 7),
         *_joined([(number, *changes.cards[number]) for number in sorted(changes.cards)], 3),
-        *_joined(changes.deeds, 4),
     )
 
 
@@ -516,6 +517,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes, now: dt.date
         (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()]),
         (UPDATE_LOTS, [(*key, lot.remaining) for key, lot in changes.changed_lots.items()]),
         (INSERT_ALLOCATIONS, changes.allocations),
+        (INSERT_DEEDS, changes.deeds),
     ):
         if rows:
             await fetch(connection, statement, *_joined(rows, 0))

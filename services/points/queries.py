@@ -26,7 +26,7 @@ SELECT l.sequence, l.points, l.remaining, e.occurred_at AS earned_at FROM lot l 
  WHERE l.customer_id = $1 AND l.sequence > $2 AND l.remaining > 0 ORDER BY l.sequence LIMIT $3"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, occurred_at, received_at,
-  points, award::text AS award, refunded, clawed_back"""
+  points, award::text AS award, refunded, clawed_back, recorded_by"""
 
 PURCHASE = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE shop_id = $1 AND invoice_number = $2"
 
@@ -122,6 +122,7 @@ def _purchase(row: Any) -> dict[str, Any]:
         "received_at": row["received_at"],
         "refunded": _money(row["refunded"]),
         "clawed_back": row["clawed_back"],
+        "recorded_by": row["recorded_by"],
         "refunds": [],
     }
 

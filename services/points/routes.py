@@ -496,7 +496,14 @@ def _origin(http: HttpRequest, kind: str, name: str, subject: str | None, data: 
     if trace is not None and TRACE.fullmatch(trace):
         event["traceparent"] = trace
     return Origin(
-        SOURCE, name, now, now, named=False, document=orjson.dumps(event), traceparent=event.get("traceparent")
+        SOURCE,
+        name,
+        now,
+        now,
+        named=False,
+        document=orjson.dumps(event),
+        traceparent=event.get("traceparent"),
+        author=caller(http).name,
     )
 
 

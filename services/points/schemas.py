@@ -108,6 +108,9 @@ class PurchaseView(PurchaseAnswer):
     received_at: dt.datetime
     refunded: str
     clawed_back: int
+    recorded_by: str | None = Field(
+        description="the name of the API key that it came with; none where it came on a topic"
+    )
     refunds: list["RefundView"]
 
 

@@ -74,6 +74,7 @@ purchase = sa.Table(
     sa.Column("refunded_points_paid", MONEY, nullable=False, server_default="0"),
     sa.Column("clawed_back", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
+    sa.Column("recorded_by", sa.Text, comment="the name of the API key that it came with"),
     sa.CheckConstraint("status IN ('awaited', 'unclaimed', 'parked', 'booked')", name="status"),
     sa.CheckConstraint("status = 'awaited' OR total IS NOT NULL", name="known"),
     sa.CheckConstraint("refunded <= total", name="refunded"),
