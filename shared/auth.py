@@ -5,8 +5,8 @@ import datetime as dt
 import hashlib
 import hmac
 import ipaddress
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -192,10 +192,8 @@ class Guarded(APIRoute):
             key = await keys.judge(request.scope["headers"])
             if not key.may(scope):
                 raise _scope_missing(key, scope)
-            request.scope["caller"] = key, _request_id(request)
-            response = await handle(request)
-            response.headers["X-Request-ID"] = request.scope["caller"][1]
-            return response
+            request.scope["caller"] = key
+            return await handle(request)
 
         return guarded
 
@@ -207,21 +205,18 @@ def _scope_missing(key: Key, scope: str) -> ProblemError:
     return ProblemError(403, "scope-missing", detail, headers={"WWW-Authenticate": challenge}, scope=scope)
 
 
-def _request_id(request: Request) -> str:
-    said = request.headers.get("x-request-id", "")
-    return said if REQUEST_ID.fullmatch(said) else secrets.token_hex(8)
-
-
 def caller(request: Request) -> Key:
     """Return who asks, on a `Guarded` route."""
-    key: Key = request.scope["caller"][0]
+    key: Key = request.scope["caller"]
     return key
 
 
 def request_id(request: Request) -> str:
-    """Return the name of this request: the client's own, or one of ours."""
-    name: str = request.scope["caller"][1]
-    return name
+    """Return the name of this request for the audit trail: the client's own, or one of ours."""
+    said = request.headers.get("x-request-id")
+    if said is not None and REQUEST_ID.fullmatch(said):
+        return said
+    return f"{random.getrandbits(64):016x}"
 
 
 def document_keys(openapi: dict[str, Any]) -> dict[str, Any]:

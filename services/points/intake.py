@@ -11,11 +11,11 @@ import orjson
 from fastapi import APIRouter, Header, Response
 from fastapi import Request as HttpRequest
 
-from services.points.commands import Answer, Command, Outcome, Request
+from services.points.commands import Answer, Outcome, Request
 from services.points.handlers import EVENTS, command_for, verdict_on
 from services.points.routes import KeyHeader, author_of, idempotency_key, respond, service_of, submit
 from services.points.schemas import EventResults
-from shared.auth import Guarded, caller, needs
+from shared.auth import Guarded, needs
 from shared.database import UnusableError
 from shared.errors import ProblemError, problem_responses
 from shared.messaging.decoding import Headers, decode, malformed
@@ -75,25 +75,25 @@ async def take_events(
         raise ProblemError(413, "batch-too-large", detail)
     now = service_of(http).clock()
     read = [_read(each, headers, now=now, limit=settings.max_event_bytes) for each in documents]
-    author = caller(http).name
+    author = author_of(http)
     received = (each for each in read if isinstance(each, Received))
-    asked = [command for each in received if (command := command_for(each, relay=True, author=author))]
+    asked = [command for each in received if (command := command_for(each, relay=True, author=author.name))]
 
     def render(outcomes: Sequence[Outcome]) -> Answer:
         return _results(documents, read, outcomes)
 
-    named = await idempotency_key(http, key, *(value for _, value in headers))
+    named = await idempotency_key(http, key, *(value for _, value in headers)) if key else None
     try:
-        return respond(await submit(http, asked, named, render))
+        return respond(await submit(http, Request(asked, named, author, render)))
     except UnusableError:
-        answer = render([await _alone(http, command) for command in asked])
-        return respond(await submit(http, [], named, lambda _outcomes: answer))
+        answer = render([await _alone(http, Request([command], author=author)) for command in asked])
+        return respond(await submit(http, Request([], named, author, lambda _outcomes: answer)))
 
 
-async def _alone(http: HttpRequest, command: Command) -> Outcome:
+async def _alone(http: HttpRequest, request: Request) -> Outcome:
     """Book one event of a batch that the database refused as a whole, so that a bad one costs only itself."""
     try:
-        reply = await service_of(http).submit(Request([command], author=author_of(http)))
+        reply = await service_of(http).submit(request)
     except UnusableError:
         return Outcome("refused", "content-unusable", "the database can't keep this content")
     return reply.outcomes[0]

@@ -408,21 +408,18 @@ async def _ask(
     http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
 ) -> Response:
     """Book one command and answer with what `render` makes of it, or what its key was answered before."""
-    return respond(await submit(http, [command], await idempotency_key(http, key), render))
+    # the hottest path: a purchase has its author in its origin
+    author = None if type(command) is AwardPurchase else author_of(http)
+    request = Request([command], await idempotency_key(http, key) if key else None, author, render)
+    return respond(await submit(http, request))
 
 
 def author_of(http: HttpRequest) -> Author:
     return Author(caller(http).name, request_id(http))
 
 
-async def submit(
-    http: HttpRequest,
-    commands: list[Command],
-    key: IdempotencyKey | None,
-    render: Callable[[Sequence[Outcome]], Answer],
-) -> Answer:
-    """Book commands in the caller's name and return their answer; what is wrong with key or load is a problem."""
-    request = Request(commands, key, author_of(http), render)
+async def submit(http: HttpRequest, request: Request) -> Answer:
+    """Book a request and return its answer; what was wrong with its key or our load is a problem."""
     try:
         reply = await service_of(http).submit(request)
     except OverloadedError:
@@ -433,13 +430,11 @@ async def submit(
     return reply.replayed or request.render(reply.outcomes)
 
 
-async def idempotency_key(http: HttpRequest, key: str | None, *more: bytes) -> IdempotencyKey | None:
+async def idempotency_key(http: HttpRequest, key: str, *more: bytes) -> IdempotencyKey:
     """Return the client's key with the digest of method, path and canonical body: another spelling is the same request.
 
     `more` is what else the request consists of. The path is the service's own, wherever it is mounted.
     """
-    if key is None:
-        return None
     path = http.scope["path"].removeprefix(http.scope.get("root_path", ""))
     asked = (http.method.encode(), path.encode(), _canonical(await http.body()), *more)
     return IdempotencyKey(caller(http).name, key, hashlib.sha256(b"\n".join(asked)).digest())
