@@ -1,9 +1,11 @@
 """The `loyalty` command: serve, migrate, import, prove the books, look after what waits and what failed."""
 
+import datetime as dt
+import getpass
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -11,12 +13,15 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import documents, single
+from services import documents, importing, single
 from services.points import handlers, queries
 from services.points.app import create_app
+from services.points.imports.presets import MappingError
+from services.points.imports.records import FileError
 from services.points.settings import PointsSettings
 from services.points.verification import Finding, verify
-from services.running import StartError, broker_checks, keeping, points_service, serve, work, worker
+from services.running import StartError, admit, broker_checks, keeping, points_service, serve, work, worker
+from shared import api_keys, audit
 from shared.database import DatabaseAwayError, create_engine
 from shared.embedded_postgres import EmbeddedPostgresError
 from shared.messaging import dead_letters
@@ -30,9 +35,12 @@ letters_app = typer.Typer(no_args_is_help=True, help="Records that could not be 
 app.add_typer(services_app, name="services")
 app.add_typer(refunds_app, name="refunds")
 app.add_typer(letters_app, name="dead-letters")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(keys_app, name="keys")
 
 out = Console()
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+KeyName = Annotated[str, typer.Argument(help="Who has the key: lower-case letters, digits, dots and dashes.")]
 Number = Annotated[int, typer.Argument(help="As `loyalty dead-letters list` shows it.")]
 
 ENDED_BY_CTRL_C = 130
@@ -106,6 +114,7 @@ async def _points(settings: PointsSettings, *, api: bool, with_worker: bool) -> 
     async with points_service(settings) as (points, books):
         parts = [*(worker(points, settings) if with_worker else []), *keeping(books)]
         if api:
+            await admit(points, settings)
             await serve(create_app(points, settings, checks=broker_checks(settings)), settings, parts)
         else:
             await work(parts)
@@ -120,6 +129,30 @@ def migrate() -> None:
             out.print("points: the schema is the newest")
 
     run(command())
+
+
+@app.command("import")
+@importing.with_mapping_options
+def import_purchases(
+    files: importing.Files,
+    *,
+    preset: importing.Preset = None,
+    rejected: importing.RejectedFile = None,
+    dry_run: importing.DryRun = False,
+    as_json: importing.AsJson = False,
+    **given: Any,
+) -> None:
+    """Book a shop's past purchases and cancellations from files; what is booked already is left as it is.
+
+    Without invoice numbers a row is named by its file and its number there, so such a file has to keep its name.
+    """
+    settings = settings_of_environment()
+    try:
+        wanted = importing.wanted(settings, files, preset=preset, rejected=rejected, dry_run=dry_run, **given)
+        report, unused = run(importing.run(settings, wanted))
+    except (FileError, MappingError) as error:
+        fail(str(error))
+    importing.show(report, unused, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -262,6 +295,82 @@ def drop_letter(number: Number) -> None:
 
     _settle(command())
     out.print(f"dead letter {number}: dropped")
+
+
+@keys_app.command("create")
+def create_key(
+    name: KeyName,
+    scopes: Annotated[
+        list[str], typer.Option("--scope", help=f"One or more of {', '.join(api_keys.SCOPES)} (everything).")
+    ],
+) -> None:
+    """Make a key and show it, once."""
+    _show_key(_with_keys(lambda connection, **when: api_keys.create(connection, name, scopes, **when)))
+
+
+@keys_app.command("rotate")
+def rotate_key(
+    name: KeyName,
+    *,
+    grace_hours: Annotated[float, typer.Option(min=0, help="How long the one before is taken.")] = 24,
+) -> None:
+    """Make another key for somebody and show it, once."""
+    grace = dt.timedelta(hours=grace_hours)
+    _show_key(_with_keys(lambda connection, **when: api_keys.rotate(connection, name, grace=grace, **when)))
+
+
+@keys_app.command("revoke")
+def revoke_key(name: KeyName) -> None:
+    """End every key of somebody; it takes effect within seconds."""
+    ended = _with_keys(lambda connection, **when: api_keys.revoke(connection, name, **when))
+    out.print(f"{name}: {ended} keys revoked" if ended > 1 else f"{name}: revoked")
+
+
+@keys_app.command("list")
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List every key that ever was, without its secret."""
+
+    async def command() -> list[dict[str, Any]]:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.connect() as connection:
+            return await api_keys.listed(connection, now=points.clock())
+
+    _show(run(command()), "there is no API key: programs on this machine may ask for anything", as_json=as_json)
+
+
+def _with_keys(change: Callable[..., Awaitable[Any]]) -> Any:
+    """Change the keys in a transaction, in the name of whoever sits at the command line."""
+
+    async def command() -> Any:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.begin() as connection:
+            return await change(connection, now=points.clock(), actor=f"command line ({getpass.getuser()})")
+
+    try:
+        return run(command())
+    except api_keys.KeysError as error:
+        fail(str(error))
+
+
+def _show_key(key: str) -> None:
+    """Show a key on stdout alone, so that it can be piped to where it is kept."""
+    sys.stderr.write("Keep this key; it is not shown again. It is sent as: Authorization: Bearer KEY\n")
+    sys.stdout.write(f"{key}\n")
+
+
+@app.command("audit")
+def show_audit(
+    *,
+    actor: Annotated[str | None, typer.Option(help="Only what this one did.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only what was done to this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List who did what, the newest first; a purchase says in its own row who booked it."""
+
+    async def command() -> list[dict[str, Any]]:
+        async with points_service(settings_of_environment()) as (points, _), points.engine.connect() as connection:
+            return await audit.deeds(connection, actor=actor, subject=subject, limit=limit)
+
+    _show(run(command()), "nothing was done", as_json=as_json)
 
 
 def _settle(command: Coroutine[Any, Any, Any]) -> Any:

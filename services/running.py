@@ -19,7 +19,8 @@ import services.points
 from services.points import handlers
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
-from shared import embedded_postgres
+from shared import api_keys, embedded_postgres
+from shared.auth import is_loopback
 from shared.database import DatabaseAwayError, create_engine, database_errors, sqlstate
 from shared.http import Check
 from shared.messaging import consumer, kafka, local, outbox
@@ -29,7 +30,6 @@ from shared.migrations import upgrade
 log = structlog.get_logger(__name__)
 
 POINTS_DATABASE = "loyalty_points"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 BACKLOG = 2048
 
 UNWELCOME = ("28", "3D", "42501")
@@ -156,6 +156,20 @@ async def _topics(servers: str) -> None:
             return
 
 
+async def admit(points: PointsService, settings: PointsSettings) -> None:
+    """Keep the installation's first API key; without any key nobody may ask, or only this machine."""
+    async with database_errors(), points.engine.begin() as connection:
+        if await api_keys.keep_first(connection, settings.bootstrap_key, now=points.clock()):
+            return
+    if not is_loopback(settings.host):
+        message = (
+            f"LOYALTY_HOST: {settings.host} is no loopback address, and there is no API key yet;"
+            " set LOYALTY_BOOTSTRAP_KEY, or make one with `loyalty keys create`"
+        )
+        raise StartError(message)
+    log.warning("api_open", why="there is no API key yet", to="every program on this machine")
+
+
 class _Api(uvicorn.Server):
     """Leaves signals to the process, which ends it with all its parts by one cancellation; says when it answers."""
 
@@ -174,9 +188,6 @@ async def serve(
     app: FastAPI, settings: PointsSettings, beside: Sequence[Part], *, ready: Callable[[], None] | None = None
 ) -> None:
     """Serve until cancelled; whatever runs beside the API ends with it, and ends it where it fails."""
-    if settings.host not in LOOPBACK:
-        message = f"LOYALTY_HOST: {settings.host} is no loopback address; without API keys only this machine may ask"
-        raise StartError(message)
     listener = _listener(settings)
     server = _Api(
         uvicorn.Config(

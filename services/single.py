@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from services.points.app import create_app
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
-from services.running import broker_checks, keeping, points_service, serve, worker
+from services.running import admit, broker_checks, keeping, points_service, serve, worker
 from services.start_page import start_page
 from shared.errors import answer_with_problems
 
@@ -29,5 +29,6 @@ def compose(points: PointsService, settings: PointsSettings) -> FastAPI:
 async def run(settings: PointsSettings, *, ready: Callable[[], None]) -> None:
     """Serve until cancelled; `ready` is called when the API answers."""
     async with points_service(settings) as (points, books):
+        await admit(points, settings)
         parts = [*worker(points, settings), *keeping(books)]
         await serve(compose(points, settings), settings, parts, ready=ready)

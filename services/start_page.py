@@ -11,7 +11,8 @@ SELECT (SELECT count(*) FROM account) AS accounts,
   (SELECT count(*) FROM purchase WHERE status = 'booked') AS purchases,
   (SELECT coalesce(sum(available), 0)::bigint FROM account WHERE available > 0) AS outstanding,
   (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) o) AS waiting,
-  (SELECT count(*) FROM dead_letter WHERE status = 'open') AS dead_letters"""
+  (SELECT count(*) FROM dead_letter WHERE status = 'open') AS dead_letters,
+  EXISTS (SELECT FROM api_key) AS guarded"""
 
 PURCHASE = (
     '{"shop_id": "webshop-de", "invoice_number": "R-1", "customer_id": "c-42", "currency": "EUR", "total": "119.00"}'
@@ -19,12 +20,16 @@ PURCHASE = (
 JSON = "-H 'Content-Type: application/json'"
 
 
-def commands(base: str) -> list[tuple[str, str]]:
+KEY = '-H "Authorization: Bearer $LOYALTY_KEY"'
+
+
+def commands(base: str, *, guarded: bool) -> list[tuple[str, str]]:
     """Return what a newcomer tries first, as it is typed."""
+    curl = f"curl -s {KEY}" if guarded else "curl -s"
     return [
-        ("Book a purchase and see what it earned", f"curl -s {base}/points/v1/purchases {JSON} -d '{PURCHASE}'"),
-        ("See the customer's account", f"curl -s {base}/points/v1/accounts/c-42"),
-        ("Read the statement", f"curl -s {base}/points/v1/accounts/c-42/entries"),
+        ("Book a purchase and see what it earned", f"{curl} {base}/points/v1/purchases {JSON} -d '{PURCHASE}'"),
+        ("See the customer's account", f"{curl} {base}/points/v1/accounts/c-42"),
+        ("Read the statement", f"{curl} {base}/points/v1/accounts/c-42/entries"),
     ]
 
 
@@ -72,6 +77,8 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 <p>{% if kafka %}Events go to and come from Kafka at {{ kafka }}.{% else %}No broker is configured: events come in over
 <code>POST /points/v1/events</code>; set <code>LOYALTY_KAFKA_BOOTSTRAP_SERVERS</code> to use Kafka.{% endif %}
 <code>make demo</code> fills the books with real purchases.</p>
+<p>{% if guarded %}Requests carry an API key (<code>loyalty keys</code>); above it stands in <code>$LOYALTY_KEY</code>.{% else %}There
+is no API key yet, so every program on this machine may ask for anything: <code>loyalty keys create NAME --scope SCOPE</code> ends that.{% endif %}</p>
 </main></body>
 </html>
 """
@@ -91,6 +98,7 @@ async def start_page(points: PointsService, settings: PointsSettings) -> str:
             ("Events waiting", row["waiting"]),
             ("Dead letters", row["dead_letters"]),
         ],
-        commands=commands(base),
+        commands=commands(base, guarded=row["guarded"]),
+        guarded=row["guarded"],
         kafka=settings.kafka_bootstrap_servers,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import audit
 from shared.database import fetch
 
 ALL = "*"
@@ -28,6 +29,8 @@ SCOPES = {
 }
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+FIRST = "bootstrap"
+
 TOKEN = re.compile(r"lk_[a-z0-9]{1,32}_[A-Za-z0-9]{32,128}")
 
 
@@ -71,7 +74,9 @@ SELECT id, name, scopes, created_at, expires_at, revoked_at,
   FROM api_key ORDER BY name, created_at"""
 
 
-async def create(connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime) -> str:
+async def create(
+    connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime, actor: str
+) -> str:
     """Make a key and return it; it can't be shown again. Raises `KeysError`."""
     if not NAME.fullmatch(name):
         raise KeysError(f"{name!r}: a name has lower-case letters, digits, dots and dashes")
@@ -81,24 +86,27 @@ async def create(connection: AsyncConnection, name: str, scopes: Collection[str]
     await fetch(connection, LOCK)
     if await fetch(connection, LIVE, name, now):
         raise KeysError(f"there is a key {name}: rotate it, or choose another name")
+    await audit.record(connection, actor, "key.create", name)
     return await _insert(connection, name, scopes, now=now)
 
 
-async def rotate(connection: AsyncConnection, name: str, *, grace: dt.timedelta, now: dt.datetime) -> str:
+async def rotate(connection: AsyncConnection, name: str, *, grace: dt.timedelta, now: dt.datetime, actor: str) -> str:
     """Make another key for a name and return it; those before it are taken for a `grace`. Raises `KeysError`."""
     await fetch(connection, LOCK)
     live = await fetch(connection, LIVE, name, now)
     if not live:
         raise KeysError(f"there is no key {name}")
     await fetch(connection, END, name, now + grace)
+    await audit.record(connection, actor, "key.rotate", name)
     return await _insert(connection, name, live[0]["scopes"], now=now)
 
 
-async def revoke(connection: AsyncConnection, name: str, *, now: dt.datetime) -> int:
+async def revoke(connection: AsyncConnection, name: str, *, now: dt.datetime, actor: str) -> int:
     """End every key of a name and return how many there were. Raises `KeysError`."""
     ended = await fetch(connection, REVOKE, name, now)
     if not ended:
         raise KeysError(f"there is no key {name}")
+    await audit.record(connection, actor, "key.revoke", name)
     return len(ended)
 
 
@@ -114,7 +122,8 @@ async def keep_first(connection: AsyncConnection, token: str | None, *, now: dt.
         return True
     if token is None:
         return False
-    await fetch(connection, INSERT, token.split("_")[1], "bootstrap", _digest(token), [ALL], now)
+    await fetch(connection, INSERT, token.split("_")[1], FIRST, _digest(token), [ALL], now)
+    await audit.record(connection, "LOYALTY_BOOTSTRAP_KEY", "key.create", FIRST)
     return True
 
 

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from shared.api_keys import TOKEN
+
 PREFIX = "LOYALTY_"
 SERVICES = ("points", "referrals", "notifications")
 """One environment may carry the settings of all of them; each reads its own."""
@@ -42,12 +44,21 @@ def _bootstrap_servers(value: str) -> str:
     return ",".join(servers)
 
 
+def _api_key(value: str) -> str:
+    if not TOKEN.fullmatch(value):
+        raise ValueError("should be lk_, a name, _ and at least 32 random letters and digits (openssl rand -hex 32)")
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 """A field of this type says `repr=False`: it may hold a password, which no message shows."""
+
+ApiKey = Annotated[str, AfterValidator(_api_key)]
+"""A field of this type says `repr=False` too."""
 
 BootstrapServers = Annotated[str, AfterValidator(_bootstrap_servers)]
 
@@ -64,6 +75,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     data_dir: Path = Path(".data")
     kafka_bootstrap_servers: BootstrapServers | None = None
+    bootstrap_key: ApiKey | None = Field(default=None, repr=False)
+    """The first API key of an installation; where there has ever been another, it is not looked at."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)] = "auto"
 
