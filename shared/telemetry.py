@@ -21,6 +21,26 @@ NOISY = ("aiokafka", "asyncio", "alembic", "uvicorn")
 """They tell their inner life at `info`; with us that is `debug`."""
 
 
+REPEATED_SECONDS = 60.0
+
+
+class _Repeats(logging.Filter):
+    """Lets a Kafka client say a thing once a minute: one whose broker is away says it twenty times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        now, what = time.monotonic(), (record.name, str(record.msg))
+        if now - self._said_at.get(what, -REPEATED_SECONDS) < REPEATED_SECONDS:
+            return False
+        self._said_at[what] = now
+        return True
+
+
 def configure_logging(level: str = "info", form: Literal["auto", "console", "json"] = "auto") -> None:
     """One line per event on stderr, ours and those of the libraries alike; stdout belongs to the commands."""
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
@@ -40,6 +60,7 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=first, processors=_last(as_json=as_json))
     )
+    handler.addFilter(_Repeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

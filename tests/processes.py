@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +20,25 @@ PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Running:
-    """A process of ours; `url` is where its API answers."""
+    """A process of ours; `url` is where its API answers, `output` is where it writes."""
 
     process: subprocess.Popen[bytes]
     url: str
+    output: Path
 
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()
         self.process.wait()
 
-    def interrupt(self) -> int:
-        """End it as Ctrl-C would and return its exit code."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
+        """End it as Ctrl-C would, or a supervisor, and return its exit code."""
+        self.process.send_signal(number)
         return self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def said(self) -> str:
+        """What it has written to stdout and stderr."""
+        return self.output.read_text()
 
 
 def free_port() -> int:
@@ -48,21 +54,47 @@ def environment(**settings: str) -> dict[str, str]:
     return outside | {f"LOYALTY_{name.upper()}": value for name, value in settings.items()}
 
 
+def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `loyalty` to its end."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
 @contextmanager
 def loyalty(*arguments: str, cwd: Path | None = None, **settings: str) -> Iterator[Running]:
     """Run `loyalty` with these settings; whatever the test does, it is gone afterwards."""
     port = settings.setdefault("port", str(free_port()))
-    process = subprocess.Popen([COMMAND, *arguments], env=environment(**settings), cwd=cwd)
-    try:
-        yield Running(process, f"http://127.0.0.1:{port}")
-    finally:
-        if process.poll() is None:
-            process.terminate()
+    with tempfile.NamedTemporaryFile(prefix="loyalty-said-") as output:
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            env=environment(**settings),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        running = Running(process, f"http://127.0.0.1:{port}", Path(output.name))
         try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield running
+        finally:
+            _end(process)
+            sys.stdout.write(running.said())  # shown where the test fails
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_until_ready(running: Running, path: str = "/health/ready") -> None:

@@ -192,7 +192,7 @@ class Consumer:
             for task in followers.values():
                 task.cancel()
             await asyncio.gather(*followers.values(), return_exceptions=True)
-            await self._kafka.stop()
+            await kafka.stop(self._kafka)
 
     async def _start(self) -> None:
         self._kafka.subscribe(self._subscription.topics, listener=_Revoked(self._positions))

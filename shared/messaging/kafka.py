@@ -1,5 +1,7 @@
 """The way to Kafka, and the only importer of aiokafka: how we consume, how we produce, which topics there are."""
 
+import asyncio
+import logging
 import tomllib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +54,7 @@ __all__ = [
     "partition_of",
     "producer",
     "refresh_topics",
+    "stop",
     "topic_ids",
 ]
 
@@ -61,6 +64,9 @@ DECLARATION = Path(__file__).parents[2] / "deploy/topics.toml"
 DAY_MS = 24 * 60 * 60 * 1000
 TOPIC_ALREADY_EXISTS = 36
 LARGEST_RECORD = 4 << 20
+STOP_SECONDS = 3.0
+SESSION_MS = 6_000
+"""So long the partitions of a process that died wait for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +226,26 @@ def _new_topic(topic: Topic) -> NewTopic:
     return NewTopic(topic.name, topic.partitions, topic.replication, replicas, dict(topic.config))
 
 
+class _Coordinators(logging.Filter):
+    """A new broker has no coordinator for its first second; the client asks again, and calls each answer an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "GroupCoordinatorNotAvailableError" not in record.getMessage()
+
+
+logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_Coordinators())
+
+
+async def stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop a client, without waiting long for a broker that may be away or for a group that finds itself anew: what it has
+    not done is done again from the database.
+    """
+    try:
+        await asyncio.wait_for(client.stop(), timeout=STOP_SECONDS)
+    except (TimeoutError, KafkaError) as error:
+        log.warning("kafka_client_abandoned", error=repr(error))
+
+
 def consumer(bootstrap_servers: str, *, group: str) -> AIOKafkaConsumer:
     """Return a consumer that never commits by itself and is bounded in what it holds; the caller subscribes and starts it."""
     return AIOKafkaConsumer(
@@ -229,6 +255,8 @@ def consumer(bootstrap_servers: str, *, group: str) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         rebalance_timeout_ms=60_000,
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=SESSION_MS // 3,
         # a batch waits for its database as long as that takes; the watchdog of the consumer ends what is stuck
         max_poll_interval_ms=DAY_MS,
         metadata_max_age_ms=30_000,

@@ -118,7 +118,7 @@ class KafkaCarrier:
 
     async def stop(self) -> None:
         if self._producer is not None:
-            await abandon(self._producer)
+            await kafka.stop(self._producer)
 
     async def work(self, connection: AsyncConnection) -> bool:
         rows = await fetch(connection, READ, BATCH)
@@ -193,14 +193,6 @@ async def settled(sent: Sequence[Awaitable[Any]]) -> None:
     for answer in await asyncio.gather(*sent, return_exceptions=True):
         if isinstance(answer, BaseException):
             raise answer
-
-
-async def abandon(producer: Any) -> None:
-    """Stop a producer without waiting for a broker that may be away: its rows still stand in the outbox."""
-    try:
-        await asyncio.wait_for(producer.stop(), timeout=2)
-    except (TimeoutError, kafka.KafkaError) as error:
-        log.warning("producer_abandoned", error=repr(error))
 
 
 @asynccontextmanager
