@@ -18,9 +18,13 @@ from shared.contracts import points as said
 from tests.processes import Running, loyalty, wait_until_ready
 
 
+KEY = "lk_contract_" + "0123456789abcdef" * 4
+AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
+
+
 @pytest.fixture(scope="module")
 def running(module_database_url: str) -> Iterator[Running]:
-    with loyalty("services", "points", points_database_url=module_database_url) as process:
+    with loyalty("services", "points", points_database_url=module_database_url, bootstrap_key=KEY) as process:
         wait_until_ready(process)
         yield process
 
@@ -36,7 +40,9 @@ OUT_OF_RANGE = {"greater-than-equal", "less-than-equal"}
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_operation_keeps_to_its_document(case: schemathesis.Case[Any], running: Running) -> None:
     # a rule of the programme may refuse what the document allows, under a code of its own; the form may not
-    response = case.call_and_validate(base_url=running.url, excluded_checks=[positive_data_acceptance])
+    response = case.call_and_validate(
+        base_url=running.url, excluded_checks=[positive_data_acceptance], headers=AUTHORIZED
+    )
     generated = case.meta.generation.mode if case.meta else None
     if generated == schemathesis.GenerationMode.POSITIVE and response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         # JSON schema has no words for the range of an instant
@@ -46,6 +52,16 @@ def test_every_operation_keeps_to_its_document(case: schemathesis.Case[Any], run
 
 def test_all_checks_run() -> None:
     assert positive_data_acceptance in CHECKS.get_all()
+
+
+def test_every_operation_needs_a_scope(running: Running) -> None:
+    document = httpx.get(f"{running.url}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert ("security" in operation) is path.startswith("/v1/"), path
+            if "security" in operation:
+                url = running.url + path.replace("{", "").replace("}", "")
+                assert httpx.request(method.upper(), url).status_code == httpx.codes.UNAUTHORIZED
 
 
 def test_every_request_example_is_accepted(running: Running) -> None:
@@ -60,7 +76,7 @@ def test_every_request_example_is_accepted(running: Running) -> None:
                     customer_id="c-42",
                     card_number="2990000000019",
                 )
-                headers = {"Content-Type": media_type, "Idempotency-Key": f"example-{played}"}
+                headers = {**AUTHORIZED, "Content-Type": media_type, "Idempotency-Key": f"example-{played}"}
                 response = httpx.request(method.upper(), url, content=json.dumps(example), headers=headers)
                 assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR, response.text
                 assert response.json().get("code") not in {"request-invalid", "json-malformed"}, response.text
@@ -90,6 +106,6 @@ def test_every_event_example_that_is_heard_is_taken(running: Running) -> None:
         for name, message in asyncapi()["components"]["messages"].items()
         if name.startswith(("loyalty.purchase", "loyalty.customer"))
     ]
-    response = httpx.post(f"{running.url}/v1/events", json=heard)
+    response = httpx.post(f"{running.url}/v1/events", json=heard, headers=AUTHORIZED)
     statuses = [result["status"] for result in response.json()["results"]]
     assert set(statuses) <= {"accepted", "duplicate", "waiting"}, response.text
