@@ -54,6 +54,7 @@ def create_engine(url: str, *, name: str, pool_size: int = 10, reporting: bool =
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
+        hide_parameters=True,  # no message shows what a customer bought
         connect_args={"server_settings": settings, "timeout": 10},
     )
     event.listen(engine.sync_engine, "checkout", _replace_if_closed)

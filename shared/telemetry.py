@@ -1,6 +1,7 @@
 """What operators see: logs on stderr, and the times of requests for Prometheus."""
 
 import logging
+import re
 import sys
 import time
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import structlog
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 REQUEST_SECONDS = Histogram(
     "loyalty_http_request_seconds",
@@ -22,6 +23,9 @@ NOISY = ("aiokafka", "asyncio", "alembic", "uvicorn")
 
 
 REPEATED_SECONDS = 60.0
+
+
+QUOTED = re.compile(r"(DETAIL:|CONTEXT:|\[parameters:|input_value=).*")
 
 
 class _Repeats(logging.Filter):
@@ -70,12 +74,23 @@ def configure_logging(level: str = "info", form: Literal["auto", "console", "jso
 
 
 def _last(*, as_json: bool) -> list[Processor]:
-    inner = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    first: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        _discreet,
+    ]
     if as_json:
-        return [inner, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [*first, structlog.processors.JSONRenderer()]
     # the prettier formatters of exceptions print local variables, and with them customers
     plain = structlog.dev.plain_traceback
-    return [inner, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    return [*first, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+
+
+def _discreet(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave out of a traceback what PostgreSQL and pydantic quote of the content, which may be a customer's."""
+    if "exception" in event:
+        event["exception"] = QUOTED.sub(r"\1 (left out)", event["exception"])
+    return event
 
 
 class RequestTimes:

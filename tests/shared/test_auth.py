@@ -414,3 +414,41 @@ def test_a_first_key_that_can_be_guessed_is_refused_and_not_told(wrong: str) -> 
     assert process.returncode == 2
     assert process.stderr.startswith("LOYALTY_BOOTSTRAP_KEY: ")
     assert wrong not in process.stderr
+
+
+PURCHASE = {
+    "shop_id": "shop",
+    "invoice_number": "R-PRIVATE",
+    "customer_id": "c-private",
+    "currency": "EUR",
+    "total": "12345.67",
+}
+
+
+async def test_logs_hold_neither_keys_nor_customers(database_url: str, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        # a bug of ours, as the database would tell of it
+        await fetch(
+            connection,
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.points = 777 THEN"
+            " RAISE EXCEPTION 'no idea' USING DETAIL = NEW.customer_id; END IF; RETURN NEW; END $$",
+        )
+        await fetch(connection, "CREATE TRIGGER broken BEFORE INSERT ON entry FOR EACH ROW EXECUTE FUNCTION broken()")
+
+    def ask() -> tuple[list[int], str]:
+        with loyalty(
+            "services", "points", points_database_url=database_url, bootstrap_key=FIRST, log_level="debug"
+        ) as running:
+            wait_until_ready(running)
+            wrong = FIRST.replace("0123", "3210")
+            bodies = [PURCHASE, PURCHASE | {"total": 1}, PURCHASE | {"invoice_number": "R-PRIVATE-2", "total": "777"}]
+            answers = [httpx.post(f"{running.url}/v1/purchases", json=body, headers=bearer(FIRST)) for body in bodies]
+            answers.append(httpx.post(f"{running.url}/v1/purchases", json=PURCHASE, headers=bearer(wrong)))
+            answers.append(httpx.get(f"{running.url}/v1/accounts/c-private/entries", headers=bearer(FIRST)))
+            return [answer.status_code for answer in answers], running.said()
+
+    statuses, said = await asyncio.to_thread(ask)
+    assert statuses == [201, 422, 500, 401, 200]
+    assert "no idea" in said
+    for secret in ("0123456789abcdef", "3210456789abcdef", "c-private", "R-PRIVATE", "12345.67"):
+        assert secret not in said, said
