@@ -17,7 +17,6 @@ from services.points.handlers import EVENTS
 from shared.contracts import points as said
 from tests.processes import Running, loyalty, wait_until_ready
 
-
 KEY = "lk_contract_" + "0123456789abcdef" * 4
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -24,6 +25,9 @@ from services.points.handlers import EVENTS
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.points.verification import verify
+from shared import api_keys
+from shared.api_keys import ALL
+from shared.audit import deeds
 from shared.database import create_engine, fetch
 from shared.errors import MEDIA_TYPE
 from shared.messaging.decoding import decode
@@ -961,3 +965,91 @@ async def test_every_refusal_has_its_status_and_stands_in_the_document(client: h
     assert codes <= REFUSALS.keys()
     document = (await client.get("/openapi.json")).text
     assert [code for code in sorted(codes) if f'"{code}"' not in document] == []
+
+
+# Who did it
+
+
+@pytest.fixture
+async def till(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
+    async for asking in asking_with_key(points, "till-1", "purchases:write", "purchases:read", "events:write"):
+        yield asking
+
+
+@pytest.fixture
+async def staff(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
+    async for asking in asking_with_key(points, "kim", ALL):
+        yield asking
+
+
+async def asking_with_key(points: PointsService, name: str, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with points.engine.begin() as connection:
+        key = await api_keys.create(connection, name, scopes, now=NOW, actor="test")
+    transport = httpx.ASGITransport(create_app(points, PointsSettings()))
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as asking:
+        yield asking
+
+
+async def test_a_purchase_says_who_booked_it(till: httpx.AsyncClient) -> None:
+    await buy(till)
+    event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "loyalty.purchase.completed.v1"}
+    data = {"shop_id": "shop", "invoice_number": "R-2", "currency": "EUR", "total": "1.00"}
+    await till.post("/v1/events", json=event | {"data": data})
+    for invoice in ("R-1", "R-2"):
+        assert (await till.get(f"/v1/purchases/shop/{invoice}")).json()["recorded_by"] == "till-1"
+
+
+async def test_what_people_do_stands_in_the_audit_trail(staff: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    named = {"X-Request-ID": "desk-7"}
+    await staff.post("/v1/accounts", json={"customer_id": "c-1"}, headers=named)
+    await staff.post("/v1/accounts", json={"customer_id": "c-1"})
+    await adjust(staff, 5, "k")
+    await adjust(staff, -50, "refused")
+    await buy(staff, customer_id=None)
+    await staff.post("/v1/purchases/shop/R-1/claim", json={"customer_id": "c-1"})
+    await staff.post("/v1/purchases/shop/R-1/refunds", json=REFUND)
+    await staff.put("/v1/programme", json={"programme": {"rates": {"EUR": "2"}}})
+    async with engine.connect() as connection:
+        done = await deeds(connection, actor="kim")
+    assert [(each["action"], each["subject"]) for each in reversed(done)] == [
+        ("account.enrol", "c-1"),
+        ("points.adjust", "c-1"),
+        ("purchase.claim", "shop/R-1"),
+        ("purchase.refund", "shop/R-1/1"),
+        ("programme.publish", "version 2"),
+    ]
+    assert done[-1]["request_id"] == "desk-7"
+    assert all(each["request_id"] for each in done)
+
+
+async def test_an_adjustment_and_a_programme_name_their_author(staff: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await staff.post("/v1/accounts", json={"customer_id": "c-1"})
+    await adjust(staff, 5, "k")
+    await staff.put("/v1/programme", json={"programme": {"rates": {"EUR": "2"}}})
+    assert await rows(engine, "SELECT actor FROM adjustment") == [{"actor": "kim"}]
+    assert await rows(engine, "SELECT published_by AS by FROM programme WHERE version = 2") == [{"by": "kim"}]
+
+
+async def test_the_audit_trail_can_not_be_changed(staff: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await staff.post("/v1/accounts", json={"customer_id": "c-1"})
+    with pytest.raises(asyncpg.RestrictViolationError):
+        async with engine.begin() as connection:
+            await fetch(connection, "UPDATE audit SET actor = 'somebody else'")
+
+
+async def test_an_idempotency_key_belongs_to_its_caller(staff: httpx.AsyncClient, till: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "1"}
+    first = await till.post("/v1/purchases", json=PURCHASE, headers=key)
+    other = await staff.post("/v1/purchases", json={**PURCHASE, "invoice_number": "R-2"}, headers=key)
+    assert (first.status_code, other.status_code) == (201, 201)
+    assert other.json()["invoice_number"] == "R-2"
+
+
+async def test_a_till_does_what_its_key_is_for(till: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    assert (await buy(till)).status_code == 201
+    assert refusal(await adjust(till, 5, "k"), 403, "scope-missing")["scope"] == "adjustments:write"
+    assert refusal(await till.get("/v1/accounts/c-1"), 403, "scope-missing")["scope"] == "accounts:read"
+    refusal(await till.put("/v1/programme", json={}), 403, "scope-missing")
+    refusal(await buy(client), 401, "api-key-missing")
+    assert (await client.get("/health/ready")).status_code == 200
