@@ -67,14 +67,13 @@ def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
 
 
 @contextmanager
-def loyalty(*arguments: str, cwd: Path | None = None, **settings: str) -> Iterator[Running]:
+def loyalty(*arguments: str, **settings: str) -> Iterator[Running]:
     """Run `loyalty` with these settings; whatever the test does, it is gone afterwards."""
     port = settings.setdefault("port", str(free_port()))
     with tempfile.NamedTemporaryFile(prefix="loyalty-said-") as output:
         process = subprocess.Popen(
             [COMMAND, *arguments],
             env=environment(**settings),
-            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
