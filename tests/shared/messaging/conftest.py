@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import asyncpg
 import orjson
 import pytest
 from pydantic import BaseModel, Discriminator, TypeAdapter
@@ -18,6 +17,7 @@ from shared.database import create_engine, fetch
 from shared.messaging import consumer
 from shared.messaging.events import Received, Subscription, Verdict
 from shared.messaging.kafka import Topic, create_topics, producer
+from tests.conftest import fresh_database
 from tests.shared.messaging.proxy import Proxy
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -65,6 +65,7 @@ class Listener:
     engine: AsyncEngine
     topic: str
     servers: str = ""
+    name: str = "listener"
     before: Callable[[Sequence[Received]], Any] | None = None
     """Awaited at the start of each batch."""
     calls: list[int] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Listener:
 
     @property
     def subscription(self) -> Subscription:
-        return Subscription(f"listener-{self.topic}", (self.topic,), EVENTS, self.hear)
+        return Subscription(f"{self.name}-{self.topic}", (self.topic,), EVENTS, self.hear)
 
     async def hear(self, connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
         """Note each word once, and owe an answer for it."""
@@ -153,15 +154,24 @@ async def neighbour(
     server: embedded_postgres.Server, template: str, topic: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Listener, Proxy]]:
     """A second service with its own database, reached through a wire that can be cut."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = await asyncpg.connect(server.url_for("postgres"))
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    async with Proxy(server.url_for(name), tmp_path_factory.mktemp("wire")) as proxy:
+    async with (
+        fresh_database(server, template) as url,
+        Proxy(url, tmp_path_factory.mktemp("wire")) as proxy,
+    ):
         engine = create_engine(proxy.url, name="neighbour", pool_size=5)
         yield await listening(engine, topic), proxy
         await engine.dispose()
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+
+
+@pytest.fixture
+async def another(server: embedded_postgres.Server, template: str, topic: str) -> AsyncIterator[Listener]:
+    """A third service, which hears the same topic under its own name."""
+    async with fresh_database(server, template) as url:
+        engine = create_engine(url, name="another", pool_size=5)
+        made = await listening(engine, topic)
+        made.name = "another"
+        yield made
+        await engine.dispose()
 
 
 @pytest.fixture
