@@ -38,7 +38,9 @@ app.add_typer(letters_app, name="dead-letters")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 200)
+"""What goes into a file or a pipe is not broken where a terminal would end."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 KeyName = Annotated[str, typer.Argument(help="Who has the key: lower-case letters, digits, dots and dashes.")]
 Number = Annotated[int, typer.Argument(help="As `loyalty dead-letters list` shows it.")]
@@ -387,7 +389,9 @@ def _show(rows: list[dict[str, Any]], nothing: str, *, as_json: bool) -> None:
     if not rows:
         out.print(nothing)
         return
-    table = Table(*rows[0], header_style="bold")
+    table = Table(header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     out.print(table)
