@@ -1,5 +1,6 @@
 """Real PostgreSQL for every test: one server for the run, one migrated template, a copy of it for each test."""
 
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,11 +18,13 @@ from tests.brokers import broker, kafka_fixture  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_postgres.Server]:
-    folder: Path = tmp_path_factory.mktemp("postgres")
-    # a test that ends the operating system is not among them, so waiting for the disk would prove nothing
-    with embedded_postgres.start(folder, databases=["points_template"], settings={"fsync": "off"}) as running:
-        yield running
+def server() -> Iterator[embedded_postgres.Server]:
+    # not in pytest's own folder: a second run of it takes away there what the server's user was let through with
+    with tempfile.TemporaryDirectory(prefix="loyalty-tests-") as folder:
+        # a test that ends the operating system is not among them, so waiting for the disk would prove nothing
+        settings = {"fsync": "off"}
+        with embedded_postgres.start(Path(folder), databases=["points_template"], settings=settings) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
