@@ -231,12 +231,15 @@ class Ledger:
         await _save(connection, books.changes, now)
         return replies
 
-    async def preview(self, connection: AsyncConnection, command: Command, *, now: dt.datetime) -> Outcome:
+    async def preview(
+        self, connection: AsyncConnection, commands: Sequence[Command], *, now: dt.datetime
+    ) -> list[Outcome]:
         """Decide as `book` would and save nothing; the caller rolls back, which frees what was locked."""
-        books = await self._load(connection, [Request([command])], now)
-        (reply,) = books.decide([Request([command])])
+        requests = [Request(list(commands))]
+        books = await self._load(connection, requests, now)
+        (reply,) = books.decide(requests)
         self._serials.extend(books.serials)
-        return reply.outcomes[0]
+        return reply.outcomes
 
     async def publish(
         self,

@@ -139,7 +139,7 @@ async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: Key
 async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Response:
     points = service_of(http)
     async with database_errors():
-        outcome = await points.preview(AwardPurchase(purchase, _purchase_origin(http, purchase), park=False))
+        (outcome,) = await points.preview(AwardPurchase(purchase, _purchase_origin(http, purchase), park=False))
         async with points.engine.connect() as connection:
             buyer = outcome.account and await queries.account(connection, outcome.account.customer_id)
     return respond(render_preview(outcome, spendable=buyer["balance"]["available"] if buyer else 0))

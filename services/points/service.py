@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.points.commands import Command, Outcome, Reply, Request
 from services.points.ledger import Ledger
 from shared.batching import Batcher
-from shared.database import transact
+from shared.database import database_errors, transact
 
 
 def utc_now() -> dt.datetime:
@@ -46,11 +46,11 @@ class PointsService:
         self.committed()
         return replies
 
-    async def preview(self, command: Command) -> Outcome:
-        """Return what a command would do, and do nothing."""
-        async with self.engine.connect() as connection:
+    async def preview(self, *commands: Command) -> list[Outcome]:
+        """Return what commands would do one after the other, and do nothing."""
+        async with database_errors(), self.engine.connect() as connection:
             # never committed, so closing the connection takes back what was decided
-            return await self.ledger.preview(connection, command, now=self.clock())
+            return await self.ledger.preview(connection, commands, now=self.clock())
 
     async def close(self) -> None:
         """Finish what was submitted and leave the database."""
