@@ -250,12 +250,12 @@ class Ledger:
         now: dt.datetime,
         actor: str,
     ) -> tuple[Version, bool]:
-        """Add a version of the programme; the same document again adds none. Answers the version and whether it is new."""
+        """Add a version of the programme, unless what holds at `valid_from` is this document. Answers it and whether it is new."""
         await fetch(connection, "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE")
         versions = await self.versions(connection)
-        latest = versions.number(versions.latest)
-        if latest.programme == programme:
-            return latest, False
+        current = versions.at(valid_from)
+        if current.programme == programme:
+            return current, False
         version = Version(version=versions.latest + 1, valid_from=valid_from, programme=programme)
         document = programme.model_dump_json()
         await fetch(connection, INSERT_PROGRAMME, version.version, valid_from, document, now, actor)

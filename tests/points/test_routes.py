@@ -730,6 +730,17 @@ async def test_a_programme_is_published_once(client: httpx.AsyncClient) -> None:
     assert (await buy(client, "10.00")).json()["points"] == 20
 
 
+async def test_a_programme_that_waits_for_its_day_can_be_brought_forward(client: httpx.AsyncClient) -> None:
+    soon = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
+    draft = {"programme": {"rates": {"EUR": "3"}}}
+    waiting = await client.put("/v1/programme", json=draft | {"valid_from": soon})
+    again = await client.put("/v1/programme", json=draft | {"valid_from": soon})
+    assert (waiting.status_code, again.status_code) == (201, 200)
+    now = await client.put("/v1/programme", json=draft)
+    assert (now.status_code, now.json()["version"]) == (201, 3)
+    assert (await buy(client, "10.00")).json()["points"] == 30
+
+
 async def test_rule_6_a_programme_holds_from_its_day(client: httpx.AsyncClient) -> None:
     soon = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
     later = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)).isoformat()
