@@ -19,13 +19,14 @@ def audit_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("request_id", sa.Text),
+        sa.Column("reason", sa.Text),
     )
 
 
 RECORD = "INSERT INTO audit (actor, action, subject, request_id) VALUES ($1, $2, $3, $4)"
 
 LIST = """
-SELECT id, at, actor, action, subject, request_id FROM audit
+SELECT id, at, actor, action, subject, request_id, reason FROM audit
  WHERE id < $1 AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR subject = $3)
  ORDER BY id DESC LIMIT $4"""
 

@@ -7,9 +7,11 @@ from typing import Any
 import orjson
 
 from services.points.commands import Account, Answer, Balance, Outcome, Purchase
+from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 
 REFUSALS = {
+    "account-closed": 409,
     "account-conflict": 409,
     "account-unknown": 404,
     "card-mistyped": 422,
@@ -19,6 +21,7 @@ REFUSALS = {
     "claim-window-over": 409,
     "currency-unsupported": 422,
     "insufficient-points": 409,
+    "merge-with-itself": 422,
     "occurred-in-future": 422,
     "points-too-many": 422,
     "purchase-claimed": 409,
@@ -30,6 +33,8 @@ REFUSALS = {
     "refund-customer": 409,
     "refund-exceeds-purchase": 409,
     "refund-parts-exceed-amount": 422,
+    "tier-over": 422,
+    "tier-unknown": 422,
 }
 """The HTTP status of each refusal by the rules."""
 
@@ -47,29 +52,47 @@ def render_purchase(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.status == "refused" or outcome.purchase is None:
         return refusal(outcome)
-    return _answer(outcome, _purchase(outcome.purchase, outcome.balance))
+    return _answer(outcome, _purchase(outcome, outcome.purchase))
 
 
 def render_preview(outcome: Outcome, *, spendable: int) -> Answer:
     """Return what the purchase would be answered, and the points that its buyer has to pay with before it."""
     if outcome.status == "refused" or outcome.purchase is None:
         return refusal(outcome)
-    body = _purchase(outcome.purchase, outcome.balance) | {"spendable_points": max(0, spendable)}
+    body = _purchase(outcome, outcome.purchase) | {"spendable_points": max(0, spendable)}
+    body["passed_over"] = [
+        {"rule": each.rule, "code": each.code, "detail": each.detail} for each in outcome.passed_over
+    ]
     return Answer(200, orjson.dumps(body))
 
 
-def _purchase(purchase: Purchase, balance: Balance | None) -> dict[str, Any]:
+def _purchase(outcome: Outcome, purchase: Purchase) -> dict[str, Any]:
     award = orjson.loads(purchase.award) if purchase.award else {"breakdown": []}
     return {
         "shop_id": purchase.shop_id,
         "invoice_number": purchase.invoice_number,
         "customer_id": purchase.customer_id,
         "points": purchase.points,
-        "status": "available" if purchase.status == "booked" else purchase.status,
+        "status": purchase_status(purchase.status, award.get("available_at"), outcome.now),
         "breakdown": award["breakdown"],
-        "balance": balance_view(balance),
-        "tier": None,
+        "balance": balance_view(outcome.balance),
+        "tier": tier_view(outcome.standing),
     }
+
+
+def purchase_status(status: str, available_at: str | None, now: dt.datetime | None) -> str:
+    """Return the state of a purchase as it is shown: of one that is booked, whether its points can be spent."""
+    if status != "booked":
+        return status
+    waits = available_at is not None and now is not None and dt.datetime.fromisoformat(available_at) > now
+    return "pending" if waits else "available"
+
+
+def tier_view(standing: Standing | None) -> dict[str, Any] | None:
+    """Return a tier as answers show it."""
+    if standing is None:
+        return None
+    return {"name": standing.name, "since": standing.since, "next": standing.next, "missing": standing.missing}
 
 
 def render_refund(outcomes: Sequence[Outcome]) -> Answer:
@@ -93,7 +116,7 @@ def render_account(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.status == "refused" or outcome.account is None:
         return refusal(outcome)
-    return _answer(outcome, _account(outcome.account))
+    return _answer(outcome, account_view(outcome.account, outcome.standing, None))
 
 
 def render_adjustment(outcomes: Sequence[Outcome]) -> Answer:
@@ -111,15 +134,16 @@ def render_adjustment(outcomes: Sequence[Outcome]) -> Answer:
     return _answer(outcome, body)
 
 
-def _account(account: Account) -> dict[str, Any]:
+def account_view(account: Account, standing: Standing | None, expiring: dict[str, Any] | None) -> dict[str, Any]:
+    """Return an account as answers show it."""
     return {
         "customer_id": account.customer_id,
         "card_number": account.card_number,
         "status": account.status,
         "balance": balance_view(account.balance),
         "lifetime_points": account.lifetime_points,
-        "tier": None,
-        "expiring_next": None,
+        "tier": tier_view(standing),
+        "expiring_next": expiring,
         "enrolled_at": account.enrolled_at.astimezone(dt.UTC),
     }
 

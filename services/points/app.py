@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.points
-from services.points import intake, routes
+from services.points import care, intake, routes
 from services.points.documents import asyncapi
 from services.points.service import PointsService
 from shared.auth import Keys, is_loopback
@@ -41,6 +41,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.state.settings = settings
     app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))
     app.include_router(routes.router)
+    app.include_router(care.router)
     app.include_router(intake.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

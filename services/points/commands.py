@@ -4,8 +4,10 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from services.points.rules.earning import PassedOver
+from services.points.rules.tiers import Standing
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
 
 SOURCE = "/loyalty/points"
@@ -90,24 +92,92 @@ class PassOn:
     origin: Origin
 
 
-Command = AwardPurchase | RefundPurchase | EnrolCustomer | AdjustBalance | ClaimPurchase | PassOn
+@dataclass(frozen=True, slots=True)
+class SettleAccount:
+    """Book what has become due: activations, expiries, announcements, the review of the tier."""
+
+    customer_id: str
 
 
-def deed(command: Command) -> tuple[str, str] | None:
-    """Return what a command does and to what, as the audit trail says it; a purchase says in its own row who booked it."""
+@dataclass(frozen=True, slots=True)
+class ChangeStatus:
+    """Block, close or reopen an account."""
+
+    customer_id: str
+    status: "Status"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceCard:
+    """Give a customer another card; without a number one of ours. The old one still names them."""
+
+    customer_id: str
+    reason: str
+    card_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeAccounts:
+    """Let one account go on in another, with its points, their dates, its cards and its purchases."""
+
+    customer_id: str
+    into: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveTier:
+    """Give a tier by hand: a floor until the end of a local day; without a tier the floor is taken away."""
+
+    customer_id: str
+    tier: str | None
+    until: dt.date | None
+    reason: str
+
+
+Command = (
+    AwardPurchase
+    | RefundPurchase
+    | EnrolCustomer
+    | AdjustBalance
+    | ClaimPurchase
+    | PassOn
+    | SettleAccount
+    | ChangeStatus
+    | ReplaceCard
+    | MergeAccounts
+    | GiveTier
+)
+
+Status = Literal["active", "blocked", "closed", "merged"]
+
+DEEDS = {"blocked": "account.block", "closed": "account.close", "active": "account.reopen"}
+
+
+def deed(command: Command) -> tuple[str, str, str | None] | None:
+    """Return what a command does, to what and why, for the audit trail; a purchase says in its own row who booked it."""
     match command:
-        case AwardPurchase():
-            return None
         case RefundPurchase(refund=refund):
-            return "purchase.refund", f"{refund.shop_id}/{refund.invoice_number}/{refund.refund_id}"
+            return "purchase.refund", f"{refund.shop_id}/{refund.invoice_number}/{refund.refund_id}", None
         case EnrolCustomer(customer_id=customer_id):
-            return "account.enrol", customer_id
-        case AdjustBalance(customer_id=customer_id):
-            return "points.adjust", customer_id
+            return "account.enrol", customer_id, None
+        case AdjustBalance(customer_id=customer_id, reason=reason):
+            return "points.adjust", customer_id, reason
         case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number):
-            return "purchase.claim", f"{shop_id}/{invoice_number}"
+            return "purchase.claim", f"{shop_id}/{invoice_number}", None
         case PassOn(origin=origin):
-            return "event.pass-on", f"{origin.source} {origin.id}"
+            return "event.pass-on", f"{origin.source} {origin.id}", None
+        case ChangeStatus(customer_id=customer_id, status=status, reason=reason):
+            return DEEDS[status], customer_id, reason
+        case ReplaceCard(customer_id=customer_id, reason=reason):
+            return "card.replace", customer_id, reason
+        case MergeAccounts(customer_id=customer_id, into=into, reason=reason):
+            return "account.merge", f"{customer_id} into {into}", reason
+        case GiveTier(customer_id=customer_id, tier=tier, reason=reason):
+            return f"tier.give {tier}" if tier else "tier.take-back", customer_id, reason
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +191,35 @@ class Balance:
 
 @dataclass(slots=True)
 class Account:
-    """A customer's account, locked for the batch; `available` below zero is a debt."""
+    """A customer's account, locked for the batch; `available` below zero is a debt.
+
+    Before `due_at` nothing is due on it; none where nothing ever will be, as things stand.
+    """
 
     customer_id: str
     card_number: str
-    status: str
+    status: Status
     sequence: int
     event_sequence: int
     available: int
+    pending: int
     lifetime_points: int
+    purchases: int
     enrolled_at: dt.datetime
+    due_at: dt.datetime | None = None
+    inactive_on: dt.date | None = None
+    inactivity_announced: bool = False
+    tier: str | None = None
+    tier_since: dt.date | None = None
+    tier_review_on: dt.date | None = None
+    tier_announced: bool = False
+    tier_floor: str | None = None
+    tier_floor_until: dt.date | None = None
+    merged_into: str | None = None
 
     @property
     def balance(self) -> Balance:
-        return Balance(self.available)
+        return Balance(self.available, self.pending)
 
 
 @dataclass(slots=True)
@@ -152,6 +237,7 @@ class Purchase:
     shipping: Decimal | None = None
     gift_cards: Decimal | None = None
     points_paid: Decimal | None = None
+    promoted: bool = False
     occurred_at: dt.datetime | None = None
     points: int = 0
     entry_sequence: int | None = None
@@ -160,6 +246,7 @@ class Purchase:
     refunded_eligible: Decimal = Decimal(0)
     refunded_points_paid: Decimal = Decimal(0)
     clawed_back: int = 0
+    clawed_back_expired: int = 0
     document: str | None = None
     recorded_by: str | None = None
 
@@ -187,6 +274,7 @@ class Refund:
     status: Literal["waiting", "booked", "refused"] = "waiting"
     points_paid_part: Decimal = Decimal(0)
     points: int = 0
+    points_expired: int = 0
     entry_sequence: int | None = None
     refused_code: str | None = None
     arrival: int = 0
@@ -196,21 +284,25 @@ class Refund:
         return self.shop_id, self.invoice_number, self.refund_id
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An immutable ledger line."""
+EntryKind = Literal[
+    "award", "activation", "expiry", "clawback", "write_off", "adjustment", "transfer_out", "transfer_in"
+]
+
+
+class Entry(NamedTuple):
+    """An immutable ledger line; an activation moves points from pending to available, any other adds or takes them."""
 
     customer_id: str
     sequence: int
-    kind: Literal["award", "clawback", "write_off", "adjustment"]
+    kind: "EntryKind"
     points: int
     available_after: int
+    pending_after: int
     reference: str
     occurred_at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one command; `balance` is that of its customer directly after it."""
 
     status: Literal["booked", "repeated", "unclaimed", "waiting", "refused"]
@@ -223,6 +315,9 @@ class Outcome:
     balance: Balance | None = None
     entry: Entry | None = None
     reference: str | None = None
+    passed_over: Sequence[PassedOver] = ()
+    standing: Standing | None = None
+    now: dt.datetime | None = None
 
     @property
     def is_new(self) -> bool:

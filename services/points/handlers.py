@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Discriminator, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.books import CUSTOMERS_TOPIC, PURCHASES_TOPIC
 from services.points.commands import (
     AwardPurchase,
     Command,
@@ -18,6 +17,7 @@ from services.points.commands import (
     RefundPurchase,
     Request,
 )
+from services.points.decisions.events import CUSTOMERS_TOPIC, PURCHASES_TOPIC
 from services.points.ledger import Ledger
 from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent

@@ -8,22 +8,40 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.points.commands import Account
+from services.points.loading import COUNT
+from services.points.programme import Programme
+from services.points.rules import tiers
+from services.points.rules.tiers import Standing
 from shared.database import fetch
 
-ACCOUNT = """
-SELECT customer_id, card_number, status, available, lifetime_points, enrolled_at FROM account WHERE customer_id = $1"""
+ACCOUNT_COLUMNS = """a.customer_id, a.card_number, a.status, a.sequence, a.event_sequence, a.available, a.pending,
+  a.lifetime_points, a.purchases, a.enrolled_at, a.due_at, a.inactive_on, a.inactivity_announced, a.tier, a.tier_since,
+  a.tier_review_on, a.tier_announced, a.tier_floor, a.tier_floor_until, a.merged_into"""
 
-ACCOUNT_OF_CARD = """
-SELECT a.customer_id, a.card_number, a.status, a.available, a.lifetime_points, a.enrolled_at
-  FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1"""
+ACCOUNT = f"""
+SELECT {ACCOUNT_COLUMNS} FROM account n JOIN account a ON a.customer_id = coalesce(n.merged_into, n.customer_id)
+ WHERE n.customer_id = $1"""
+
+ACCOUNT_OF_CARD = f"SELECT {ACCOUNT_COLUMNS} FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1"
+
+EXPIRING_NEXT = """
+SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FROM lot
+ WHERE customer_id = $1 AND remaining > 0 AND (expires_at > $3 OR lapses AND $2::date IS NOT NULL)
+ GROUP BY 2 ORDER BY 2 LIMIT 1"""
 
 ENTRIES = """
-SELECT sequence, kind, points, available_after, reference, occurred_at, recorded_at FROM entry
+SELECT sequence, kind, points, available_after, pending_after, reference, occurred_at, recorded_at FROM entry
  WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
 
 LOTS = """
-SELECT l.sequence, l.points, l.remaining, e.occurred_at AS earned_at FROM lot l JOIN entry e USING (customer_id, sequence)
- WHERE l.customer_id = $1 AND l.sequence > $2 AND l.remaining > 0 ORDER BY l.sequence LIMIT $3"""
+SELECT sequence, points, remaining, earned_at, pending, available_at, expires_on, ends FROM (
+  SELECT l.sequence, l.points, l.remaining, e.occurred_at AS earned_at, l.pending AND l.available_at > $5 AS pending,
+      l.available_at, CASE WHEN l.lapses THEN a.inactive_on ELSE l.expires_on END AS expires_on,
+      coalesce(l.expires_at, 'infinity') AS ends
+    FROM lot l JOIN entry e USING (customer_id, sequence) JOIN account a USING (customer_id)
+   WHERE l.customer_id = $1 AND l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $5)) l
+ WHERE (pending::int, ends, sequence) > ($2::int, $3::text::timestamptz, $4) ORDER BY pending, ends, sequence LIMIT $6"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, occurred_at, received_at,
   points, award::text AS award, refunded, clawed_back, recorded_by"""
@@ -45,30 +63,37 @@ SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, receiv
 LAST = 2**63 - 1
 
 
-async def account(connection: AsyncConnection, customer_id: str) -> dict[str, Any] | None:
-    """Return an account as the API shows it."""
+async def account(connection: AsyncConnection, customer_id: str) -> Account | None:
+    """Return the account of a customer, or the one that it was merged into; what is due on it is not booked yet."""
     return _account(await fetch(connection, ACCOUNT, customer_id))
 
 
-async def account_of_card(connection: AsyncConnection, card_number: str) -> dict[str, Any] | None:
-    """Return the account that a card belongs to, as the API shows it."""
+async def account_of_card(connection: AsyncConnection, card_number: str) -> Account | None:
+    """Return the account that a card belongs to."""
     return _account(await fetch(connection, ACCOUNT_OF_CARD, card_number))
 
 
-def _account(rows: Sequence[Any]) -> dict[str, Any] | None:
-    if not rows:
+def _account(rows: Sequence[Any]) -> Account | None:
+    return Account(*rows[0]) if rows else None
+
+
+async def standing(
+    connection: AsyncConnection, account: Account, programme: Programme, now: dt.datetime
+) -> Standing | None:
+    """Return the customer's tier and what is missing to the next; none where the programme has no tiers."""
+    levels = programme.tiers
+    if levels is None:
         return None
-    row = rows[0]
-    return {
-        "customer_id": row["customer_id"],
-        "card_number": row["card_number"],
-        "status": row["status"],
-        "balance": {"available": row["available"], "pending": 0, "held": 0},
-        "lifetime_points": row["lifetime_points"],
-        "tier": None,
-        "expiring_next": None,
-        "enrolled_at": row["enrolled_at"],
-    }
+    window = tiers.window(levels, programme.local_day(now))
+    rows = await fetch(connection, COUNT.format(what=levels.counts), [account.customer_id], *window)
+    since = account.tier_since or programme.local_day(account.enrolled_at)
+    return tiers.standing(levels, levels.level(account.tier), since, rows[0][1] if rows else Decimal(0))
+
+
+async def expiring_next(connection: AsyncConnection, account: Account, now: dt.datetime) -> dict[str, Any] | None:
+    """Return the points that end next, and their last day."""
+    rows = await fetch(connection, EXPIRING_NEXT, account.customer_id, account.inactive_on, now)
+    return dict(rows[0]) if rows else None
 
 
 async def entries(
@@ -78,9 +103,18 @@ async def entries(
     return [dict(row) for row in await fetch(connection, ENTRIES, customer_id, before, limit)]
 
 
-async def lots(connection: AsyncConnection, customer_id: str, *, after: int = 0, limit: int) -> list[dict[str, Any]]:
-    """Return lots that still hold points, in the order in which they are spent."""
-    return [dict(row) | {"expires_on": None} for row in await fetch(connection, LOTS, customer_id, after, limit)]
+FIRST = (0, "-infinity", 0)
+
+
+async def lots(
+    connection: AsyncConnection, customer_id: str, *, after: tuple[int, str, int] = FIRST, now: dt.datetime, limit: int
+) -> list[dict[str, Any]]:
+    """Return lots that still hold points, in the order in which they are spent, those that can't be yet after them."""
+    rows = [dict(row) for row in await fetch(connection, LOTS, customer_id, *after, now, limit)]
+    for row in rows:
+        row["ends"] = row["ends"].isoformat() if row["ends"].year < dt.MAXYEAR else "infinity"
+        row["place"] = int(row["pending"])
+    return rows
 
 
 async def purchase(connection: AsyncConnection, shop_id: str, invoice_number: str) -> dict[str, Any] | None:
@@ -91,9 +125,6 @@ async def purchase(connection: AsyncConnection, shop_id: str, invoice_number: st
     found = _purchase(rows[0])
     for row in await fetch(connection, REFUNDS, shop_id, invoice_number):
         found["refunds"].append(dict(row) | {"amount": _money(row["amount"])})
-    if found["customer_id"] is not None:
-        owner = await account(connection, found["customer_id"])
-        found["balance"] = owner and owner["balance"]
     return found
 
 
@@ -113,6 +144,7 @@ def _purchase(row: Any) -> dict[str, Any]:
         "card_number": row["card_number"],
         "points": row["points"],
         "status": "available" if row["status"] == "booked" else row["status"],
+        "available_at": award.get("available_at"),
         "breakdown": award.get("breakdown", []),
         "balance": None,
         "tier": None,

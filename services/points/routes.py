@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from services.points import queries
 from services.points.answers import (
+    purchase_status,
     render_account,
     render_adjustment,
     render_preview,
@@ -38,7 +39,7 @@ from services.points.commands import (
     RefundPurchase,
     Request,
 )
-from services.points.programme import Programme
+from services.points.programme import Fault, Programme, faults
 from services.points.schemas import (
     AccountView,
     Adjustment,
@@ -61,7 +62,7 @@ from shared.auth import Guarded, caller, needs, request_id
 from shared.batching import OverloadedError
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
-from shared.errors import ProblemError, field_error, problem_responses
+from shared.errors import InvalidField, ProblemError, field_error, problem_responses
 from shared.http import decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
@@ -125,7 +126,7 @@ def service_of(http: HttpRequest) -> PointsService:
 )
 async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> Response:
     command = AwardPurchase(purchase, _purchase_origin(http, purchase), park=False)
-    return await _ask(http, command, render_purchase, key)
+    return await ask(http, command, render_purchase, key)
 
 
 @router.post(
@@ -140,8 +141,7 @@ async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Re
     points = service_of(http)
     async with database_errors():
         (outcome,) = await points.preview(AwardPurchase(purchase, _purchase_origin(http, purchase), park=False))
-        async with points.engine.connect() as connection:
-            buyer = outcome.account and await queries.account(connection, outcome.account.customer_id)
+        buyer = await points.account(outcome.account.customer_id) if outcome.account else None
     return respond(render_preview(outcome, spendable=buyer["balance"]["available"] if buyer else 0))
 
 
@@ -173,11 +173,14 @@ async def list_purchases(
     responses=problem_responses({404: ["purchase-unknown"]}),
 )
 async def get_purchase(http: HttpRequest, shop_id: Segment, invoice_number: Segment) -> Response:
-    async with service_of(http).engine.connect() as connection:
+    points = service_of(http)
+    async with points.engine.connect() as connection:
         found = await queries.purchase(connection, shop_id, invoice_number)
     if found is None:
         raise ProblemError(404, "purchase-unknown", f"no purchase {invoice_number} of {shop_id}")
-    return _json(found)
+    found["status"] = purchase_status(found["status"], found["available_at"], points.clock())
+    owner = await points.account(found["customer_id"]) if found["customer_id"] else None
+    return _json(found | ({} if owner is None else {"balance": owner["balance"], "tier": owner["tier"]}))
 
 
 @router.post(
@@ -204,7 +207,7 @@ async def book_refund(
     named = PurchaseRefunded.model_construct(refund.model_fields_set | {"shop_id", "invoice_number"}, **said)
     name = event_name(shop_id, invoice_number, refund.refund_id)
     origin = _origin(http, "loyalty.purchase.refunded.v1", name, refund.customer_id, named)
-    return await _ask(http, RefundPurchase(named, origin), render_refund, key)
+    return await ask(http, RefundPurchase(named, origin), render_refund, key)
 
 
 @router.post(
@@ -227,7 +230,7 @@ async def book_refund(
 async def claim_purchase(
     http: HttpRequest, shop_id: Segment, invoice_number: Segment, claim: Claim, key: KeyHeader = None
 ) -> Response:
-    return await _ask(http, ClaimPurchase(shop_id, invoice_number, claim.customer_id), render_purchase, key)
+    return await ask(http, ClaimPurchase(shop_id, invoice_number, claim.customer_id), render_purchase, key)
 
 
 @router.post(
@@ -247,7 +250,7 @@ async def claim_purchase(
 async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) -> Response:
     now = service_of(http).clock()
     command = EnrolCustomer(enrolment.customer_id, enrolment.enrolled_at or now, enrolment.card_number)
-    return await _ask(http, command, render_account, key)
+    return await ask(http, command, render_account, key)
 
 
 @router.get(
@@ -300,11 +303,12 @@ async def list_entries(
 )
 async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, cursor: Cursor = None) -> Response:
     points = service_of(http)
-    after = decode_cursor(cursor, int)[0] if cursor else 0
+    place, ends, sequence = decode_cursor(cursor, int, str, int) if cursor else queries.FIRST
     await _account(points, customer_id)
     async with points.engine.connect() as connection:
-        rows = await queries.lots(connection, customer_id, after=after, limit=limit + 1)
-    return _page(rows, limit, "sequence")
+        after, now = (place, ends, sequence), points.clock()
+        rows = await queries.lots(connection, customer_id, after=after, now=now, limit=limit + 1)
+    return _page(rows, limit, "place", "ends", "sequence")
 
 
 @router.get(
@@ -342,7 +346,11 @@ async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
     tags=["adjustments"],
     summary="Points by hand, with a reason",
     responses=problem_responses(
-        {404: ["account-unknown"], 409: ["insufficient-points", "idempotency-key-reused"], 422: ["points-zero"]}
+        {
+            404: ["account-unknown"],
+            409: ["insufficient-points", "account-closed", "idempotency-key-reused"],
+            422: ["points-zero"],
+        }
     ),
 )
 async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> Response:
@@ -358,7 +366,7 @@ async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) ->
         note=adjustment.note,
         allow_debt=adjustment.allow_debt,
     )
-    return await _ask(http, command, render_adjustment, key)
+    return await ask(http, command, render_adjustment, key)
 
 
 @router.get(
@@ -383,7 +391,7 @@ async def get_programme(http: HttpRequest) -> Response:
     summary="Publish a programme as a new version; the same document again changes nothing",
     responses={
         201: {"model": ProgrammeView, "description": "published"},
-        **problem_responses({409: ["idempotency-key-reused"], 422: ["valid-from-past"]}),
+        **problem_responses({409: ["idempotency-key-reused"], 422: ["programme-faulty", "valid-from-past"]}),
     },
 )
 async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
@@ -394,6 +402,9 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
         detail = "what was earned by the rules of its day stays; choose a later instant"
         raise field_error("/valid_from", "valid-from-past", detail)
     programme: Programme = draft.programme
+    found = faults(programme)
+    if found:
+        raise programme_faulty(found)
     actor = caller(http).name
     async with database_errors(), points.engine.begin() as connection:
         version, is_new = await points.ledger.publish(
@@ -404,7 +415,14 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
     return _json(version.model_dump(mode="json"), 201 if is_new else 200)
 
 
-async def _ask(
+def programme_faulty(found: Sequence[Fault]) -> ProblemError:
+    """Return the problem of a programme whose parts do not fit together, each with its pointer."""
+    errors = [InvalidField(pointer=f"/programme{each.pointer}", code=each.code, detail=each.detail) for each in found]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return ProblemError(422, "programme-faulty", f"{errors[0].pointer}: {errors[0].detail}{more}", errors=errors)
+
+
+async def ask(
     http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
 ) -> Response:
     """Book one command and answer with what `render` makes of it, or what its key was answered before."""
@@ -503,16 +521,14 @@ def _origin(http: HttpRequest, kind: str, name: str, subject: str | None, data: 
 
 
 async def _account(points: PointsService, customer_id: str) -> dict[str, Any]:
-    async with points.engine.connect() as connection:
-        found = await queries.account(connection, customer_id)
+    found = await points.account(customer_id)
     if found is None:
         raise ProblemError(404, "account-unknown", f"customer {customer_id} has no account")
     return found
 
 
 async def _account_of_card(points: PointsService, card_number: str) -> dict[str, Any]:
-    async with points.engine.connect() as connection:
-        found = await queries.account_of_card(connection, card_number)
+    found = await points.account_of_card(card_number)
     if found is None:
         raise ProblemError(404, "card-unknown", f"no account has card {card_number}")
     return found
@@ -525,7 +541,16 @@ def _prefers_csv(accept: str) -> bool:
 
 
 async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIterator[str]:
-    names = ["sequence", "kind", "points", "available_after", "reference", "occurred_at", "recorded_at"]
+    names = [
+        "sequence",
+        "kind",
+        "points",
+        "available_after",
+        "pending_after",
+        "reference",
+        "occurred_at",
+        "recorded_at",
+    ]
     yield ",".join(names) + "\r\n"
     while True:
         async with points.engine.connect() as connection:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from services.points.commands import EntryKind
 from services.points.programme import Programme
 from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
 
@@ -43,10 +44,11 @@ class ExpiringView(BaseModel):
 
 
 class BreakdownLine(BaseModel):
-    """How many points a rule gave."""
+    """How many points a rule gave; a cap may have cut it from more."""
 
     rule: str
     points: int
+    capped_from: int | None = None
 
 
 class PurchaseAnswer(BaseModel):
@@ -77,6 +79,14 @@ class PurchaseAnswer(BaseModel):
     tier: TierView | None
 
 
+class PassedOverView(BaseModel):
+    """A rule that gives nothing for a purchase, and why."""
+
+    rule: str
+    code: str
+    detail: str
+
+
 class PreviewAnswer(PurchaseAnswer):
     """What a purchase would earn; none of it can pay for this same purchase."""
 
@@ -90,9 +100,11 @@ class PreviewAnswer(PurchaseAnswer):
         balance={"available": 434, "pending": 0, "held": 0},
         tier=None,
         spendable_points=320,
+        passed_over=[{"rule": "wine week", "code": "window", "detail": "the purchase is outside its validity"}],
     )
 
     spendable_points: int = Field(description="what the customer has now to pay with")
+    passed_over: list[PassedOverView] = Field(description="rules that gave nothing, and why")
 
 
 class PurchaseView(PurchaseAnswer):
@@ -100,6 +112,7 @@ class PurchaseView(PurchaseAnswer):
 
     model_config = ConfigDict(json_schema_extra={"examples": []})
 
+    available_at: dt.datetime | None = Field(description="from when points that wait can be spent")
     status: Literal["available", "pending", "unclaimed", "parked", "awaited"]  # type: ignore[assignment]
     card_number: str | None
     currency: str | None
@@ -181,7 +194,7 @@ class AccountView(BaseModel):
 
     customer_id: str
     card_number: str
-    status: Literal["active"]
+    status: Literal["active", "blocked", "closed"]
     balance: BalanceView
     lifetime_points: int = Field(description="awarded for purchases, less what was clawed back")
     tier: TierView | None
@@ -189,13 +202,47 @@ class AccountView(BaseModel):
     enrolled_at: dt.datetime
 
 
+class Reason(BaseModel):
+    """Why staff do it; it stands in the audit trail."""
+
+    model_config = _example(reason="card reported stolen")
+
+    reason: Line
+
+
+class CardReplacement(Reason):
+    """Another card; without a number it is one of ours."""
+
+    model_config = _example(reason="lost", card_number="SHOP-4711")
+
+    card_number: CardNumber | None = None
+
+
+class Merge(Reason):
+    """Where the account goes on."""
+
+    model_config = _example(reason="enrolled twice", into="c-43")
+
+    into: CustomerId
+
+
+class TierGift(Reason):
+    """A tier by hand until the end of a local day, or for good; without a tier, the floor is taken away."""
+
+    model_config = _example(reason="invited by the owner", tier=None, until=None)
+
+    tier: Line | None
+    until: dt.date | None = None
+
+
 class EntryView(BaseModel):
     """A line of the statement."""
 
     sequence: int
-    kind: Literal["award", "clawback", "write_off", "adjustment"]
+    kind: EntryKind
     points: int
     available_after: int
+    pending_after: int
     reference: str
     occurred_at: dt.datetime
     recorded_at: dt.datetime
@@ -215,6 +262,8 @@ class LotView(BaseModel):
     points: int
     remaining: int
     earned_at: dt.datetime
+    pending: bool = Field(description="can't be spent before `available_at`")
+    available_at: dt.datetime | None
     expires_on: dt.date | None
 
 

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.points.commands import Command, Outcome, Reply, Request
+from services.points import queries
+from services.points.answers import account_view
+from services.points.commands import Account, Command, Outcome, Reply, Request, SettleAccount
 from services.points.ledger import Ledger
 from shared.batching import Batcher
 from shared.database import database_errors, transact
@@ -51,6 +54,28 @@ class PointsService:
         async with database_errors(), self.engine.connect() as connection:
             # never committed, so closing the connection takes back what was decided
             return await self.ledger.preview(connection, commands, now=self.clock())
+
+    async def account(self, customer_id: str) -> dict[str, Any] | None:
+        """Return a customer's account as it is now, whether or not what is due on it has been booked."""
+        async with self.engine.connect() as connection:
+            return await self._account(connection, await queries.account(connection, customer_id))
+
+    async def account_of_card(self, card_number: str) -> dict[str, Any] | None:
+        """Return the account that a card belongs to."""
+        async with self.engine.connect() as connection:
+            return await self._account(connection, await queries.account_of_card(connection, card_number))
+
+    async def _account(self, connection: AsyncConnection, account: Account | None) -> dict[str, Any] | None:
+        if account is None:
+            return None
+        now = self.clock()
+        if account.due_at is not None and account.due_at <= now:
+            settled = await self.ledger.preview(connection, [SettleAccount(account.customer_id)], now=now)
+            account = settled[0].account or account
+        programme = (await self.ledger.versions(connection)).at(now).programme
+        standing = await queries.standing(connection, account, programme, now)
+        expiring = None if account.due_at is None else await queries.expiring_next(connection, account, now)
+        return account_view(account, standing, expiring)
 
     async def close(self) -> None:
         """Finish what was submitted and leave the database."""

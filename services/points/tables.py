@@ -23,9 +23,25 @@ account = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last entry"),
     sa.Column("event_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last event"),
     sa.Column("available", sa.BigInteger, nullable=False, server_default="0", comment="below zero: a debt"),
+    sa.Column("pending", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lifetime_points", sa.BigInteger, nullable=False, server_default="0", comment="awards less clawbacks"),
+    sa.Column("purchases", sa.BigInteger, nullable=False, server_default="0", comment="that were booked"),
     sa.Column("enrolled_at", INSTANT, nullable=False),
-    sa.CheckConstraint("status IN ('active')", name="status"),
+    sa.Column("due_at", INSTANT, comment="nothing is due on the account before"),
+    sa.Column("inactive_on", sa.Date, comment="the last day of points that end with inactivity"),
+    sa.Column("inactivity_announced", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("tier", sa.Text),
+    sa.Column("tier_since", sa.Date),
+    sa.Column("tier_review_on", sa.Date),
+    sa.Column("tier_announced", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("tier_floor", sa.Text, comment="given by hand"),
+    sa.Column("tier_floor_until", sa.Date),
+    sa.Column("merged_into", sa.Text, comment="the account that this one goes on in"),
+    sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged')", name="status"),
+    sa.CheckConstraint("pending >= 0", name="pending"),
+    sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
+    sa.Index("account_due", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("account_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -62,6 +78,7 @@ purchase = sa.Table(
     sa.Column("shipping", MONEY),
     sa.Column("gift_cards", MONEY),
     sa.Column("points_paid", MONEY),
+    sa.Column("promoted", sa.Boolean, nullable=False, server_default="false", comment="said so, or with a coupon"),
     sa.Column("occurred_at", INSTANT),
     sa.Column("received_at", INSTANT, nullable=False),
     sa.Column("points", sa.BigInteger, nullable=False, server_default="0", comment="as awarded, before clawbacks"),
@@ -73,6 +90,7 @@ purchase = sa.Table(
     ),
     sa.Column("refunded_points_paid", MONEY, nullable=False, server_default="0"),
     sa.Column("clawed_back", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("clawed_back_expired", sa.BigInteger, nullable=False, server_default="0", comment="had ended already"),
     sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
     sa.Column("recorded_by", sa.Text, comment="the name of the API key that it came with"),
     sa.CheckConstraint("status IN ('awaited', 'unclaimed', 'parked', 'booked')", name="status"),
@@ -104,6 +122,7 @@ refund = sa.Table(
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.Column("received_at", INSTANT, nullable=False),
     sa.Column("points", sa.BigInteger, nullable=False, server_default="0", comment="clawed back by it"),
+    sa.Column("points_expired", sa.BigInteger, nullable=False, server_default="0", comment="that had ended already"),
     sa.Column("entry_sequence", sa.BigInteger),
     sa.Column("refused_code", sa.Text, comment="why a refund that had waited was refused"),
     sa.CheckConstraint("status IN ('waiting', 'booked', 'refused')", name="status"),
@@ -118,10 +137,14 @@ entry = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("points", sa.BigInteger, nullable=False),
     sa.Column("available_after", sa.BigInteger, nullable=False),
+    sa.Column("pending_after", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.Column("recorded_at", INSTANT, nullable=False),
-    sa.CheckConstraint("kind IN ('award', 'clawback', 'write_off', 'adjustment')", name="kind"),
+    sa.CheckConstraint(
+        "kind IN ('award', 'activation', 'expiry', 'clawback', 'write_off', 'adjustment', 'transfer_out', 'transfer_in')",
+        name="kind",
+    ),
     sa.CheckConstraint("points <> 0", name="points"),
 )
 
@@ -132,7 +155,19 @@ lot = sa.Table(
     sa.Column("sequence", sa.BigInteger, primary_key=True, comment="of the entry that brought the points"),
     sa.Column("points", sa.BigInteger, nullable=False),
     sa.Column("remaining", sa.BigInteger, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("available_at", INSTANT),
+    sa.Column("expires_on", sa.Date, comment="the last local day on which they can be spent"),
+    sa.Column("expires_at", INSTANT, comment="the instant at which that day is over"),
+    sa.Column("lapses", sa.Boolean, nullable=False, server_default="false", comment="ends with inactivity"),
+    sa.Column("expired", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("announced", sa.Boolean, nullable=False, server_default="false"),
+    sa.Column("origin_customer_id", sa.Text, comment="of the lot that it was before a merge"),
+    sa.Column("origin_sequence", sa.BigInteger),
     sa.CheckConstraint("remaining BETWEEN 0 AND points", name="remaining"),
+    sa.CheckConstraint("expired BETWEEN 0 AND points - remaining", name="expired"),
+    sa.CheckConstraint("NOT pending OR available_at IS NOT NULL", name="pending"),
+    sa.CheckConstraint("(expires_on IS NULL) = (expires_at IS NULL)", name="expires"),
     postgresql_with={"fillfactor": "90"},
 )
 
@@ -156,6 +191,37 @@ adjustment = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("note", sa.Text),
     sa.Column("actor", sa.Text, nullable=False),
+)
+
+progress = sa.Table(
+    "progress",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("on", sa.Date, primary_key=True, comment="the local day of the purchases"),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("spend", MONEY, nullable=False),
+    comment="what purchases, less what was refunded of them, count towards tiers",
+    postgresql_with={"fillfactor": "90"},
+)
+
+campaign_use = sa.Table(
+    "campaign_use",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("awards", sa.BigInteger, nullable=False),
+    sa.Index("campaign_use_of", "campaign"),
+    comment="what campaigns gave to whom; clawbacks free none of it",
+)
+
+campaign_budget = sa.Table(
+    "campaign_budget",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("awards", sa.BigInteger, nullable=False, server_default="0"),
+    comment="what campaigns with a budget gave in all; its lock is the last that a batch takes",
 )
 
 event = sa.Table(

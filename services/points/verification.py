@@ -29,43 +29,94 @@ class Finding:
     rows: Sequence[dict[str, Any]]
 
 
+def _earned(kept: str) -> str:
+    """Return the SQL for what the snapshot `award` gives for the part of its gross base that was kept (rules 3 and 13)."""
+    number = "(award->>'{}')::numeric"
+    base, gross, rate, minimum = (number.format(name) for name in ("base", "gross", "rate", "minimum"))
+    tier = "coalesce((award->>'tier_multiplier')::numeric, 1)"
+    lines = "coalesce((award->>'lines')::numeric, 1)"
+    met = f"{kept} * (rule->>3)::numeric >= (rule->>2)::numeric * {lines}"
+    best = f"""SELECT (rule->>1)::numeric FROM jsonb_array_elements(groups.group - 0) WITH ORDINALITY AS r(rule, place)
+      WHERE {met} ORDER BY place LIMIT 1"""
+    weight = f"""coalesce((SELECT sum((groups.group->>0)::numeric * coalesce(({best}), (award->>'other_lines')::numeric))
+      FROM jsonb_array_elements(award->'groups') AS groups("group")), {lines})"""
+    factor = f"div({base} * {kept} * {rate} * (b->>'factor')::numeric * (b->>'chosen')::numeric, {gross} * {lines})"
+    bonuses = f"""coalesce((SELECT sum(least((b->>'room')::numeric, coalesce((b->>'points')::numeric, {factor})))
+      FROM jsonb_array_elements(award->'bonuses') AS b
+     WHERE {kept} * (b->>'chosen')::numeric >= (b->>'minimum')::numeric * {lines}), 0)"""
+    return f"""CASE WHEN {kept} <= 0 OR {base} <= 0 OR {base} * {kept} < {minimum} * {gross} THEN 0
+      ELSE div({base} * {kept} * {rate} * {tier} * {weight}, {gross} * {lines}) + {bonuses} END"""
+
+
 INVARIANTS = (
     Invariant(
         "balance-is-sum-of-entries",
-        "an account's available points are the sum of its entries, numbered without a gap from 1",
+        "an account's available and pending points are the sum of its entries, numbered without a gap from 1",
         """
-        SELECT customer_id, a.available, a.sequence, e.points, e.entries, e.last
+        SELECT customer_id, a.available, a.pending, a.sequence, e.points, e.entries, e.last
           FROM account a FULL JOIN (
-            SELECT customer_id, sum(points) AS points, count(*) AS entries, max(sequence) AS last
+            SELECT customer_id, sum(points) FILTER (WHERE kind <> 'activation') AS points, count(*) AS entries,
+                max(sequence) AS last
               FROM entry GROUP BY customer_id) e USING (customer_id)
-         WHERE a.customer_id IS NULL OR a.available <> coalesce(e.points, 0)
+         WHERE a.customer_id IS NULL OR a.available + a.pending <> coalesce(e.points, 0)
             OR a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)""",
     ),
     Invariant(
         "entries-run",
-        "each entry's balance is that of the one before and its own points",
+        "each entry's balance is that of the one before and its own points, which an activation only moves",
         """
-        SELECT customer_id, sequence, points, available_after, running FROM (
-          SELECT customer_id, sequence, points, available_after,
-            sum(points) OVER (PARTITION BY customer_id ORDER BY sequence) AS running FROM entry) e
-         WHERE running <> available_after""",
+        SELECT customer_id, sequence, kind, points, available_after, pending_after, running FROM (
+          SELECT customer_id, sequence, kind, points, available_after, pending_after,
+            sum(CASE kind WHEN 'activation' THEN 0 ELSE points END)
+              OVER (PARTITION BY customer_id ORDER BY sequence) AS running FROM entry) e
+         WHERE running <> available_after + pending_after OR pending_after < 0""",
+    ),
+    Invariant(
+        "the-last-entry-has-the-balance",
+        "both sides of an account's balance are those after its last entry",
+        """
+        SELECT a.customer_id, a.available, e.available_after, a.pending, e.pending_after
+          FROM account a JOIN entry e ON e.customer_id = a.customer_id AND e.sequence = a.sequence
+         WHERE a.available <> e.available_after OR a.pending <> e.pending_after""",
     ),
     Invariant(
         "lots-are-the-balance",
-        "the points that lots still hold are the available points; a debt is what no lot holds",
+        "the points that lots still hold are the available and the pending points; a debt is what no lot holds",
         """
-        SELECT customer_id, a.available, l.remaining
-          FROM account a FULL JOIN (SELECT customer_id, sum(remaining) AS remaining FROM lot GROUP BY customer_id) l
-            USING (customer_id)
-         WHERE a.customer_id IS NULL OR greatest(a.available, 0) <> coalesce(l.remaining, 0)""",
+        SELECT customer_id, a.available, a.pending, l.open, l.waiting FROM account a FULL JOIN (
+            SELECT customer_id, coalesce(sum(remaining) FILTER (WHERE NOT pending), 0) AS open,
+                coalesce(sum(remaining) FILTER (WHERE pending), 0) AS waiting
+              FROM lot GROUP BY customer_id) l USING (customer_id)
+         WHERE a.customer_id IS NULL OR greatest(a.available, 0) <> coalesce(l.open, 0)
+            OR a.pending <> coalesce(l.waiting, 0)""",
     ),
     Invariant(
         "every-credit-has-its-lot",
         "each credit has a lot of its points, and each lot its credit",
         """
         SELECT customer_id, sequence, e.points AS entry_points, l.points AS lot_points
-          FROM (SELECT * FROM entry WHERE points > 0) e FULL JOIN lot l USING (customer_id, sequence)
+          FROM (SELECT * FROM entry WHERE points > 0 AND kind <> 'activation') e
+          FULL JOIN lot l USING (customer_id, sequence)
          WHERE e.points IS DISTINCT FROM l.points""",
+    ),
+    Invariant(
+        "expired-points-are-allocated",
+        "what a lot says has expired is what expiries took out of it",
+        """
+        SELECT customer_id, l.sequence, l.expired, a.points AS allocated FROM lot l LEFT JOIN (
+            SELECT a.customer_id, a.lot_sequence AS sequence, sum(a.points) AS points FROM allocation a
+              JOIN entry e ON e.customer_id = a.customer_id AND e.sequence = a.debit_sequence AND e.kind = 'expiry'
+             GROUP BY 1, 2) a USING (customer_id, sequence)
+         WHERE l.expired <> coalesce(a.points, 0)""",
+    ),
+    Invariant(
+        "what-is-due-is-watched",
+        "an account is looked at no later than the first date of its open lots",
+        """
+        SELECT a.customer_id, a.due_at, l.sequence, l.available_at, l.expires_at
+          FROM account a JOIN lot l USING (customer_id)
+         WHERE l.remaining > 0 AND CASE WHEN l.pending THEN l.available_at ELSE l.expires_at END
+             < coalesce(a.due_at, 'infinity')""",
     ),
     Invariant(
         "lots-give-what-is-allocated",
@@ -120,46 +171,47 @@ INVARIANTS = (
     ),
     Invariant(
         "awards-follow-their-rules",
-        "a purchase's points are its earn base times its rate, rounded down once, nothing below the minimum",
-        """
-        SELECT shop_id, invoice_number, points, award FROM purchase
-         WHERE award IS NOT NULL AND points <> CASE
-           WHEN (award->>'base')::numeric <= 0 OR (award->>'base')::numeric < (award->>'minimum')::numeric THEN 0
-           ELSE floor((award->>'base')::numeric * (award->>'rate')::numeric) END""",
+        "a purchase's points are what its snapshot gives, line by line of its breakdown",
+        f"""
+        SELECT shop_id, invoice_number, points, given, deserved, award FROM (
+          SELECT shop_id, invoice_number, points, award, {_earned("(award->>'gross')::numeric")} AS deserved,
+              (SELECT coalesce(sum((part->>'points')::bigint), 0) FROM jsonb_array_elements(award->'breakdown') AS part)
+                AS given
+            FROM purchase WHERE award IS NOT NULL) p
+         WHERE points <> deserved OR points <> given""",
     ),
     Invariant(
         "refunds-add-up",
         "what a purchase counts as refunded is the sum of its booked refunds, never more than was paid",
         """
-        SELECT shop_id, invoice_number, p.total, p.refunded, r.amount, p.clawed_back, r.points
+        SELECT shop_id, invoice_number, p.total, p.refunded, r.amount, p.clawed_back, r.points, r.expired
           FROM purchase p FULL JOIN (
-            SELECT shop_id, invoice_number, sum(amount) AS amount, sum(points) AS points, sum(points_paid_part) AS part
+            SELECT shop_id, invoice_number, sum(amount) AS amount, sum(points) AS points, sum(points_paid_part) AS part,
+                sum(points_expired) AS expired
               FROM refund WHERE status = 'booked' GROUP BY 1, 2) r USING (shop_id, invoice_number)
          WHERE p.shop_id IS NULL OR p.refunded <> coalesce(r.amount, 0) OR p.refunded > p.total
-            OR p.clawed_back <> coalesce(r.points, 0) OR p.refunded_points_paid <> coalesce(r.part, 0)""",
+            OR p.clawed_back <> coalesce(r.points, 0) OR p.refunded_points_paid <> coalesce(r.part, 0)
+            OR p.clawed_back_expired <> coalesce(r.expired, 0)""",
     ),
     Invariant(
         "clawbacks-follow-their-rule",
         "what was clawed back is what was earned less what the kept part earns by the same rules (rule 13)",
-        """
-        SELECT shop_id, invoice_number, points, clawed_back, gross, base, refunded_eligible FROM (
-          SELECT *, CASE WHEN kept <= 0 OR kept_base < minimum THEN 0 ELSE floor(kept_base * rate) END AS deserved FROM (
-            SELECT *, CASE WHEN base = gross OR gross = 0 THEN kept ELSE base * kept / gross END AS kept_base FROM (
-              SELECT shop_id, invoice_number, points, clawed_back, refunded_eligible,
-                  (award->>'gross')::numeric AS gross, (award->>'base')::numeric AS base,
-                  (award->>'rate')::numeric AS rate, (award->>'minimum')::numeric AS minimum,
-                  greatest((award->>'gross')::numeric - refunded_eligible, 0) AS kept
-                FROM purchase WHERE award IS NOT NULL AND refunded > 0) p) p) p
-         WHERE abs(points - clawed_back - deserved) > CASE WHEN base = gross THEN 0 ELSE 1 END""",
+        f"""
+        SELECT shop_id, invoice_number, points, clawed_back, refunded_eligible, deserved FROM (
+          SELECT *, {_earned("kept")} AS deserved FROM (
+            SELECT *, greatest((award->>'gross')::numeric - refunded_eligible, 0) AS kept
+              FROM purchase WHERE award IS NOT NULL AND refunded > 0) p) p
+         WHERE points - clawed_back <> deserved""",
     ),
     Invariant(
         "clawbacks-have-their-entries",
-        "each clawback entry belongs to one refund and has its points",
+        "each clawback entry belongs to one refund and has its points, but for those that had expired already",
         """
-        SELECT r.shop_id, r.invoice_number, r.refund_id, customer_id, sequence, r.points, e.points AS entry_points
-          FROM (SELECT r.shop_id, r.invoice_number, r.refund_id, p.customer_id, r.entry_sequence AS sequence, r.points
-                  FROM refund r JOIN purchase p USING (shop_id, invoice_number) WHERE r.points > 0) r
-          FULL JOIN (SELECT * FROM entry WHERE kind = 'clawback') e USING (customer_id, sequence)
+        SELECT reference, sequence, r.points, e.points AS entry_points
+          FROM (SELECT concat_ws('/', shop_id, invoice_number, refund_id) AS reference, entry_sequence AS sequence,
+                    points - points_expired AS points
+                  FROM refund WHERE points > points_expired) r
+          FULL JOIN (SELECT * FROM entry WHERE kind = 'clawback') e USING (reference, sequence)
          WHERE r.points IS DISTINCT FROM -e.points""",
     ),
     Invariant(
@@ -180,19 +232,54 @@ INVARIANTS = (
     ),
     Invariant(
         "lifetime-is-awards-less-clawbacks",
-        "an account's lifetime points are its awards less its clawbacks",
+        "an account's lifetime points are what its purchases earned and kept, those of accounts merged into it with them",
         """
-        SELECT customer_id, a.lifetime_points, e.points FROM account a LEFT JOIN (
-            SELECT customer_id, sum(points) AS points FROM entry WHERE kind IN ('award', 'clawback') GROUP BY 1) e
+        SELECT customer_id, a.lifetime_points, p.points FROM account a LEFT JOIN (
+            SELECT coalesce(merged_into, customer_id) AS customer_id, sum(points - clawed_back) AS points
+              FROM purchase JOIN account USING (customer_id) WHERE purchase.status = 'booked' GROUP BY 1) p
             USING (customer_id)
-         WHERE a.lifetime_points <> coalesce(e.points, 0)""",
+         WHERE a.lifetime_points <> coalesce(p.points, 0)""",
+    ),
+    Invariant(
+        "progress-follows-purchases",
+        "what counts towards tiers is what purchases earned, less what was clawed back, and their number is known",
+        """
+        SELECT customer_id, a.purchases, p.purchases AS booked, p.points, g.points AS counted FROM account a LEFT JOIN (
+            SELECT coalesce(merged_into, customer_id) AS customer_id, sum(points - clawed_back) AS points,
+                count(*) AS purchases
+              FROM purchase JOIN account USING (customer_id) WHERE purchase.status = 'booked' GROUP BY 1) p
+            USING (customer_id) LEFT JOIN (
+            SELECT customer_id, sum(points) AS points FROM progress GROUP BY 1) g USING (customer_id)
+         WHERE coalesce(p.points, 0) <> coalesce(g.points, 0) OR coalesce(p.purchases, 0) <> a.purchases""",
+    ),
+    Invariant(
+        "campaigns-keep-to-their-budgets",
+        "a budget has given what customers were given, which is what the breakdowns say",
+        """
+        SELECT campaign, b.points, u.points AS used, a.points AS awarded, b.awards, u.awards AS times
+          FROM campaign_budget b LEFT JOIN (
+            SELECT campaign, sum(points) AS points, sum(awards) AS awards FROM campaign_use GROUP BY 1) u USING (campaign)
+          FULL JOIN (
+            SELECT part->>'rule' AS campaign, sum((part->>'points')::bigint) AS points
+              FROM purchase, jsonb_array_elements(award->'breakdown') AS part
+             WHERE part->>'rule' IN (SELECT campaign FROM campaign_budget) GROUP BY 1) a USING (campaign)
+         WHERE b.points <> coalesce(u.points, 0) OR b.awards <> coalesce(u.awards, 0) OR b.points <> coalesce(a.points, 0)""",
     ),
     Invariant(
         "accounts-have-their-card",
-        "an account's card is known as its own",
+        "an account's card is known as its own, or as that of the account that it was merged into",
         """
         SELECT a.customer_id, a.card_number, c.customer_id AS owner FROM account a LEFT JOIN card c USING (card_number)
-         WHERE c.customer_id IS DISTINCT FROM a.customer_id""",
+         WHERE c.customer_id IS DISTINCT FROM coalesce(a.merged_into, a.customer_id)""",
+    ),
+    Invariant(
+        "merged-accounts-are-empty",
+        "an account that was merged has nothing left, and goes on in one that was not",
+        """
+        SELECT a.customer_id, a.available, a.pending, a.merged_into, t.merged_into AS further
+          FROM account a LEFT JOIN account t ON t.customer_id = a.merged_into
+         WHERE a.merged_into IS NOT NULL
+           AND (a.available <> 0 OR a.pending <> 0 OR t.customer_id IS NULL OR t.merged_into IS NOT NULL)""",
     ),
     Invariant(
         "adjustments-have-their-entries",

@@ -20,10 +20,11 @@ class Balance(BaseModel):
 
 
 class BreakdownLine(BaseModel):
-    """How much of the points a rule gave or took."""
+    """How much of the points a rule gave or took; a cap may have cut it from more."""
 
     rule: str
     points: int
+    capped_from: int | None = None
 
 
 class PointsBooked(BaseModel):
@@ -61,6 +62,9 @@ class PointsAwarded(PointsBooked):
     shop_id: Identifier
     invoice_number: Identifier
     programme_version: int
+    status: Literal["available", "pending"] = "available"
+    available_at: dt.datetime | None = None
+    expires_on: dt.date | None = None
 
 
 class PointsReversed(PointsAwarded):
@@ -110,6 +114,143 @@ class PointsAdjusted(PointsBooked):
 
     reason: str
     adjustment_id: str | None = None
+
+
+class PointsActivated(PointsBooked):
+    """Points that waited can be spent now; what the account owed was taken out of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 320, "pending": 0, "held": 0},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-12-08T00:00:00Z",
+                    "points": 114,
+                    "breakdown": [{"rule": "activation", "points": 114}],
+                    "lot": 7,
+                }
+            ]
+        }
+    )
+
+    lot: int
+
+
+class PointsExpired(PointsBooked):
+    """Points ended with the local day that is named."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 240, "pending": 0, "held": 0},
+                    "entry_sequence": 9,
+                    "occurred_at": "2027-02-01T00:00:00Z",
+                    "points": -80,
+                    "breakdown": [{"rule": "expiry", "points": -80}],
+                    "expired_on": "2027-01-31",
+                }
+            ]
+        }
+    )
+
+    expired_on: dt.date
+
+
+class PointsExpiring(BaseModel):
+    """Points that will end with the local day that is named, told once and ahead of time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "points": 80,
+                    "on": "2027-01-31",
+                    "balance": {"available": 320, "pending": 0, "held": 0},
+                }
+            ]
+        }
+    )
+
+    customer_id: CustomerId
+    points: int
+    on: dt.date
+    balance: Balance
+
+
+class TierChanged(BaseModel):
+    """A customer's tier: `earned`, `reviewed`, `given` by hand, `taken back`, or that of a `merged` account."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"customer_id": "c-42", "from": "Basic", "to": "Silver", "since": "2026-11-23", "reason": "earned"}
+            ]
+        }
+    )
+
+    customer_id: CustomerId
+    from_: str = Field(alias="from")
+    to: str
+    since: dt.date
+    reason: str
+
+
+class TierExpiring(BaseModel):
+    """The review of that day will lower the tier, unless so much more is earned before."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer_id": "c-42", "tier": "Gold", "to": "Silver", "on": "2027-01-01", "missing": 220}]
+        }
+    )
+
+    customer_id: CustomerId
+    tier: str
+    to: str
+    on: dt.date
+    missing: int
+
+
+class AccountChanged(BaseModel):
+    """An account was blocked, closed or opened again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_id": "c-42", "status": "blocked"}]})
+
+    customer_id: CustomerId
+    status: Literal["active", "blocked", "closed"]
+
+
+class CardReplaced(BaseModel):
+    """A customer has another card; the one before still names them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer_id": "c-42", "card_number": "2990000000439", "replaced": "2990000000422"}]
+        }
+    )
+
+    customer_id: CustomerId
+    card_number: CardNumber
+    replaced: CardNumber
+
+
+class AccountMerged(BaseModel):
+    """One account goes on in another; said for both customers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer_id": "c-42", "into": "c-43", "balance": {"available": 0, "pending": 0, "held": 0}}]
+        }
+    )
+
+    customer_id: CustomerId
+    into: CustomerId
+    balance: Balance
 
 
 class AccountOpened(BaseModel):
@@ -170,9 +311,76 @@ class AccountOpenedEvent(SequencedEnvelope):
     data: AccountOpened
 
 
+class PointsActivatedEvent(SequencedEnvelope):
+    """Points can be spent now."""
+
+    type: Literal["loyalty.points.activated.v1"]
+    data: PointsActivated
+
+
+class PointsExpiredEvent(SequencedEnvelope):
+    """Points have ended."""
+
+    type: Literal["loyalty.points.expired.v1"]
+    data: PointsExpired
+
+
+class PointsExpiringEvent(SequencedEnvelope):
+    """Points will end."""
+
+    type: Literal["loyalty.points.expiring.v1"]
+    data: PointsExpiring
+
+
+class TierChangedEvent(SequencedEnvelope):
+    """A customer has another tier."""
+
+    type: Literal["loyalty.tier.changed.v1"]
+    data: TierChanged
+
+
+class TierExpiringEvent(SequencedEnvelope):
+    """A tier will be lowered."""
+
+    type: Literal["loyalty.tier.expiring.v1"]
+    data: TierExpiring
+
+
+class AccountChangedEvent(SequencedEnvelope):
+    """An account was blocked, closed or opened again."""
+
+    type: Literal["loyalty.account.changed.v1"]
+    data: AccountChanged
+
+
+class CardReplacedEvent(SequencedEnvelope):
+    """A customer has another card."""
+
+    type: Literal["loyalty.card.replaced.v1"]
+    data: CardReplaced
+
+
+class AccountMergedEvent(SequencedEnvelope):
+    """Two accounts became one."""
+
+    type: Literal["loyalty.account.merged.v1"]
+    data: AccountMerged
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
-        PointsAwardedEvent | PointsReversedEvent | PointsAdjustedEvent | AccountOpenedEvent,
+        PointsAwardedEvent
+        | PointsReversedEvent
+        | PointsAdjustedEvent
+        | AccountOpenedEvent
+        | PointsActivatedEvent
+        | PointsExpiredEvent
+        | PointsExpiringEvent
+        | TierChangedEvent
+        | TierExpiringEvent
+        | AccountChangedEvent
+        | CardReplacedEvent
+        | AccountMergedEvent,
         Field(discriminator="type"),
     ]
 )

@@ -22,6 +22,7 @@ from services.points.commands import (
     Request,
 )
 from services.points.ledger import Ledger
+from services.points.programme import Programme
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
@@ -61,6 +62,11 @@ def adjustment(
     return AdjustBalance(name, customer, points, "goodwill", "tester", NOW, allow_debt=allow_debt)
 
 
+async def publish(engine: AsyncEngine, programme: Programme, *, valid_from: dt.datetime = NOW) -> None:
+    async with engine.begin() as connection:
+        await Ledger().publish(connection, programme, valid_from=valid_from, now=NOW, actor="tester")
+
+
 @pytest.fixture
 def book(engine: AsyncEngine) -> Book:
     """Book commands in one transaction and return their outcomes."""
@@ -89,4 +95,4 @@ async def client(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
         yield asking
 
 
-__all__ = ["NOW", "Decimal", "adjustment", "claim", "enrolment", "purchase", "refund"]
+__all__ = ["NOW", "Decimal", "adjustment", "claim", "enrolment", "publish", "purchase", "refund"]

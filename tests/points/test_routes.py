@@ -9,6 +9,8 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import asyncpg
@@ -18,7 +20,7 @@ import pytest
 import segno
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points import books
+from services.points import decisions
 from services.points.answers import REFUSALS
 from services.points.app import create_app
 from services.points.handlers import EVENTS
@@ -539,6 +541,7 @@ async def test_an_entry_is_a_line_of_the_contract(client: httpx.AsyncClient) -> 
         "kind": "award",
         "points": 100,
         "available_after": 100,
+        "pending_after": 0,
         "reference": "shop/R-1",
         "occurred_at": "2026-11-23T09:15:00Z",
     }
@@ -964,7 +967,9 @@ async def test_a_path_that_is_none_is_refused(
 
 def refusal_codes() -> set[str]:
     """Return every code that the books refuse a command with, read from their source."""
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(books))) if isinstance(node, ast.Call)]
+    modules = [import_module(each.name) for each in iter_modules(decisions.__path__, f"{decisions.__name__}.")]
+    trees = [ast.parse(inspect.getsource(module)) for module in modules]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     refused = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "refused"]
     refused += [call.args[1] for call in calls if getattr(call.func, "id", "") == "Outcome" and len(call.args) > 1]
     return {code.value for code in refused if isinstance(code, ast.Constant) and isinstance(code.value, str)}

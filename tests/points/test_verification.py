@@ -1,14 +1,17 @@
 """`loyalty verify` finds every kind of damage, and names it and the rows."""
 
+import datetime as dt
 import json
 import subprocess
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.points.commands import MergeAccounts, SettleAccount
+from services.points.programme import Programme
 from services.points.verification import INVARIANTS, Finding, verify
 from shared.database import fetch
-from tests.points.conftest import Book, adjustment, enrolment, purchase, refund
+from tests.points.conftest import NOW, Book, adjustment, enrolment, publish, purchase, refund
 from tests.processes import COMMAND, environment
 
 DAMAGE = {
@@ -33,7 +36,19 @@ DAMAGE = {
         "UPDATE purchase SET refunded_eligible = refunded_eligible + 1 WHERE invoice_number = 'R-1'",
         "R-1",
     ),
-    "clawbacks-have-their-entries": ("UPDATE refund SET points = points + 1 WHERE invoice_number = 'R-1'", "R-1"),
+    "clawbacks-have-their-entries": (
+        "UPDATE refund SET points = points + 1 WHERE invoice_number = 'R-1'",
+        "shop/R-1/1",
+    ),
+    "the-last-entry-has-the-balance": (
+        "UPDATE account SET available = available - 1, pending = pending + 1 WHERE customer_id = 'c-1'",
+        "c-1",
+    ),
+    "expired-points-are-allocated": ("UPDATE lot SET expired = expired - 1 WHERE expired > 0", "c-4"),
+    "what-is-due-is-watched": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-5'", "c-5"),
+    "progress-follows-purchases": ("UPDATE progress SET points = points + 1 WHERE customer_id = 'c-1'", "c-1"),
+    "campaigns-keep-to-their-budgets": ("UPDATE campaign_budget SET points = points - 1", "welcome"),
+    "merged-accounts-are-empty": ("UPDATE account SET pending = 1 WHERE status = 'merged'", "c-6"),
     "no-refund-waits-for-a-purchase-that-came": (
         "UPDATE refund SET status = 'waiting' WHERE invoice_number = 'R-1'",
         "R-1",
@@ -52,14 +67,28 @@ DAMAGE = {
 }
 """For each invariant, what breaks it and which rows it is then found in."""
 
+DAY = dt.timedelta(days=1)
+
+PROGRAMME = Programme.model_validate(
+    {
+        "expiry": {"model": "after_earning", "months": 1},
+        "campaigns": [{"name": "welcome", "points": 10, "budget": {"points": 100}}],
+    }
+)
+
 
 @pytest.fixture
-async def history(book: Book) -> None:
+async def history(book: Book, engine: AsyncEngine) -> None:
     """Books in which something of every kind stands."""
     await book(purchase("R-1"), purchase("R-2", "50.00"), purchase("R-3", "9.00", customer="c-2"))
     await book(refund("R-1", "33.33"), adjustment(-20), adjustment(10))
     await book(purchase("R-4", customer=None, card_number="SHOP-9"), purchase("R-5", customer=None))
     await book(refund("R-6", "5.00"), enrolment("c-3", "SHOP-3"), purchase("R-7", "0", customer="c-3"))
+    await publish(engine, PROGRAMME, valid_from=NOW)
+    then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
+    await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)
+    await book(MergeAccounts("c-6", "c-5", "enrolled twice"), now=then)
+    await book(SettleAccount("c-4"), now=then + 40 * DAY)
 
 
 async def damage(engine: AsyncEngine, statement: str) -> None:

@@ -1,0 +1,77 @@
+"""What commands do to the books: a function for each, decided on what was loaded, without I/O and without a clock."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from services.points.books import Books
+from services.points.commands import (
+    AdjustBalance,
+    AwardPurchase,
+    ChangeStatus,
+    ClaimPurchase,
+    Command,
+    EnrolCustomer,
+    GiveTier,
+    MergeAccounts,
+    Outcome,
+    PassOn,
+    RefundPurchase,
+    ReplaceCard,
+    Reply,
+    Request,
+    SettleAccount,
+    deed,
+)
+from services.points.decisions.accounts import adjust_balance
+from services.points.decisions.care import change_status, give_tier, merge_accounts, replace_card
+from services.points.decisions.enrolment import enrol_customer
+from services.points.decisions.events import pass_on
+from services.points.decisions.purchases import award_purchase, claim_purchase
+from services.points.decisions.refunds import refund_purchase
+from services.points.decisions.settling import settle, settle_account
+
+DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
+    AwardPurchase: award_purchase,
+    RefundPurchase: refund_purchase,
+    EnrolCustomer: enrol_customer,
+    AdjustBalance: adjust_balance,
+    ClaimPurchase: claim_purchase,
+    PassOn: pass_on,
+    SettleAccount: settle_account,
+    ChangeStatus: change_status,
+    ReplaceCard: replace_card,
+    MergeAccounts: merge_accounts,
+    GiveTier: give_tier,
+}
+
+
+def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
+    """Book what is due on the accounts, then answer each request in turn; each sees what those before it did."""
+    for account in list(books.accounts.values()):
+        settle(books, account)
+    return [_reply(books, request) for request in requests]
+
+
+def _reply(books: Books, request: Request) -> Reply:
+    key = request.key
+    if key is None:
+        return Reply(_outcomes(books, request))
+    known = books.answers.get((key.api_key, key.key))
+    if known is not None:
+        fingerprint, answer = known
+        return Reply(replayed=answer) if fingerprint == key.fingerprint else Reply(key_reused=True)
+    outcomes = _outcomes(books, request)
+    answer = request.render(outcomes)
+    books.answers[key.api_key, key.key] = key.fingerprint, answer
+    books.changes.answers.append((key, answer))
+    return Reply(outcomes)
+
+
+def _outcomes(books: Books, request: Request) -> list[Outcome]:
+    outcomes = [DECISIONS[type(command)](books, command) for command in request.commands]
+    author = request.author
+    if author is not None:
+        done = (deed(each) for each, outcome in zip(request.commands, outcomes, strict=True) if outcome.is_new)
+        deeds = (each for each in done if each is not None)
+        books.changes.deeds += [(author.name, action, what, author.request_id, why) for action, what, why in deeds]
+    return outcomes

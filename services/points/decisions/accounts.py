@@ -1,0 +1,80 @@
+"""Accounts: opened with their card, adjusted by hand."""
+
+import datetime as dt
+
+from services.points.books import Books
+from services.points.commands import Account, AdjustBalance, Origin, Outcome, refused
+from services.points.decisions import entries
+from services.points.decisions.events import balance_of, emit, say
+from services.points.rules import cards
+
+
+def card_refusal(books: Books, number: str, account: Account | None) -> Outcome | None:
+    """Return why a card can't be this customer's; none where it is theirs already, or nobody's."""
+    if cards.is_mistyped(number):
+        return refused("card-mistyped", f"the check digit of card {number} is wrong", "/card_number")
+    owner = books.cards.get(number)
+    if owner is not None and (account is None or books.accounts.get(owner) is not account):
+        return refused("card-taken", f"card {number} belongs to another customer", "/card_number")
+    return None
+
+
+def open_account(
+    books: Books, customer_id: str, enrolled_at: dt.datetime, origin: Origin | None, *, card_number: str | None = None
+) -> Account:
+    """Return the customer's account, opening it where there is none."""
+    account = books.accounts.get(customer_id)
+    if account is not None:
+        return account
+    number = card_number or cards.card_number(books.serials.popleft())
+    account = Account(customer_id, number, "active", 0, 0, 0, 0, 0, 0, enrolled_at)
+    books.accounts[customer_id] = account
+    books.lots[customer_id] = []
+    books.changes.accounts.append(account)
+    own_card(books, number, customer_id)
+    data = {
+        "customer_id": customer_id,
+        "card_number": number,
+        "enrolled_at": enrolled_at.isoformat(),
+        "balance": balance_of(account),
+    }
+    emit(books, account, "loyalty.account.opened.v1", data, origin)
+    return account
+
+
+def own_card(books: Books, number: str, customer_id: str) -> None:
+    """Give a card its owner; purchases may have waited for it."""
+    books.cards[number] = customer_id
+    owned = books.changes.owned_cards if number in books.awaited_cards else books.changes.cards
+    owned[number] = customer_id, books.now
+
+
+def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
+    account = books.accounts.get(command.customer_id)
+    if account is None:
+        return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
+    if account.status == "closed":
+        return refused("account-closed", f"the account of customer {command.customer_id} is closed", "/customer_id")
+    if command.points < 0 and not command.allow_debt and account.available < -command.points:
+        return Outcome(
+            "refused",
+            "insufficient-points",
+            f"{-command.points} points asked for, {account.available} available, 0 held",
+            "/points",
+            balance=account.balance,
+        )
+    if command.points > 0:
+        lot = entries.new_lot(command.points, books.today, books.programme, now=books.now, waits=False)
+        entry = entries.credit(
+            books, account, "adjustment", command.points, command.reason, command.occurred_at, lot=lot
+        )
+    else:
+        entry = entries.debit(books, account, "adjustment", -command.points, command.reason, command.occurred_at)
+    books.changes.adjustments.append((command, entry.sequence))
+    data = {
+        "adjustment_id": command.adjustment_id,
+        "reason": command.reason,
+        "breakdown": [{"rule": "adjustment", "points": command.points}],
+    }
+    say(books, account, "loyalty.points.adjusted.v1", entry, data)
+    return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)

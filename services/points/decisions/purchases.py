@@ -1,0 +1,316 @@
+"""Purchases: booked once whichever way they came, awarded to their customer, or kept until they have one."""
+
+import datetime as dt
+from decimal import Decimal
+
+from services.points.books import Books, Progress
+from services.points.commands import Account, AwardPurchase, ClaimPurchase, Origin, Outcome, Purchase, refused
+from services.points.decisions import entries, snapshots
+from services.points.decisions.accounts import open_account
+from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
+from services.points.decisions.refunds import claw_back_booked, settle_waiting
+from services.points.decisions.tiers import standing_of, upgrade
+from services.points.programme import Programme, Version
+from services.points.rules import dates, earning
+from services.points.rules.lots import Lot
+from shared.contracts.purchases import PurchaseCompleted
+
+ZERO = Decimal(0)
+MOST_POINTS = 10**12
+"""As many as an event of the contract can say; a total that is mistyped by so much is not to be kept."""
+
+NOTHING = earning.Terms(0, earning.ONE, ZERO, ZERO, ZERO)
+
+
+def award_purchase(books: Books, command: AwardPurchase) -> Outcome:
+    purchase, origin = command.purchase, command.origin
+    known = books.purchases.get((purchase.shop_id, purchase.invoice_number))
+    if is_heard(books, origin):
+        return repeated(books, known)
+    owner = books.cards.get(purchase.card_number) if purchase.card_number is not None else None
+    customer_id = purchase.customer_id or owner
+    if owner is not None and not _is_same(books, owner, customer_id):
+        return refused(
+            "card-of-another-customer",
+            f"card {purchase.card_number} does not belong to customer {customer_id}",
+            "/card_number",
+        )
+    if known is None or known.status == "awaited":
+        return _new_purchase(books, command, customer_id, awaited=known)
+    difference = _difference(books, known, purchase, customer_id)
+    if difference is not None:
+        return refused(
+            "purchase-conflict",
+            f"purchase {purchase.invoice_number} of {purchase.shop_id} is booked with another {difference}",
+            f"/{difference}",
+        )
+    hear(books, origin)
+    return repeated(books, known)
+
+
+def _is_same(books: Books, first: str, second: str | None) -> bool:
+    """Tell whether two ids name one customer, also after a merge."""
+    account = books.accounts.get(first)
+    return first == second or (account is not None and second is not None and account is books.accounts.get(second))
+
+
+def _difference(books: Books, known: Purchase, said: PurchaseCompleted, customer_id: str | None) -> str | None:
+    """Name the first field in which a repeat contradicts the booked purchase; values are compared, not spellings."""
+    if (
+        customer_id is not None
+        and known.customer_id is not None
+        and not _is_same(books, known.customer_id, customer_id)
+    ):
+        return "customer_id"
+    if known.currency != said.currency:
+        return "currency"
+    for name in ("total", "shipping", "gift_cards", "points_paid"):
+        if getattr(known, name) != getattr(said, name):
+            return name
+    return None
+
+
+def repeated(books: Books, known: Purchase | None) -> Outcome:
+    account = books.accounts.get(known.customer_id) if known is not None and known.customer_id else None
+    if account is None:
+        return Outcome("repeated", purchase=known)
+    standing = standing_of(books, account)
+    return Outcome(
+        "repeated", purchase=known, account=account, balance=account.balance, standing=standing, now=books.now
+    )
+
+
+def _new_purchase(
+    books: Books, command: AwardPurchase, customer_id: str | None, *, awaited: Purchase | None
+) -> Outcome:
+    purchase, origin = command.purchase, command.origin
+    occurred_at = purchase.occurred_at or origin.time or origin.received_at
+    version = books.versions.at(occurred_at)
+    refusal = _refusal(purchase, version.programme, occurred_at, origin)
+    if refusal is not None:
+        return refusal
+    waits_for_card = customer_id is None and purchase.card_number is not None
+    if waits_for_card and not command.park:
+        return refused("card-unknown", f"no account has card {purchase.card_number}", "/card_number")
+    record = _record(books, purchase, origin, occurred_at, awaited=awaited)
+    record.customer_id = customer_id
+    hear(books, origin)
+    key = customer_id or purchase.card_number or f"{purchase.shop_id}/{purchase.invoice_number}"
+    relay(books, PURCHASES_TOPIC, key, origin)
+    if customer_id is None or (customer_id not in books.accounts and not version.programme.enrol_buyers):
+        return _keep_unclaimed(books, record, purchase, parked=waits_for_card)
+    account = open_account(books, customer_id, occurred_at, origin)
+    passed_over = _award(books, record, account, purchase, origin)
+    settle_waiting(books, record)
+    return Outcome(
+        "booked",
+        purchase=record,
+        account=account,
+        balance=account.balance,
+        standing=standing_of(books, account),
+        passed_over=passed_over,
+        now=books.now,
+    )
+
+
+def _refusal(
+    purchase: PurchaseCompleted, programme: Programme, occurred_at: dt.datetime, origin: Origin
+) -> Outcome | None:
+    if dates.is_ahead(occurred_at, origin.received_at):
+        return refused("occurred-in-future", f"{occurred_at} is more than 24 hours ahead", "/occurred_at")
+    if purchase.currency not in programme.rates:
+        return refused(
+            "currency-unsupported",
+            f"the programme has no rate for {purchase.currency}, only for {', '.join(programme.rates)}",
+            "/currency",
+        )
+    if (purchase.total + purchase.discount) * programme.most_for(purchase.currency) > MOST_POINTS:
+        return refused("points-too-many", f"a purchase earns at most {MOST_POINTS} points", "/total")
+    return None
+
+
+def _record(
+    books: Books, purchase: PurchaseCompleted, origin: Origin, occurred_at: dt.datetime, *, awaited: Purchase | None
+) -> Purchase:
+    record = awaited or Purchase(purchase.shop_id, purchase.invoice_number, origin.received_at)
+    record.card_number = purchase.card_number
+    record.currency = purchase.currency
+    record.total = purchase.total
+    record.shipping = purchase.shipping
+    record.gift_cards = purchase.gift_cards
+    record.points_paid = purchase.points_paid
+    record.promoted = purchase.promoted or bool(purchase.coupon_codes)
+    record.occurred_at = occurred_at
+    record.received_at = origin.received_at
+    record.recorded_by = origin.author
+    if awaited is None:
+        books.purchases[record.key] = record
+        books.changes.purchases.append(record)
+    else:
+        books.changes.changed_purchases[record.key] = record
+    return record
+
+
+def _keep_unclaimed(books: Books, record: Purchase, purchase: PurchaseCompleted, *, parked: bool) -> Outcome:
+    record.status = "parked" if parked else "unclaimed"
+    record.document = purchase.model_dump_json(exclude_none=True)
+    settle_waiting(books, record)
+    if parked and purchase.card_number is not None:
+        books.parked.setdefault(purchase.card_number, []).append(record)
+        if purchase.card_number not in books.cards:
+            books.cards[purchase.card_number] = None
+            books.changes.cards[purchase.card_number] = None, books.now
+    return Outcome("waiting" if parked else "unclaimed", purchase=record)
+
+
+# The award
+
+
+def _award(
+    books: Books, record: Purchase, account: Account, purchase: PurchaseCompleted, origin: Origin | None
+) -> list[earning.PassedOver]:
+    """Book what the purchase earns, and return the rules that gave nothing."""
+    occurred_at = record.occurred_at or books.now
+    version = books.versions.at(occurred_at)
+    sale = _sale(purchase, occurred_at)
+    buyer = _buyer(books, account, version.programme)
+    if account.status == "active":
+        rate = version.programme.rates[purchase.currency]
+        terms = earning.terms(sale, version=version.version, programme=version.programme, rate=rate, buyer=buyer)
+        parts = earning.breakdown(terms)
+    else:
+        terms, parts = NOTHING, [earning.Part(f"account {account.status}", 0)]
+    account.purchases += 1
+    books.changes.changed_accounts[account.customer_id] = account
+    record.status = "booked"
+    record.points = sum(part.points for part in parts)
+    day = version.programme.local_day(occurred_at)
+    lot = entries.new_lot(record.points, day, version.programme, now=books.now)
+    record.award = snapshots.dump(terms, parts, lot.available_at if lot.pending else None)
+    _use_campaigns(books, account, version.programme, parts)
+    if record.points:
+        _book_award(books, record, account, version, lot, origin)
+    _count(books, record, account, day, terms.gross)
+    return earning.passed_over(sale, version.programme, buyer, parts) if not version.programme.is_plain else []
+
+
+def _sale(purchase: PurchaseCompleted, occurred_at: dt.datetime) -> earning.Sale:
+    return earning.Sale(
+        purchase.total,
+        purchase.tax,
+        purchase.shipping,
+        purchase.gift_cards,
+        purchase.points_paid,
+        purchase.discount,
+        purchase.lines,
+        purchase.shop_id,
+        purchase.channel,
+        occurred_at,
+    )
+
+
+def _buyer(books: Books, account: Account, programme: Programme) -> earning.Buyer:
+    if programme.is_plain:
+        return earning.NEWCOMER
+    uses = books.uses.setdefault(account.customer_id, {})
+    return earning.Buyer(account.tier, account.purchases == 0, uses, books.budgets)
+
+
+def _use_campaigns(books: Books, account: Account, programme: Programme, parts: list[earning.Part]) -> None:
+    """Keep count of what campaigns gave, for their caps and for whoever asks what they cost."""
+    for part in parts:
+        if part.rule in programme.campaign_names and part.points:
+            more = earning.Use(part.points, 1)
+            uses = books.uses[account.customer_id]
+            uses[part.rule] = uses.get(part.rule, earning.UNUSED) + more
+            books.budgets[part.rule] = books.budgets.get(part.rule, earning.UNUSED) + more
+            used = account.customer_id, part.rule
+            books.changes.uses[used] = books.changes.uses.get(used, earning.UNUSED) + more
+
+
+def _book_award(
+    books: Books, record: Purchase, account: Account, version: Version, lot: Lot, origin: Origin | None
+) -> None:
+    occurred_at = record.occurred_at or books.now
+    _be_active(books, account, version.programme, occurred_at)
+    reference = f"{record.shop_id}/{record.invoice_number}"
+    entry = entries.credit(books, account, "award", record.points, reference, occurred_at, lot=lot)
+    account.lifetime_points += record.points
+    record.entry_sequence = entry.sequence
+    details = {
+        "shop_id": record.shop_id,
+        "invoice_number": record.invoice_number,
+        "breakdown": snapshots.breakdown_of(record.award),
+        "programme_version": version.version,
+        "status": "pending" if lot.pending else "available",
+    }
+    if lot.pending and lot.available_at is not None:
+        details["available_at"] = lot.available_at.isoformat()
+    if lot.expires_on is not None:
+        details["expires_on"] = lot.expires_on.isoformat()
+    say(books, account, "loyalty.points.awarded.v1", entry, details, origin)
+
+
+def _be_active(books: Books, account: Account, programme: Programme, occurred_at: dt.datetime) -> None:
+    """Have the points of an active customer live on, where inactivity is what ends them."""
+    if programme.expiry.model == "inactivity":
+        until = dates.expires_on(programme.local_day(occurred_at), programme.expiry)
+        if account.inactive_on is None or until > account.inactive_on:
+            account.inactive_on, account.inactivity_announced = until, False
+            books.changes.changed_standings[account.customer_id] = account
+
+
+def _count(books: Books, record: Purchase, account: Account, day: dt.date, spend: Decimal) -> None:
+    """Let the purchase count towards a tier, on the day on which it happened."""
+    if not record.points and not spend:
+        return
+    progress = books.changes.progress.get((account.customer_id, day))
+    if progress is None:
+        progress = books.changes.progress[account.customer_id, day] = Progress()
+    progress.points += record.points
+    progress.spend += spend
+    upgrade(books, account, day, points=record.points, spend=spend)
+
+
+# Purchases that had no customer
+
+
+def claim_purchase(books: Books, command: ClaimPurchase) -> Outcome:
+    purchase = books.purchases.get((command.shop_id, command.invoice_number))
+    if purchase is None or purchase.status == "awaited":
+        return refused("purchase-unknown", f"no purchase {command.invoice_number} of {command.shop_id}")
+    if purchase.status == "booked":
+        if _is_same(books, purchase.customer_id or "", command.customer_id):
+            return repeated(books, purchase)
+        return refused("purchase-claimed", "this purchase belongs to another customer", "/customer_id")
+    if purchase.status == "parked":
+        return refused("purchase-has-card", f"this purchase waits for the owner of card {purchase.card_number}")
+    if purchase.customer_id is not None and not _is_same(books, purchase.customer_id, command.customer_id):
+        return refused("purchase-claimed", "this purchase names another customer", "/customer_id")
+    occurred_at = purchase.occurred_at or books.now
+    window = dt.timedelta(days=books.versions.at(occurred_at).programme.claim_days)
+    if books.now - occurred_at > window:
+        detail = f"a purchase can be claimed for {window.days} days; it is from {occurred_at}"
+        return refused("claim-window-over", detail)
+    account = books.accounts.get(command.customer_id)
+    if account is None:
+        return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
+    attach(books, purchase, account)
+    return Outcome(
+        "booked",
+        purchase=purchase,
+        account=account,
+        balance=account.balance,
+        standing=standing_of(books, account),
+        now=books.now,
+    )
+
+
+def attach(books: Books, purchase: Purchase, account: Account) -> None:
+    """Award a purchase that waited for its customer, then claw back what was refunded of it meanwhile."""
+    said = PurchaseCompleted.model_validate_json(purchase.document or "")
+    purchase.customer_id = account.customer_id
+    purchase.document = None
+    books.changes.changed_purchases[purchase.key] = purchase
+    _award(books, purchase, account, said, None)
+    claw_back_booked(books, purchase)

@@ -1,0 +1,260 @@
+"""Refunds: before or after their purchase, in any order and any split, they end at the same points."""
+
+from decimal import Decimal
+
+from services.points.books import Books, Progress
+from services.points.commands import Account, Entry, Origin, Outcome, Purchase, Refund, RefundPurchase, refused
+from services.points.decisions import entries, snapshots
+from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
+from services.points.decisions.tiers import lower
+from services.points.programme import Programme
+from services.points.rules import dates, earning
+from services.points.rules.lots import Lot
+from shared.contracts.purchases import PurchaseRefunded
+
+ZERO = Decimal(0)
+
+
+def refund_purchase(books: Books, command: RefundPurchase) -> Outcome:
+    said, origin = command.refund, command.origin
+    known = books.refunds.get((said.shop_id, said.invoice_number, said.refund_id))
+    if is_heard(books, origin):
+        return _repeated(books, known)
+    if known is not None and known.status != "refused":
+        return _known_refund(books, known, said, origin)
+    occurred_at = said.occurred_at or origin.time or origin.received_at
+    if dates.is_ahead(occurred_at, origin.received_at):
+        return refused("occurred-in-future", f"{occurred_at} is more than 24 hours ahead", "/occurred_at")
+    if said.shipping + said.gift_cards + (said.points_paid or ZERO) > said.amount:
+        return refused("refund-parts-exceed-amount", "the parts of a refund are more than its amount", "/amount")
+    refund = Refund(
+        said.shop_id,
+        said.invoice_number,
+        said.refund_id,
+        said.currency,
+        said.amount,
+        said.shipping,
+        said.gift_cards,
+        said.points_paid,
+        said.kind,
+        occurred_at,
+        origin.received_at,
+        said.customer_id,
+    )
+    return _new_refund(books, refund, origin)
+
+
+def _known_refund(books: Books, known: Refund, said: PurchaseRefunded, origin: Origin) -> Outcome:
+    if not _is_same(known, said):
+        return refused("refund-conflict", f"refund {said.refund_id} is booked with other content", "/refund_id")
+    hear(books, origin)
+    return _repeated(books, known)
+
+
+def _is_same(known: Refund, said: PurchaseRefunded) -> bool:
+    names = ("currency", "amount", "shipping", "gift_cards", "points_paid", "kind")
+    return all(getattr(known, name) == getattr(said, name) for name in names)
+
+
+def _repeated(books: Books, known: Refund | None) -> Outcome:
+    purchase = books.purchases.get((known.shop_id, known.invoice_number)) if known is not None else None
+    account = _account_of(books, purchase)
+    balance = account.balance if account else None
+    return Outcome("repeated", purchase=purchase, refund=known, account=account, balance=balance)
+
+
+def _account_of(books: Books, purchase: Purchase | None) -> Account | None:
+    return books.accounts.get(purchase.customer_id) if purchase is not None and purchase.customer_id else None
+
+
+def _new_refund(books: Books, refund: Refund, origin: Origin) -> Outcome:
+    key = refund.shop_id, refund.invoice_number
+    purchase = books.purchases.get(key)
+    if purchase is None:
+        purchase = Purchase(refund.shop_id, refund.invoice_number, origin.received_at)
+        books.purchases[key] = purchase
+        books.changes.purchases.append(purchase)
+    entry = None
+    if purchase.status != "awaited":
+        refusal = _refusal(books, refund, purchase)
+        if refusal is not None:
+            return refusal
+        entry = _take_back(books, refund, purchase, origin)
+    if refund.key in books.refunds:  # one that had waited and was refused leaves its name to another try
+        books.changes.retried_refunds.append(refund.key)
+    books.refunds[refund.key] = refund
+    books.changes.refunds[refund.key] = refund
+    hear(books, origin)
+    relay(books, PURCHASES_TOPIC, purchase.customer_id or refund.customer_id or "/".join(key), origin)
+    if purchase.status == "awaited":
+        books.waiting.setdefault(key, []).append(refund)
+        return Outcome("waiting", purchase=purchase, refund=refund)
+    account = _account_of(books, purchase)
+    balance = account.balance if account else None
+    return Outcome("booked", purchase=purchase, refund=refund, account=account, balance=balance, entry=entry)
+
+
+def _refusal(books: Books, refund: Refund, purchase: Purchase) -> Outcome | None:
+    if refund.currency != purchase.currency:
+        return refused(
+            "refund-currency", f"the purchase was in {purchase.currency}, not {refund.currency}", "/currency"
+        )
+    if refund.customer_id is not None and purchase.customer_id not in {None, refund.customer_id}:
+        account = _account_of(books, purchase)
+        if account is None or account is not books.accounts.get(refund.customer_id):
+            return refused("refund-customer", "the purchase belongs to another customer", "/customer_id")
+    total = purchase.total or ZERO
+    if purchase.refunded + refund.amount > total:
+        return refused(
+            "refund-exceeds-purchase",
+            f"{refund.amount} to refund, {total - purchase.refunded} of {total} {purchase.currency} not yet refunded",
+            "/amount",
+        )
+    return None
+
+
+def settle_waiting(books: Books, purchase: Purchase) -> None:
+    """Book the refunds that came before their purchase, in the order of their arrival."""
+    for refund in books.waiting.pop(purchase.key, ()):
+        refusal = _refusal(books, refund, purchase)
+        if refusal is None:
+            _take_back(books, refund, purchase, None)
+        else:
+            refund.status = "refused"
+            refund.refused_code = refusal.code
+            books.changes.late_refusals.append((refund, refusal.code or "", refusal.detail or ""))
+        books.changes.changed_refunds[refund.key] = refund
+
+
+def _take_back(books: Books, refund: Refund, purchase: Purchase, origin: Origin | None) -> Entry | None:
+    """Lower the purchase by the refund and, where it has earned, claw the points back."""
+    purchase.refunded += refund.amount
+    if refund.points_paid is None:
+        refund.points_paid_part = earning.points_paid_part(
+            paid=purchase.points_paid or ZERO,
+            total=purchase.total or ZERO,
+            refunded=purchase.refunded,
+            given_back=purchase.refunded_points_paid,
+        )
+    else:
+        refund.points_paid_part = refund.points_paid
+    purchase.refunded_points_paid += refund.points_paid_part
+    counts = _counts(refund, _programme_of(books, purchase))
+    purchase.refunded_eligible += counts
+    refund.status = "booked"
+    books.changes.changed_purchases[purchase.key] = purchase
+    if purchase.status != "booked" or purchase.customer_id is None:
+        return None
+    return _claw_back(books, refund, purchase, purchase.refunded_eligible, origin)
+
+
+def _counts(refund: Refund, programme: Programme) -> Decimal:
+    """Return what of a refund lowers the earn base."""
+    if refund.kind == "store_credit" and not programme.store_credit_claws_back:
+        return ZERO
+    return earning.refund_counts(
+        refund.amount,
+        shipping=refund.shipping,
+        gift_cards=refund.gift_cards,
+        points_paid=refund.points_paid_part,
+        programme=programme,
+    )
+
+
+def _programme_of(books: Books, purchase: Purchase) -> Programme:
+    """Return the programme that a purchase was awarded by, or will be."""
+    if purchase.award is not None:
+        version = snapshots.load(purchase.award).version
+        if version:
+            return books.versions.number(version).programme
+    return books.versions.at(purchase.occurred_at or books.now).programme
+
+
+def claw_back_booked(books: Books, purchase: Purchase) -> None:
+    """Claw back what was refunded of a purchase before it had a customer, as if each refund came only now."""
+    taken_back, programme = ZERO, _programme_of(books, purchase)
+    of_this = [each for key, each in books.refunds.items() if key[:2] == purchase.key and each.status == "booked"]
+    for refund in sorted(of_this, key=lambda each: each.arrival):
+        taken_back += _counts(refund, programme)
+        _claw_back(books, refund, purchase, taken_back, None)
+        books.changes.changed_refunds[refund.key] = refund
+
+
+def _claw_back(
+    books: Books, refund: Refund, purchase: Purchase, taken_back: Decimal, origin: Origin | None
+) -> Entry | None:
+    snapshot = snapshots.load(purchase.award or "")
+    points = earning.clawback(snapshot, earned=purchase.points, taken_back=taken_back, clawed_back=purchase.clawed_back)
+    account = _account_of(books, purchase)
+    if account is None:
+        return None
+    _uncount(books, refund, purchase, account, points)
+    if not points:
+        return None
+    purchase.clawed_back += points
+    account.lifetime_points -= points
+    books.changes.changed_accounts[account.customer_id] = account
+    refund.points = points
+    own = _own_lot(books, purchase, account)
+    gone = _expired_part(books, purchase, own, points)
+    purchase.clawed_back_expired += gone
+    refund.points_expired = gone
+    if gone == points:
+        return None
+    return _take(books, refund, purchase, account, origin)
+
+
+def _uncount(books: Books, refund: Refund, purchase: Purchase, account: Account, points: int) -> None:
+    """Let a tier's count follow the refund, on the day of its purchase (rule 17)."""
+    snapshot, programme = snapshots.load(purchase.award or ""), _programme_of(books, purchase)
+    spend = min(_counts(refund, programme), snapshot.gross)
+    if not points and not spend:
+        return
+    day = programme.local_day(purchase.occurred_at or books.now)
+    progress = books.changes.progress.setdefault((account.customer_id, day), Progress())
+    progress.points -= points
+    progress.spend -= spend
+    lower(books, account, day, points=points, spend=spend)
+
+
+def _own_lot(books: Books, purchase: Purchase, account: Account) -> Lot | None:
+    """Return the lot of a purchase, which a merge may have moved to another account."""
+    own = purchase.customer_id, purchase.entry_sequence
+    for lot in books.lots[account.customer_id]:
+        if lot.origin == own or (account.customer_id == own[0] and lot.sequence == own[1]):
+            return lot
+    return None
+
+
+def _expired_part(books: Books, purchase: Purchase, own: Lot | None, points: int) -> int:
+    """Return what of a clawback is met by points that have expired already: after the lot's rest, before others (rule 14)."""
+    expired = 0 if own is None else own.expired
+    for lot in books.lots.get(purchase.customer_id or "", ()):
+        if lot is not own and lot.sequence == purchase.entry_sequence:  # what had expired before it was merged
+            expired += lot.expired
+    return min(max(0, points - (own.remaining if own else 0)), expired - purchase.clawed_back_expired)
+
+
+def _take(books: Books, refund: Refund, purchase: Purchase, account: Account, origin: Origin | None) -> Entry:
+    """Book what of a clawback has not expired already."""
+    points, reference = refund.points - refund.points_expired, "/".join(refund.key)
+    own = _own_lot(books, purchase, account)
+    entry = entries.debit(books, account, "clawback", points, reference, refund.occurred_at, first=own)
+    refund.entry_sequence = entry.sequence
+    details = {
+        "shop_id": purchase.shop_id,
+        "invoice_number": purchase.invoice_number,
+        "refund_id": refund.refund_id,
+        "breakdown": [{"rule": "clawback", "points": entry.points}],
+        "programme_version": snapshots.load(purchase.award or "").version,
+    }
+    say(books, account, "loyalty.points.reversed.v1", entry, details, origin)
+    if account.available < 0 and _programme_of(books, purchase).unmet_clawback == "write_off":
+        _write_off(books, account, reference, entry)
+    return entry
+
+
+def _write_off(books: Books, account: Account, reference: str, clawback: Entry) -> None:
+    entry = entries.credit(books, account, "write_off", -account.available, reference, clawback.occurred_at)
+    breakdown = [{"rule": "write_off", "points": entry.points}]
+    say(books, account, "loyalty.points.adjusted.v1", entry, {"reason": "write_off", "breakdown": breakdown})

@@ -1,0 +1,88 @@
+"""An award's snapshot as it is stored beside its purchase; what a plain programme leaves at its default is left out."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from services.points.rules.earning import ONE, Bonus, Choice, Group, Part, Terms
+
+
+def dump(terms: Terms, parts: list[Part], available_at: dt.datetime | None = None) -> str:
+    """Return the JSON of the terms, with the breakdown that they came to, and from when its points can be spent."""
+    stored: dict[str, Any] = {
+        "version": terms.version,
+        "rate": str(terms.rate),
+        "minimum": str(terms.minimum),
+        "gross": str(terms.gross),
+        "base": str(terms.base),
+        "breakdown": lines(parts),
+    }
+    if terms.tier is not None:
+        stored |= {"tier": terms.tier, "tier_multiplier": str(terms.tier_multiplier)}
+    if terms.groups:
+        stored |= {"lines": str(terms.lines), "other_lines": str(terms.other_lines)}
+        stored["groups"] = [[str(each.amount), *map(_choice, each.choices)] for each in terms.groups]
+    if terms.bonuses:
+        stored["lines"] = str(terms.lines)
+        stored["bonuses"] = [_bonus(each) for each in terms.bonuses]
+    if available_at is not None:
+        stored["available_at"] = available_at
+    return orjson.dumps(stored).decode()
+
+
+def lines(parts: list[Part]) -> list[dict[str, Any]]:
+    """Return a breakdown as answers and events show it."""
+    return [
+        {"rule": part.rule, "points": part.points}
+        | ({} if part.capped_from is None else {"capped_from": part.capped_from})
+        for part in parts
+    ]
+
+
+def load(award: str) -> Terms:
+    """Read back what an award was computed from."""
+    stored = orjson.loads(award)
+    return Terms(
+        stored["version"],
+        Decimal(stored["rate"]),
+        Decimal(stored["minimum"]),
+        Decimal(stored["gross"]),
+        Decimal(stored["base"]),
+        tier=stored.get("tier"),
+        tier_multiplier=Decimal(stored.get("tier_multiplier", ONE)),
+        other_lines=Decimal(stored.get("other_lines", ONE)),
+        lines=Decimal(stored.get("lines", ONE)),
+        groups=tuple(
+            Group(Decimal(amount), tuple(Choice(name, *map(Decimal, numbers)) for name, *numbers in choices))
+            for amount, *choices in stored.get("groups", ())
+        ),
+        bonuses=tuple(_load_bonus(each) for each in stored.get("bonuses", ())),
+    )
+
+
+def breakdown_of(award: str | None) -> list[dict[str, Any]]:
+    """Return the stored breakdown; none where nothing was awarded yet."""
+    return [] if award is None else list(orjson.loads(award)["breakdown"])
+
+
+def _choice(choice: Choice) -> list[str]:
+    return [choice.name, str(choice.multiplier), str(choice.minimum), str(choice.chosen)]
+
+
+def _bonus(bonus: Bonus) -> dict[str, Any]:
+    stored = {"name": bonus.name, "minimum": str(bonus.minimum), "chosen": str(bonus.chosen), "room": bonus.room}
+    return stored | {"points": bonus.points, "factor": None if bonus.factor is None else str(bonus.factor)}
+
+
+def _load_bonus(stored: dict[str, Any]) -> Bonus:
+    factor = stored["factor"]
+    return Bonus(
+        stored["name"],
+        stored["points"],
+        None if factor is None else Decimal(factor),
+        Decimal(stored["minimum"]),
+        Decimal(stored["chosen"]),
+        stored["room"],
+    )

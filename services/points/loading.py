@@ -1,0 +1,398 @@
+"""What a batch needs of the books, locked before it is decided: purchases, then cards, then accounts, then budgets."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.points.books import Books
+from services.points.commands import (
+    Account,
+    AdjustBalance,
+    Answer,
+    AwardPurchase,
+    ClaimPurchase,
+    Command,
+    EnrolCustomer,
+    MergeAccounts,
+    PassOn,
+    Purchase,
+    Refund,
+    RefundPurchase,
+    ReplaceCard,
+    Request,
+)
+from services.points.programme import Campaign, Programme, Version, Versions
+from services.points.rules import tiers
+from services.points.rules.earning import Use
+from services.points.rules.lots import Lot
+from services.points.rules.tiers import Counts
+from shared.columns import SEPARATOR, joined, rows_of
+from shared.contracts.purchases import PurchaseCompleted
+from shared.database import fetch
+
+KNOWN = f"""
+WITH k AS MATERIALIZED (
+  SELECT * FROM {rows_of("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id))
+SELECT (SELECT max(version) FROM programme) AS version,
+  ARRAY(SELECT ARRAY[k.source, k.id] FROM k JOIN event e ON e.source = k.source AND e.id = k.id) AS heard,
+  ARRAY(SELECT ARRAY[k.shop_id, k.invoice_number] FROM k
+    JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS booked"""
+
+PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
+  gift_cards, points_paid, promoted, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
+  refunded_points_paid, clawed_back, clawed_back_expired, document::text, recorded_by"""
+
+LOCK_PURCHASES = f"""
+SELECT {PURCHASE_COLUMNS} FROM purchase
+ WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
+
+LOCK_PARKED = f"""
+SELECT {PURCHASE_COLUMNS} FROM purchase WHERE status = 'parked' AND card_number = ANY($1::text[])
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
+
+LOAD_REFUNDS = """
+SELECT shop_id, invoice_number, refund_id, currency, amount, shipping, gift_cards, points_paid, kind, occurred_at,
+  received_at, customer_id, status, points_paid_part, points, points_expired, entry_sequence, refused_code, arrival
+  FROM refund WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY arrival"""
+
+LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+LOCK_CARDS = LOAD_CARDS + " ORDER BY card_number FOR UPDATE"
+
+LOCK_ACCOUNTS = f"""
+SELECT customer_id, card_number, status, sequence, event_sequence, available, pending, lifetime_points, purchases,
+  enrolled_at, due_at, inactive_on, inactivity_announced, tier, tier_since, tier_review_on, tier_announced, tier_floor,
+  tier_floor_until, merged_into
+  FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
+
+SERIALS_AT_ONCE = 100
+NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
+
+# a lot that has expired may have to meet a clawback yet
+LOAD_LOTS = """
+SELECT customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses, expired, announced,
+  origin_customer_id, origin_sequence
+  FROM lot WHERE customer_id = ANY($1::text[]) AND (remaining > 0 OR expired > 0) ORDER BY customer_id, sequence"""
+
+LOAD_DEBTS = """
+SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
+  FROM entry e LEFT JOIN LATERAL (
+    SELECT sum(points)::bigint AS points FROM allocation
+     WHERE customer_id = e.customer_id AND debit_sequence = e.sequence) a ON true
+ WHERE e.customer_id = ANY($1::text[]) AND e.points < 0 AND -e.points > coalesce(a.points, 0)
+ ORDER BY e.customer_id, e.sequence"""
+
+COUNT = """
+SELECT customer_id, coalesce(sum({what}) FILTER (WHERE "on" >= $2), 0), coalesce(sum({what}) FILTER (WHERE "on" < $2), 0)
+  FROM progress WHERE customer_id = ANY($1::text[]) AND "on" >= $3 GROUP BY customer_id"""
+
+LOAD_USES = """
+SELECT customer_id, campaign, points, awards FROM campaign_use
+ WHERE customer_id = ANY($1::text[]) AND campaign = ANY($2::text[])"""
+
+LOCK_BUDGETS = """
+SELECT campaign, points, awards FROM campaign_budget WHERE campaign = ANY($1::text[]) ORDER BY campaign FOR UPDATE"""
+
+LOAD_ANSWERS = """
+SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
+  JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
+
+LATEST = "SELECT max(version) AS version FROM programme"
+LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
+
+NO_KEY = ("", "")
+
+
+class Loader:
+    """Loads and locks; keeps nothing but the published programmes it has read, and a hand full of card serials."""
+
+    def __init__(self) -> None:
+        self._versions: Versions | None = None
+        self._serials: deque[int] = deque()
+
+    async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
+        """Return the part of the books that the requests touch."""
+        wanted = _Wanted(command for request in requests for command in request.commands)
+        known = (await fetch(connection, KNOWN, *joined(wanted.keys, 4)))[0]
+        books = Books(now, await self._versions_up_to(connection, known["version"]), deque())
+        books.events.update(map(tuple, known["heard"]))
+        if any(request.key for request in requests):
+            await _load_answers(connection, books, requests)
+        if known["booked"]:
+            await _lock_purchases(connection, books, wanted, set(map(tuple, known["booked"])))
+        await _load_cards(connection, books, wanted)
+        if wanted.customers:
+            await self._load_accounts(connection, books, wanted)
+        if books.versions.capped_campaigns and wanted.awards:
+            await _load_campaigns(connection, books, wanted)
+        return books
+
+    def give_back(self, books: Books) -> None:
+        """Keep the serials that a batch did not need."""
+        self._serials.extend(books.serials)
+
+    async def versions(self, connection: AsyncConnection) -> Versions:
+        """Return the published programmes as this transaction sees them."""
+        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0]["version"])
+
+    async def _versions_up_to(self, connection: AsyncConnection, latest: int) -> Versions:
+        if self._versions is None or self._versions.latest != latest:
+            self._versions = await _load_versions(connection)
+        return self._versions
+
+    async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
+        await _lock_accounts(connection, books, wanted.customers)
+        unknown = len(wanted.customers - books.accounts.keys())
+        books.serials.extend(await self._draw_serials(connection, unknown + wanted.new_cards))
+        accounts = {account.customer_id: account for account in books.accounts.values()}
+        due = {each.customer_id for each in accounts.values() if each.due_at is not None and each.due_at <= books.now}
+        debited = (wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys()
+        # the lots of an account that was merged tell what of them had expired before
+        with_lots = due | debited | {books.accounts[each].customer_id for each in debited}
+        if with_lots:
+            await _load_lots(connection, books, sorted(with_lots))
+        owing = sorted(account.customer_id for account in accounts.values() if account.available < 0)
+        if owing:
+            for row in await fetch(connection, LOAD_DEBTS, owing):
+                books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
+        if books.programme.tiers is not None:
+            await _load_counts(connection, books, sorted(accounts))
+
+    async def _draw_serials(self, connection: AsyncConnection, wanted: int) -> list[int]:
+        """Return serials for so many new cards; those of a process that ends are lost, as of one rolled back."""
+        while len(self._serials) < wanted:
+            missing = wanted - len(self._serials)
+            for row in await fetch(connection, NEXT_SERIALS, -(-missing // SERIALS_AT_ONCE)):
+                self._serials.extend(range(row[0], row[0] + SERIALS_AT_ONCE))
+        # taken before anything else is awaited: batches of other partitions draw from the same hand
+        return [self._serials.popleft() for _ in range(wanted)]
+
+
+class _Wanted:
+    """What a batch of commands needs to have loaded."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.keys: list[tuple[str, str, str, str]] = []
+        self.refunded: set[tuple[str, str]] = set()
+        self.customers: set[str] = set()
+        self.cards: set[str] = set()
+        self.enrolled_cards: set[str] = set()
+        self.debited: set[str] = set()
+        self.new_cards = 0
+        self.awards: list[dt.datetime | None] = []
+        """When purchases happened that may be awarded; none where that is not known yet."""
+        self._buyers: dict[tuple[str, str], PurchaseCompleted] = {}
+        for command in commands:
+            self._add(command)
+
+    def refunded_buyers(self, cards: dict[str, str | None]) -> set[str]:
+        """Return who buys, in this very batch, what is refunded in it or was before it came."""
+        bought = [self._buyers[key] for key in self.refunded if key in self._buyers]
+        buyers = {each.customer_id or cards.get(each.card_number or "") for each in bought}
+        return {buyer for buyer in buyers if buyer is not None}
+
+    def _add(self, command: Command) -> None:
+        match command:
+            case AwardPurchase():
+                self._add_purchase(command)
+            case RefundPurchase():
+                self._add_refund(command)
+            case EnrolCustomer():
+                self._add_enrolment(command)
+            case ClaimPurchase():
+                self._add_claim(command)
+            case PassOn(origin=origin):
+                self.keys.append((*NO_KEY, origin.source, origin.id))
+            case MergeAccounts(customer_id=customer_id, into=into):
+                self.customers |= {customer_id, into}
+                self.debited |= {customer_id, into}
+            case ReplaceCard():
+                self._add_card(command)
+            case _:
+                self.customers.add(command.customer_id)
+                if isinstance(command, AdjustBalance) and command.points < 0:
+                    self.debited.add(command.customer_id)
+
+    def _add_refund(self, command: RefundPurchase) -> None:
+        refund, origin = command.refund, command.origin
+        key = refund.shop_id, refund.invoice_number
+        self.keys.append((*key, origin.source, origin.id))
+        self.refunded.add(key)
+        if refund.customer_id is not None:
+            self.customers.add(refund.customer_id)
+
+    def _add_claim(self, command: ClaimPurchase) -> None:
+        key = command.shop_id, command.invoice_number
+        self.keys.append((*key, *NO_KEY))
+        self.refunded.add(key)
+        self.customers.add(command.customer_id)
+        self.debited.add(command.customer_id)
+        self.awards.append(None)
+
+    def _add_purchase(self, command: AwardPurchase) -> None:
+        purchase, origin = command.purchase, command.origin
+        key = purchase.shop_id, purchase.invoice_number
+        self.keys.append((*key, origin.source, origin.id))
+        self._buyers[key] = purchase
+        self.awards.append(purchase.occurred_at or origin.time or origin.received_at)
+        if purchase.customer_id is not None:
+            self.customers.add(purchase.customer_id)
+        if purchase.card_number is not None:
+            self.cards.add(purchase.card_number)
+
+    def _add_enrolment(self, command: EnrolCustomer) -> None:
+        self.customers.add(command.customer_id)
+        if command.origin is not None:
+            self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
+        if command.card_number is not None:
+            self.cards.add(command.card_number)
+            self.enrolled_cards.add(command.card_number)
+
+    def _add_card(self, command: ReplaceCard) -> None:
+        self.customers.add(command.customer_id)
+        if command.card_number is None:
+            self.new_cards += 1
+        else:
+            self.cards.add(command.card_number)
+
+
+async def _load_versions(connection: AsyncConnection) -> Versions:
+    rows = await fetch(connection, LOAD_PROGRAMMES)
+    return Versions(
+        [
+            Version(
+                version=row["version"],
+                valid_from=row["valid_from"],
+                programme=Programme.model_validate_json(row["document"]),
+            )
+            for row in rows
+        ]
+    )
+
+
+async def _load_answers(connection: AsyncConnection, books: Books, requests: Sequence[Request]) -> None:
+    keys = [request.key for request in requests if request.key is not None]
+    rows = await fetch(connection, LOAD_ANSWERS, [key.api_key for key in keys], [key.key for key in keys])
+    for row in rows:
+        answer = Answer(row["status"], row["body"], row["content_type"])
+        books.answers[row["api_key"], row["idempotency_key"]] = row["fingerprint"], answer
+
+
+async def _lock_purchases(
+    connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]
+) -> None:
+    shops, invoices = zip(*sorted(keys), strict=True)
+    for row in await fetch(connection, LOCK_PURCHASES, shops, invoices):
+        purchase = _purchase(row)
+        books.purchases[purchase.key] = purchase
+        if purchase.customer_id is not None:
+            wanted.customers.add(purchase.customer_id)
+        if purchase.card_number is not None:
+            wanted.cards.add(purchase.card_number)
+    await _load_refunds(connection, books, wanted, keys)
+
+
+async def _load_refunds(connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]) -> None:
+    """Load the refunds of purchases that are refunded, claimed or awaited, and note who may be debited for them."""
+    needed = [key for key in keys if key in wanted.refunded or books.purchases[key].status != "booked"]
+    if not needed:
+        return
+    shops, invoices = zip(*needed, strict=True)
+    for row in await fetch(connection, LOAD_REFUNDS, shops, invoices):
+        refund = Refund(**dict(row))
+        books.refunds[refund.key] = refund
+        if refund.status == "waiting":
+            books.waiting.setdefault((refund.shop_id, refund.invoice_number), []).append(refund)
+    wanted.refunded.update(needed)
+    wanted.debited.update(owner for key in needed if (owner := books.purchases[key].customer_id) is not None)
+
+
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    if not wanted.cards:
+        return
+    numbers = sorted(wanted.cards)
+    books.cards = dict(await fetch(connection, LOAD_CARDS, numbers))
+    unowned = [number for number, owner in books.cards.items() if owner is None]
+    if unowned:
+        books.cards.update(await fetch(connection, LOCK_CARDS, sorted(unowned)))
+        books.awaited_cards.update(unowned)
+    wanted.customers.update(owner for owner in books.cards.values() if owner is not None)
+    awaited = [number for number in unowned if number in wanted.enrolled_cards]
+    if not awaited:
+        return
+    parked = [_purchase(row) for row in await fetch(connection, LOCK_PARKED, awaited)]
+    for purchase in parked:
+        books.purchases[purchase.key] = purchase
+        books.parked.setdefault(purchase.card_number or "", []).append(purchase)
+        wanted.awards.append(purchase.occurred_at)
+    if parked:
+        await _load_refunds(connection, books, wanted, {purchase.key for purchase in parked})
+
+
+async def _lock_accounts(connection: AsyncConnection, books: Books, customers: set[str]) -> None:
+    """Lock accounts, and those that they were merged into; an id that was merged then names the other account."""
+    merged: dict[str, str] = {}
+    for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(sorted(customers))):
+        if row["merged_into"] is None:
+            books.accounts[row[0]] = Account(*row)
+        else:
+            merged[row[0]] = row["merged_into"]
+    missing = set(merged.values()) - books.accounts.keys()
+    if missing:
+        for row in await fetch(connection, LOCK_ACCOUNTS, SEPARATOR.join(sorted(missing))):
+            books.accounts[row[0]] = Account(*row)
+    for name, target in merged.items():
+        books.accounts[name] = books.accounts[target]
+
+
+async def _load_lots(connection: AsyncConnection, books: Books, customers: list[str]) -> None:
+    for customer in customers:
+        books.lots[customer] = []
+    for row in await fetch(connection, LOAD_LOTS, customers):
+        lot = Lot(*row[1:11])
+        if row["origin_customer_id"] is not None:
+            lot.origin = row["origin_customer_id"], row["origin_sequence"]
+        books.lots[row["customer_id"]].append(lot)
+
+
+async def _load_counts(connection: AsyncConnection, books: Books, customers: list[str]) -> None:
+    levels = books.programme.tiers
+    if levels is None:
+        return
+    since, before = tiers.window(levels, books.today)
+    for customer_id, now, earlier in await fetch(
+        connection, COUNT.format(what=levels.counts), customers, since, before
+    ):
+        books.counts[customer_id] = Counts(now, earlier)
+
+
+async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    """Load what capped campaigns gave to these customers, and lock the budgets that these purchases may draw on."""
+    customers = sorted({account.customer_id for account in books.accounts.values()})
+    if customers:
+        for row in await fetch(connection, LOAD_USES, customers, sorted(books.versions.capped_campaigns)):
+            books.uses.setdefault(row[0], {})[row[1]] = Use(row[2], row[3])
+    budgets = sorted({name for instant in wanted.awards for name in _budgets_at(books.versions, instant)})
+    if budgets:
+        for row in await fetch(connection, LOCK_BUDGETS, budgets):
+            books.budgets[row[0]] = Use(row[1], row[2])
+
+
+def _budgets_at(versions: Versions, instant: dt.datetime | None) -> Iterable[str]:
+    """Return the campaigns with a budget that a purchase of that instant may draw on."""
+    if instant is None:
+        return versions.budgeted_campaigns
+    campaigns = versions.at(instant).programme.campaigns
+    return [each.name for each in campaigns if each.budget is not None and _may_hold(each, instant)]
+
+
+def _may_hold(campaign: Campaign, instant: dt.datetime) -> bool:
+    begins = campaign.early_access.valid_from if campaign.early_access else campaign.valid_from
+    return (begins is None or begins <= instant) and (campaign.valid_until is None or instant < campaign.valid_until)
+
+
+def _purchase(row: asyncpg.Record) -> Purchase:
+    return Purchase(*row)

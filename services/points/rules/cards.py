@@ -1,0 +1,24 @@
+"""Card numbers: EAN-13 in the range that GS1 leaves to a shop's own use."""
+
+from collections.abc import Iterable
+
+PREFIX = "299"
+DIGITS = 13
+
+
+def check_digit(digits: str) -> str:
+    """Return the EAN check digit: weights 1 and 3, counted from the right (GS1 General Specifications 7.9)."""
+    weighted: Iterable[int] = (int(digit) * (3, 1)[place % 2] for place, digit in enumerate(reversed(digits)))
+    return str(-sum(weighted) % 10)
+
+
+def card_number(serial: int) -> str:
+    """Return the card number of a serial."""
+    digits = f"{PREFIX}{serial:0{DIGITS - len(PREFIX) - 1}d}"
+    return digits + check_digit(digits)
+
+
+def is_mistyped(number: str) -> bool:
+    """Tell whether a number of our own range fails its check digit; other numbers are the shop's affair."""
+    ours = len(number) == DIGITS and number.startswith(PREFIX) and number.isdecimal() and number.isascii()
+    return ours and check_digit(number[:-1]) != number[-1]

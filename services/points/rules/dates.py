@@ -1,0 +1,52 @@
+"""Local days: where they end, months between them, when points can be spent and when they end."""
+
+import calendar
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from services.points.programme import Expiry, Programme
+
+AHEAD = dt.timedelta(hours=24)
+"""How far ahead of its receipt a purchase may say it happened: a till's clock may be off, not in another week."""
+
+DAY = dt.timedelta(days=1)
+
+
+def is_ahead(occurred_at: dt.datetime, received_at: dt.datetime) -> bool:
+    """Tell whether a purchase claims to have happened later than a wrong clock explains."""
+    return occurred_at - received_at > AHEAD
+
+
+def add_months(day: dt.date, months: int) -> dt.date:
+    """Return the same day so many months on, or the last of that month where it has no such day (rule 10)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return dt.date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def start_of(day: dt.date, zone: ZoneInfo) -> dt.datetime:
+    """Return the instant, in UTC, at which a local day begins."""
+    return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
+
+
+def end_of(day: dt.date, zone: ZoneInfo) -> dt.datetime:
+    """Return the instant at which a local day is over: the first that is not in it."""
+    return start_of(day + DAY, zone)
+
+
+def expires_on(earned_on: dt.date, expiry: Expiry) -> dt.date:
+    """Return the last day on which points of that day can be spent (rule 10)."""
+    day = add_months(earned_on, expiry.months)
+    if expiry.rounded_to == "month":
+        return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return day.replace(month=12, day=31) if expiry.rounded_to == "year" else day
+
+
+def available_at(earned_on: dt.date, programme: Programme) -> dt.datetime:
+    """Return when points of that day can be spent: the waiting days are over at the end of the last of them (rule 7)."""
+    return start_of(earned_on + dt.timedelta(days=programme.pending_days + 1), programme.zone)
+
+
+def announced_at(expires_at: dt.datetime, expiry: Expiry) -> dt.datetime:
+    """Return when the end of points is told."""
+    return expires_at - dt.timedelta(days=expiry.announce_days + 1)
