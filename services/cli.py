@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import documents, importing, single
+from services import demo, documents, importing, single
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.imports.presets import MappingError
@@ -155,6 +155,16 @@ def import_purchases(
     except (FileError, MappingError) as error:
         fail(str(error))
     importing.show(report, unused, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("demo")
+def run_demo() -> None:
+    """Book 18 months of a real shop's purchases and sum them up; again it only sums up."""
+    try:
+        report, sums = run(demo.run(settings_of_environment()))
+    except FileError as error:
+        fail(str(error))
+    demo.show(report, sums, out)
 
 
 @app.command()

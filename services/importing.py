@@ -1,5 +1,6 @@
 """`loyalty import`: its options, its progress and what it says at the end."""
 
+import asyncio
 import inspect
 import json
 import sys
@@ -74,8 +75,12 @@ async def run(settings: PointsSettings, import_: imports.Import) -> tuple[import
     """Import with progress bars on stderr."""
     async with points_service(settings) as (points, _):
         spare_the_collector()
-        with showing() as tell:
-            return await imports.run(points, import_, tell)
+        try:
+            with showing() as tell:
+                return await imports.run(points, import_, tell)
+        except asyncio.CancelledError:
+            errors.print("stopped: what is booked stays booked, and the same command again goes on from there")
+            raise
 
 
 @contextmanager

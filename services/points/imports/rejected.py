@@ -20,9 +20,10 @@ class Rejected:
     def __init__(self, path: Path | None, files: Sequence[Path]) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
-        self._files = files
+        self._files = [str(each) for each in files]
         self._columns: list[tuple[str, ...]] = [()] * len(files)
         self._file: IO[str] | None = None
+        self._csv: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -44,15 +45,16 @@ class Rejected:
         kind = reason.partition(":")[0]
         self.counts[kind if kind in {"anonymous", "unmatched"} else "rejected"] += 1
         if self.path is not None:
-            row = dict(zip(self._columns[file], fields, strict=False))
-            shown = [row.get(name, "") for name in self._columns[0]]
-            self._writer.writerow([*shown, self._files[file], line, reason])
+            if self._file is None:
+                self._open()
+            self._csv.writerow([*self._laid_out(file, fields), self._files[file], line, reason])
 
-    @property
-    def _writer(self) -> Any:
-        if self._file is None:
-            self._open()
-        return self._csv
+    def _laid_out(self, file: int, fields: Sequence[str]) -> Sequence[str]:
+        first, own = self._columns[0], self._columns[file]
+        if len(fields) == len(first) and own == first:
+            return fields
+        row = dict(zip(own, fields, strict=False))
+        return [row.get(name, "") for name in first]
 
     def _open(self) -> None:
         path = self.path or Path()

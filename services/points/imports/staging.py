@@ -94,12 +94,13 @@ TAKE_BACK = "UPDATE held SET quantity = quantity - ?, paid = paid - ? WHERE rowi
 LOWER = "UPDATE invoice SET remaining = remaining - ? WHERE shop_id = ? AND invoice_number = ?"
 ADD_REFUND = "INSERT INTO refund VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
+# the key of `line` gives each invoice's lines as they stood
 SALES = """
-SELECT i.customer_id, i.occurred_at, i.shop_id, i.invoice_number, i.currency, i.total, l.sku, l.category, l.quantity,
+SELECT i.rowid, i.customer_id, i.occurred_at, i.shop_id, i.invoice_number, i.currency, i.total, l.sku, l.category, l.quantity,
     l.amount
   FROM invoice i CROSS JOIN line l ON l.shop_id = i.shop_id AND l.invoice_number = i.invoice_number
  WHERE NOT i.cancelled AND i.problem IS NULL
- ORDER BY i.customer_id, i.occurred_at, i.shop_id, i.invoice_number, l.file, l.line"""
+ ORDER BY i.customer_id, i.occurred_at, i.shop_id, i.invoice_number"""
 REFUNDS = "SELECT * FROM refund ORDER BY customer_id, occurred_at, cancelled_in, cancellation, position"
 
 REFUSED = """
@@ -208,8 +209,9 @@ class Staging:
         return heapq.merge(self._sales(), self._refunds(), key=_moment)
 
     def _sales(self) -> Iterator[Sale]:
-        for head, lines in groupby(self._database.execute(SALES), key=itemgetter(0, 1, 2, 3, 4, 5)):
-            yield Sale._make((*head, [line[6:] for line in lines]))
+        for _, rows in groupby(self._database.execute(SALES), key=itemgetter(0)):
+            lines = list(rows)
+            yield Sale._make((*lines[0][1:7], [line[7:] for line in lines]))
 
     def _refunds(self) -> Iterator[TakenBack]:
         return map(TakenBack._make, self._database.execute(REFUNDS))
