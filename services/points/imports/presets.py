@@ -96,17 +96,17 @@ class Mapping(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.occurred_at is None:
-            raise ValueError("say the column of the date")
+            raise ValueError("--occurred-at has to name the column of the date, where no --preset does")
         if (self.price is None) == (self.amount is None):
-            raise ValueError("map either a price (beside a quantity) or an amount")
+            raise ValueError("either --price (beside --quantity) or --amount has to name a column")
         if self.price is not None and self.quantity is None:
-            raise ValueError("a price needs the column of the quantity")
+            raise ValueError("--price needs a --quantity")
         if self.shop_id is None and self.shop_column is None:
-            raise ValueError("say the shop_id, or the column that says it")
+            raise ValueError("--shop-id has to say the shop, or --shop-column the column that does")
         if self.currency is None and self.currency_column is None:
-            raise ValueError("say the currency, or the column that says it")
+            raise ValueError("--currency has to say the currency, or --currency-column the column that does")
         if self.invoice is None and (self.cancelled or self.ignored):
-            raise ValueError("a pattern of invoice numbers needs the column of the invoice")
+            raise ValueError("--cancelled and --ignored need an --invoice")
         return self
 
     def mapped(self) -> dict[str, str]:
@@ -126,7 +126,7 @@ def mapping(preset: str | None, given: dict[str, object]) -> Mapping:
     try:
         return Mapping.model_validate(known | given)
     except ValidationError as error:
-        raise MappingError("; ".join(_said(each) for each in error.errors())) from None
+        raise MappingError(_said(error.errors()[0])) from None
 
 
 def _said(error: ErrorDetails) -> str:

@@ -123,7 +123,7 @@ def _file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise FileError(f"{path}: {error}") from error
+        raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 class Records:

@@ -19,7 +19,8 @@ MOST_LINES = 2_000
 """Of the contract: an event may have so many lines."""
 
 SCHEMA = f"""
-PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA locking_mode = exclusive; PRAGMA cache_size = -{CACHE_KIB};
+PRAGMA page_size = 16384; PRAGMA cache_size = -{CACHE_KIB};
+PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA locking_mode = exclusive;
 CREATE TABLE line (shop_id TEXT, invoice_number TEXT, file INTEGER, line INTEGER, customer_id TEXT, currency TEXT,
   occurred_at INTEGER, sku TEXT, category TEXT, quantity INTEGER, amount INTEGER, cancelled INTEGER, refunds_invoice TEXT,
   record BLOB, PRIMARY KEY (shop_id, invoice_number, file, line)) WITHOUT ROWID;
