@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.place import BenchError, Place, ask, environment
@@ -29,16 +30,19 @@ async def measure(place: Place, tell: Tell) -> Section:
 
 
 async def _run(url: str, files: list[Path]) -> dict[str, Any]:
-    command = [
-        str(Path(sys.executable).with_name("loyalty")),
-        "import",
-        "--preset",
-        "online-retail",
-        *map(str, files),
-        "--json",
-    ]
     settings = {"LOYALTY_POINTS_DATABASE_URL": url, "LOYALTY_LOG_LEVEL": "warning"}
-    ran: dict[str, Any] = await ask("bench.launcher", {"command": command, "environment": environment() | settings})
+    with TemporaryDirectory(prefix="loyalty-bench-") as folder:
+        words = [
+            "import",
+            "--preset",
+            "online-retail",
+            *map(str, files),
+            "--rejected",
+            f"{folder}/rejected.csv",
+            "--json",
+        ]
+        command = [str(Path(sys.executable).with_name("loyalty")), *words]
+        ran: dict[str, Any] = await ask("bench.launcher", {"command": command, "environment": environment() | settings})
     if ran["code"] != 0:
         raise BenchError(f"`loyalty import` ended with exit code {ran['code']}: {ran['errors'][-500:].strip()}")
     booked = json.loads(ran["said"].splitlines()[-1])
