@@ -18,7 +18,7 @@ from shared.messaging import consumer
 from shared.messaging.events import Received, Subscription, Verdict
 from shared.messaging.kafka import Topic, create_topics, producer
 from tests.conftest import fresh_database
-from tests.shared.messaging.proxy import Proxy
+from tests.shared.messaging.proxy import Proxy, wire  # noqa: F401 - a fixture
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 SAID, ANSWERED = "loyalty.word.said.v1", "loyalty.word.answered.v1"
@@ -172,10 +172,3 @@ async def another(server: embedded_postgres.Server, template: str, topic: str) -
         made.name = "another"
         yield made
         await engine.dispose()
-
-
-@pytest.fixture
-async def wire(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
-    """A way to the test's database that can be cut."""
-    async with Proxy(database_url, tmp_path_factory.mktemp("wire")) as proxy:
-        yield proxy

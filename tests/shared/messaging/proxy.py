@@ -1,10 +1,13 @@
 """A wire to PostgreSQL that can be cut and joined again."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
 
 
 class Proxy:
@@ -53,3 +56,10 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     finally:
         writer.close()
+
+
+@pytest.fixture
+async def wire(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
+    """A way to the test's database that can be cut."""
+    async with Proxy(database_url, tmp_path_factory.mktemp("wire")) as proxy:
+        yield proxy
