@@ -1,22 +1,54 @@
 """`loyalty demo`: 18 months of a real shop's purchases, booked like any other, and what they come to."""
 
+import datetime as dt
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.importing import run as run_import
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS
 from services.points.imports.records import FileError
+from services.points.programme import Programme
+from services.points.service import PointsService
 from services.points.settings import PointsSettings
-from services.points.summary import Quarter, Summary, summary
+from services.points.summary import Quarter, Summary, campaign_gifts, summary, tier_counts
 from services.running import points_service
 from shared.database import create_engine
 
 PRESET = PRESETS["cdnow"]
 SHOP = PRESET.shop_id or ""
+OPENING = dt.datetime(1997, 1, 1, 5, tzinfo=dt.UTC)
+
+PROGRAMME = Programme.model_validate(
+    {
+        "time_zone": "America/New_York",
+        "tiers": {
+            "window": "lifetime",
+            "levels": [
+                {"name": "Listener", "threshold": 0},
+                {"name": "Silver", "threshold": 150, "multiplier": "1.1", "benefits": ["first to hear of sales"]},
+                {"name": "Gold", "threshold": 500, "multiplier": "1.25", "benefits": ["free shipping"]},
+            ],
+        },
+        "campaigns": [
+            {
+                "name": "holidays 1997",
+                "factor": "1",
+                "minimum": "25",
+                "valid_from": "1997-12-01T00:00:00-05:00",
+                "valid_until": "1998-01-01T00:00:00-05:00",
+                "per_customer": {"points": 100},
+            }
+        ],
+    }
+)
+"""Tiers for life, and twice the points in December for baskets of 25 and more, at most 100 more for each customer."""
 
 
 def purchases() -> Path:
@@ -29,29 +61,56 @@ def purchases() -> Path:
     return Path(package.submodule_search_locations[0]) / "datasets" / "CDNOW_master.txt"
 
 
-async def run(settings: PointsSettings) -> tuple[imports.Report, Summary]:
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the purchases come to, and what became of their customers."""
+
+    purchases: Summary
+    tiers: dict[str, int]
+    campaigns: list[dict[str, Any]]
+
+
+async def run(settings: PointsSettings) -> tuple[imports.Report, Sums]:
     """Book what is not booked yet, and sum up."""
     wanted = imports.Import([purchases()], PRESET, settings.max_event_bytes)
     imports.check(wanted)
+    async with points_service(settings) as (points, _):
+        await _publish(points)
     report, _ = await run_import(settings, wanted)
-    async with points_service(settings) as (_, books):
+    async with points_service(settings) as (points, books):
         engine = create_engine(books.url, name="loyalty-demo", reporting=True)
         try:
             async with engine.connect() as connection:
-                return report, await summary(connection, SHOP)
+                return report, await _loyalty(connection, points)
         finally:
             await engine.dispose()
 
 
-def show(report: imports.Report, sums: Summary, out: Console) -> None:
+async def _publish(points: PointsService) -> None:
+    """Give the books a programme with tiers and a campaign, unless their shop has published one."""
+    async with points.engine.begin() as connection:
+        if (await points.ledger.versions(connection)).latest == 1:
+            now = points.clock()
+            await points.ledger.publish(connection, PROGRAMME, valid_from=OPENING, now=now, actor="loyalty demo")
+
+
+async def _loyalty(connection: AsyncConnection, points: PointsService) -> Sums:
+    programme = (await points.ledger.versions(connection)).at(points.clock()).programme
+    purchases = await summary(connection, SHOP)
+    return Sums(purchases, await tier_counts(connection, programme.tiers), await campaign_gifts(connection))
+
+
+def show(report: imports.Report, sums: Sums, out: Console) -> None:
     """Tell a shop's owner what happened and what it means."""
     if report.purchases:
         out.print(f"[bold green]booked[/]: {report.purchases:,} purchases, {report.points:,} points")
     else:
         out.print("[bold green]all of it was there already[/]; nothing was booked twice")
-    out.print(_totals(sums))
-    out.print(_top(sums))
-    out.print(_retention(sums.quarters))
+    out.print(_totals(sums.purchases))
+    out.print(_top(sums.purchases))
+    out.print(_tiers(sums.tiers))
+    out.print(_campaigns(sums.campaigns))
+    out.print(_retention(sums.purchases.quarters))
     out.print("Retention = (active - new) / active in the quarter before; strictly: who bought in both.")
     out.print("`make run` serves these accounts; their purchases are those of CDNOW, 1997 and 1998.")
 
@@ -71,6 +130,21 @@ def _top(sums: Summary) -> Table:
     table = Table("customer", "invoices", "turnover", "points", title="best customers")
     for row in sums.top:
         table.add_row(row["customer_id"], f"{row['invoices']:,}", f"{row['turnover']:,.2f}", f"{row['points']:,}")
+    return table
+
+
+def _tiers(counts: dict[str, int]) -> Table:
+    table = Table("tier", "customers", "share", title="tiers")
+    everybody = sum(counts.values()) or 1
+    for name, customers in counts.items():
+        table.add_row(name, f"{customers:,}", f"{customers / everybody:.1%}")
+    return table
+
+
+def _campaigns(gifts: list[dict[str, Any]]) -> Table:
+    table = Table("campaign", "customers", "awards", "points", title="campaigns")
+    for each in gifts:
+        table.add_row(each["campaign"], *(f"{each[name]:,}" for name in ("customers", "awards", "points")))
     return table
 
 

@@ -4,6 +4,7 @@ from jinja2 import Environment, select_autoescape
 
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
+from services.points.summary import campaign_gifts, tier_counts
 from shared.database import fetch
 
 FIGURES = """
@@ -55,6 +56,8 @@ dl div { background: var(--card); border: 1px solid var(--line); border-radius: 
 dt { color: var(--soft); font-size: .85rem } dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1rem; overflow-x: auto; margin: .25rem 0 1rem;
   white-space: pre-wrap; overflow-wrap: anywhere }
+table { border-collapse: collapse; width: 100% } td, th { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line) }
+td:first-child, th:first-child { text-align: left } th { color: var(--soft); font-weight: normal; font-size: .85rem }
 code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li { margin: .3rem 0 }
 </style>
 </head>
@@ -64,6 +67,14 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 <dl>
 {% for name, figure in figures %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
 {% endfor %}</dl>
+{% if tiers %}<h2>Tiers</h2>
+<dl>
+{% for name, customers in tiers.items() %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(customers) }}</dd></div>
+{% endfor %}</dl>{% endif %}
+{% if campaigns %}<h2>Campaigns</h2>
+<table><tr><th>Campaign<th>Customers<th>Awards<th>Points</tr>
+{% for each in campaigns %}<tr><td>{{ each.campaign }}<td>{{ "{:,}".format(each.customers) }}<td>{{ "{:,}".format(each.awards) }}<td>{{ "{:,}".format(each.points) }}</tr>
+{% endfor %}</table>{% endif %}
 <h2>Try this first</h2>
 <ol>
 {% for name, command in commands %}<li>{{ name }}<pre><code>{{ command }}</code></pre></li>
@@ -89,6 +100,9 @@ async def start_page(points: PointsService, settings: PointsSettings) -> str:
     """Return the page with today's figures."""
     async with points.engine.connect() as connection:
         row = (await fetch(connection, FIGURES))[0]
+        programme = (await points.ledger.versions(connection)).at(points.clock()).programme
+        tiers = await tier_counts(connection, programme.tiers)
+        campaigns = await campaign_gifts(connection)
     base = f"http://{settings.host}:{settings.port}"
     return PAGE.render(
         figures=[
@@ -98,6 +112,8 @@ async def start_page(points: PointsService, settings: PointsSettings) -> str:
             ("Events waiting", row["waiting"]),
             ("Dead letters", row["dead_letters"]),
         ],
+        tiers=tiers,
+        campaigns=campaigns,
         commands=commands(base, guarded=row["guarded"]),
         guarded=row["guarded"],
         kafka=settings.kafka_bootstrap_servers,

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.points.programme import Tiers
 from shared.database import fetch
 
 TOTALS = """
@@ -17,6 +18,12 @@ TOP = """
 SELECT customer_id, count(*) AS invoices, sum(total) AS turnover, sum(points)::bigint AS points
   FROM purchase WHERE shop_id = $1 AND status = 'booked'
  GROUP BY customer_id ORDER BY turnover DESC, customer_id LIMIT $2"""
+
+TIERS = "SELECT tier, count(*) AS customers FROM account WHERE status <> 'merged' GROUP BY tier"
+
+CAMPAIGNS = """
+SELECT campaign, count(*) AS customers, sum(awards)::bigint AS awards, sum(points)::bigint AS points
+  FROM campaign_use GROUP BY campaign ORDER BY campaign"""
 
 # Rule 32: (E - N) / S, and strictly: of those active before, who were active again
 RETENTION = """
@@ -62,6 +69,21 @@ class Summary:
     totals: dict[str, Any]
     top: list[dict[str, Any]]
     quarters: list[Quarter]
+
+
+async def tier_counts(connection: AsyncConnection, levels: Tiers | None) -> dict[str, int]:
+    """Return how many customers have each tier, the highest first; those of whom none is noted have the first."""
+    if levels is None:
+        return {}
+    counts = {tier.name: 0 for tier in reversed(levels.levels)}
+    for row in await fetch(connection, TIERS):
+        counts[levels.levels[levels.level(row["tier"])].name] += row["customers"]
+    return counts
+
+
+async def campaign_gifts(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """Return what each campaign gave: to how many customers, how often, how many points."""
+    return [dict(row) for row in await fetch(connection, CAMPAIGNS)]
 
 
 async def summary(connection: AsyncConnection, shop_id: str, *, top: int = 5) -> Summary:
