@@ -13,11 +13,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import demo, documents, importing, single
+from services import demo, documents, importing, reporting, single
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.imports.presets import MappingError
 from services.points.imports.records import FileError
+from services.points.reports.questions import QuestionError
+from services.points.reports.reader import ParameterError, ReportTooSlowError
 from services.points.settings import PointsSettings
 from services.points.verification import Finding, verify
 from services.running import StartError, admit, broker_checks, keeping, points_service, serve, work, worker
@@ -212,6 +214,34 @@ def _show_findings(findings: list[Finding]) -> None:
             out.print(f"  {json.dumps(row, default=str)}", markup=False)
     if not findings:
         out.print("[bold green]the books are right[/]: every invariant holds")
+
+
+@app.command()
+def report(  # noqa: PLR0913 - an option each
+    wanted: reporting.Wanted = None,
+    *,
+    first: reporting.From = None,
+    end: reporting.To = None,
+    period: reporting.Each = None,
+    shop: reporting.Shop = None,
+    currency: reporting.Currency = None,
+    rule: reporting.Rule = None,
+    limit: reporting.Limit = None,
+    cost_per_point: reporting.Cost = None,
+    form: reporting.Format = reporting.Form.TABLE,
+    output: reporting.Output = None,
+) -> None:
+    """Read a report: retention, turnover, points outstanding, …; without a name, list what there is."""
+    if wanted is None:
+        reporting.show_all()
+        return
+    narrowing = {"shop_id": shop, "currency": currency, "rule": rule, "limit": limit, "cost_per_point": cost_per_point}
+    asked = {"first": first, "end": end, "period": period}
+    try:
+        answer = run(reporting.read(settings_of_environment(), wanted, narrowing=narrowing, **asked))
+    except (QuestionError, ParameterError, ReportTooSlowError) as error:
+        fail(str(error) or "the database took too long; ask for a shorter range")
+    reporting.write(answer, form, output)
 
 
 @refunds_app.command("waiting")

@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse
 import services.points
 from services.points import care, intake, routes
 from services.points.documents import asyncapi
+from services.points.reports import routes as report_routes
+from services.points.reports.reader import Reports
 from services.points.service import PointsService
 from shared.auth import Keys, is_loopback
 from shared.database import fetch
@@ -27,6 +29,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await reports.close()
         await points.close()
 
     app = Api(
@@ -37,12 +40,15 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
         max_request_bytes=settings.max_request_bytes,
         lifespan=lifespan,
     )
+    reports = Reports(points.engine, clock=points.clock)
     app.state.points = points
+    app.state.reports = reports
     app.state.settings = settings
     app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))
     app.include_router(routes.router)
     app.include_router(care.router)
     app.include_router(intake.router)
+    app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

@@ -64,6 +64,7 @@ from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, Refu
 from shared.database import database_errors
 from shared.errors import InvalidField, ProblemError, field_error, problem_responses
 from shared.http import decode_cursor, encode_cursor
+from shared.spreadsheets import harmless
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
 
@@ -96,9 +97,6 @@ LONGEST_NAME = 255
 
 TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C trace context, version 00."""
-
-FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
-"""What a formula begins with; some spreadsheets take the wide ones too."""
 
 PURCHASE_REFUSALS = {
     404: ["card-unknown"],
@@ -380,7 +378,7 @@ async def get_programme(http: HttpRequest) -> Response:
     points = service_of(http)
     async with points.engine.connect() as connection:
         version = (await points.ledger.versions(connection)).at(points.clock())
-    return _json(version.model_dump(mode="json"))
+    return _json(version.model_dump(mode="json", by_alias=True))
 
 
 @router.put(
@@ -412,7 +410,7 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
         )
         if is_new:
             await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id(http))
-    return _json(version.model_dump(mode="json"), 201 if is_new else 200)
+    return _json(version.model_dump(mode="json", by_alias=True), 201 if is_new else 200)
 
 
 def programme_faulty(found: Sequence[Fault]) -> ProblemError:
@@ -565,9 +563,4 @@ async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIte
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:
     instants = {name: f"{row[name]:%Y-%m-%dT%H:%M:%S.%fZ}" for name in ("occurred_at", "recorded_at")}
-    return {**row, **instants, "reference": _harmless(row["reference"])}
-
-
-def _harmless(text: str) -> str:
-    """A spreadsheet would run a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in FORMULAS else text
+    return {**row, **instants, "reference": harmless(row["reference"])}

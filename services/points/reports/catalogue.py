@@ -1,0 +1,26 @@
+"""All reports, in the order in which they are listed."""
+
+from services.points.reports import customers, points, promotions, sales
+
+REPORTS = {
+    report.name: report
+    for report in (
+        sales.TURNOVER_REPORT,
+        sales.AVERAGE_ORDER,
+        customers.ACTIVE_CUSTOMERS,
+        customers.RETENTION,
+        customers.CHURN,
+        customers.COHORTS_REPORT,
+        customers.REPEAT_RATE,
+        customers.INTERVALS_REPORT,
+        sales.LIFETIME_VALUE,
+        sales.BEST_CUSTOMERS,
+        points.POINTS,
+        points.LIABILITY,
+        points.BREAKAGE,
+        promotions.CAMPAIGNS_REPORT,
+        promotions.CAMPAIGN_CUSTOMERS,
+        promotions.OFFER_DEPENDENCE,
+        promotions.OFFER_DEPENDENCE_OF_CUSTOMERS,
+    )
+}

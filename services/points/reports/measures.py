@@ -1,0 +1,45 @@
+"""The arithmetic of the reports, apart from where the numbers come from; shares are percentages."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+HUNDREDTH = Decimal("0.01")
+
+
+def percent(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
+    """Return a share of a whole; of nothing there is none."""
+    return _rounded(Decimal(part) * 100 / whole) if whole else None
+
+
+def mean(total: int | Decimal, count: int | Decimal) -> Decimal | None:
+    """Return the share of each of so many; of nobody there is none."""
+    return _rounded(Decimal(total) / count) if count else None
+
+
+def retention(before: int, active: int, new: int) -> Decimal | None:
+    """Return (E - N) / S * 100 (rule 32); customers who came back can lift it above 100."""
+    return percent(active - new, before)
+
+
+def churn(before: int, active: int, new: int) -> Decimal | None:
+    """Return what retention leaves of 100 (rule 32)."""
+    kept = retention(before, active, new)
+    return None if kept is None else 100 - kept
+
+
+def discount_a_period(yearly: Decimal, periods_a_year: int) -> Decimal:
+    """Return the rate of a period that compounds to a yearly one."""
+    return (1 + yearly) ** (Decimal(1) / periods_a_year) - 1
+
+
+def expected_value(value: Decimal, kept: Decimal, discount: Decimal) -> Decimal:
+    """Return what a customer who buys for `value` a period is expected to buy for in all periods to come.
+
+    value * r / (1 + d - r), with the share `kept` of customers from one period to the next as r, and d discounted a period:
+    constant value and retention without end (Gupta and Lehmann, Customers as Assets, Journal of Interactive Marketing 17(1),
+    2003), on turnover where they take the margin.
+    """
+    return _rounded(value * kept / (1 + discount - kept))
+
+
+def _rounded(value: Decimal) -> Decimal:
+    return value.quantize(HUNDREDTH, ROUND_HALF_UP)

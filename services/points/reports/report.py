@@ -1,0 +1,85 @@
+"""What a report is: its columns, how they are counted, how it is drawn, and the function that reads it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.points.reports.questions import Period, Question
+
+Unit = Literal["text", "count", "points", "money", "percent", "days", "date", "flag"]
+Narrowing = Literal["shop_id", "currency", "rule", "limit", "cost_per_point"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a report's rows, or a figure of its summary; what it is not, `None`, has no answer."""
+
+    name: str
+    unit: Unit
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Which columns are drawn and how; with `panels`, apart for each value of that column.
+
+    `lines` and `bars` stand along the periods, `ranks` lie beside each other, `heat` colours a table by its one value.
+    """
+
+    kind: Literal["lines", "bars", "ranks", "heat"]
+    along: str
+    drawn: tuple[str, ...]
+    across: str | None = None
+    panels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a report found: rows, one value per column, and figures of the whole."""
+
+    rows: Sequence[Sequence[Any]]
+    summary: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report; `method` says how it counts, whether amounts are net of refunds, and where its formula is from."""
+
+    name: str
+    title: str
+    says: str
+    method: str
+    columns: tuple[Column, ...]
+    chart: Chart
+    read: Callable[[AsyncConnection, Question], Awaitable[Findings]]
+    takes: frozenset[Narrowing] = frozenset({"shop_id", "currency"})
+    summary: tuple[Column, ...] = ()
+    period: Period = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A report, what it was asked, and what it found."""
+
+    report: Report
+    question: Question
+    findings: Findings
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows by their columns' names."""
+        return [_record(self.report.columns, row) for row in self.findings.rows]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of the whole by their names."""
+        return _record(self.report.summary, self.findings.summary)
+
+
+def _record(columns: Sequence[Column], values: Sequence[Any]) -> dict[str, Any]:
+    return {column.name: value for column, value in zip(columns, values, strict=True)}
+
+
+PERIOD = Column("period", "text", "month 2026-11, quarter 2026-Q4 or year 2026, in the programme's time zone")
+COMPLETE = Column("complete", "flag", "whether the period is over and lies in the range as a whole")
+CURRENCY = Column("currency", "text", "amounts of different currencies are never added up")

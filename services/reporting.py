@@ -1,0 +1,138 @@
+"""`loyalty report`: its options, and a report as a table or a file."""
+
+import datetime as dt
+import sys
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.points.reports.catalogue import REPORTS
+from services.points.reports.drawing import as_svg
+from services.points.reports.questions import EARLIEST, LATEST, Period
+from services.points.reports.reader import Reports
+from services.points.reports.rendering import as_csv, as_json, cells, summary
+from services.points.reports.report import Answer, Report
+from services.points.settings import PointsSettings
+from services.running import points_service
+
+
+class Form(StrEnum):
+    """How a report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    SVG = "svg"
+
+
+def _day(text: str) -> dt.date:
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("should be a day like 2026-11-23") from None
+    if not EARLIEST <= day <= LATEST:
+        raise typer.BadParameter("should be a day from 1970 to 2200")
+    return day
+
+
+def _cost(text: str) -> Decimal:
+    try:
+        cost = Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter("should be an amount like 0.01") from None
+    if not cost.is_finite() or cost < 0:
+        raise typer.BadParameter("should be an amount like 0.01")
+    return cost
+
+
+def _known(text: str) -> Report:
+    if text not in REPORTS:
+        raise typer.BadParameter(f"there is {', '.join(REPORTS)}")
+    return REPORTS[text]
+
+
+Wanted = Annotated[Report | None, typer.Argument(parser=_known, metavar="NAME", help="Without it: what there is.")]
+From = Annotated[
+    dt.date | None, typer.Option("--from", parser=_day, metavar="DAY", help="The first day. [default: 12 periods]")
+]
+To = Annotated[
+    dt.date | None, typer.Option("--to", parser=_day, metavar="DAY", help="The day after the last. [default: tomorrow]")
+]
+Each = Annotated[Period | None, typer.Option("--period", help="What the range is cut into.")]
+Shop = Annotated[str | None, typer.Option("--shop-id", help="Only of this shop.")]
+Currency = Annotated[str | None, typer.Option(help="Only in this currency.")]
+Rule = Annotated[str | None, typer.Option(help="Only of this campaign or rule.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="So many rows. [default: 100]")]
+Cost = Annotated[
+    Decimal | None, typer.Option("--cost-per-point", parser=_cost, metavar="AMOUNT", help="For a liability.")
+]
+Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
+Output = Annotated[Path | None, typer.Option(help="A file instead of the terminal.")]
+
+
+async def read(settings: PointsSettings, report: Report, *, narrowing: dict[str, Any], **asked: Any) -> Answer:
+    """Read a report from the configured database. Raises what `Reports.read` does."""
+    async with points_service(settings) as (points, _):
+        reports = Reports(points.engine, clock=points.clock)
+        try:
+            said = {name: value for name, value in narrowing.items() if value is not None}
+            return await reports.read(report, narrowing=said, **asked)
+        finally:
+            await reports.close()
+
+
+def write(answer: Answer, form: Form, output: Path | None) -> None:
+    """Write an answer where it was asked for."""
+    if form is Form.TABLE and output is None:
+        _show(answer, Console(width=None if sys.stdout.isatty() else 200))
+    elif output is None:
+        sys.stdout.write(written(answer, form) + "\n" * (form is Form.JSON))
+    else:
+        # rows of a CSV file end as the format says, on every system
+        output.write_text(written(answer, form), encoding="utf-8", newline="")
+
+
+def written(answer: Answer, form: Form) -> str:
+    """Return an answer as the content of a file."""
+    match form:
+        case Form.JSON:
+            return as_json(answer).decode()
+        case Form.CSV:
+            return as_csv(answer)
+        case Form.SVG:
+            return as_svg(answer)
+        case Form.TABLE:
+            console = Console(record=True, width=200, quiet=True)
+            _show(answer, console)
+            return console.export_text()
+
+
+def _show(answer: Answer, console: Console) -> None:
+    report, asked = answer.report, answer.question
+    last = asked.end - dt.timedelta(days=1)
+    console.print(f"[bold]{report.title}[/], {asked.first} to {last}, {asked.zone.key}", highlight=False)
+    table = Table(header_style="bold")
+    for column in report.columns:
+        is_word = column.unit in {"text", "date", "flag"}
+        table.add_column(column.name.replace("_", " "), justify="left" if is_word else "right", overflow="fold")
+    for row in cells(answer):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for name, value in summary(answer):
+        console.print(f"{name.replace('_', ' ')}: {value or 'none'}", markup=False, highlight=False)
+    console.print(report.method, style="dim", highlight=False)
+
+
+def show_all() -> None:
+    """List the reports with what each tells."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table("report", "what it tells", header_style="bold")
+    for report in REPORTS.values():
+        table.add_row(report.name, report.says)
+    console.print(table)

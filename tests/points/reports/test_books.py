@@ -1,0 +1,168 @@
+"""Reports on books that the ledger itself has written: what a few purchases must come to."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.points.commands import AdjustBalance, MergeAccounts
+from services.points.ledger import Ledger
+from services.points.programme import Programme
+from services.points.reports.catalogue import REPORTS
+from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
+from services.points.reports.report import Report
+from shared.database import fetch
+from tests.points.conftest import NOW, Book, purchase, refund
+
+FIRST, END = dt.date(2026, 9, 1), dt.date(2026, 12, 1)
+
+
+@pytest.fixture
+async def reports(engine: AsyncEngine) -> Any:
+    made = Reports(engine, clock=lambda: NOW)
+    yield made
+    await made.close()
+
+
+async def records(reports: Reports, name: str, **narrowing: Any) -> list[dict[str, Any]]:
+    return (await reports.read(REPORTS[name], first=FIRST, end=END, narrowing=narrowing)).records()
+
+
+def bought(invoice: str, customer: str, on: str, total: str = "100.00", **more: Any) -> Any:
+    return purchase(invoice, total, customer, occurred_at=f"{on}T10:00:00+01:00", **more)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_every_report_can_be_read_from_empty_books(reports: Reports, name: str) -> None:
+    answer = await reports.read(REPORTS[name])
+    assert all(len(row) == len(answer.report.columns) for row in answer.findings.rows)
+    assert len(answer.findings.summary) == len(answer.report.summary)
+
+
+async def test_a_purchase_taken_back_whole_is_none(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-10-05"), bought("R-2", "c-2", "2026-10-06"), refund("R-2", "100.00"))
+    assert [each["active"] for each in await records(reports, "active-customers")] == [0, 1, 0]
+    (october,) = [each for each in await records(reports, "turnover") if each["period"] == "2026-10"]
+    assert (october["purchases"], october["gross"], october["refunded"], october["turnover"]) == (1, 200, 100, 100)
+
+
+async def test_a_refund_lowers_the_period_of_its_purchase(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-09-05"), refund("R-1", "40.00", occurred_at="2026-11-05T10:00:00+01:00"))
+    assert [each["turnover"] for each in await records(reports, "turnover")] == [60, 0, 0]
+    assert [each["average"] for each in await records(reports, "average-order-value")] == [60, None, None]
+    points = await records(reports, "points")
+    assert [(each["issued"], each["clawed_back"], each["outstanding"]) for each in points] == [
+        (100, 0, 100), (0, 0, 100), (0, -40, 60),
+    ]  # fmt: skip
+
+
+async def test_currencies_are_never_added_up(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-10-05"), bought("R-2", "c-1", "2026-10-06", currency="CHF", total="50.00"))
+    found = await records(reports, "turnover")
+    assert {(each["currency"], each["turnover"]) for each in found if each["purchases"]} == {("EUR", 100), ("CHF", 50)}
+    assert [each["currency"] for each in await records(reports, "best-customers", currency="CHF")] == ["CHF"]
+
+
+async def test_merged_customers_are_one(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-09-05"), bought("R-2", "c-2", "2026-10-06"))
+    await book(MergeAccounts("c-1", "c-2", "one person"))
+    found = await records(reports, "active-customers")
+    assert [(each["active"], each["new"], each["kept"]) for each in found] == [(1, 1, 0), (1, 0, 1), (0, 0, 0)]
+    assert found[-1]["members"] == 1
+    assert [each["issued"] for each in await records(reports, "breakage")] == [100, 100, 0]
+    assert [each["used"] for each in await records(reports, "breakage")] == [0, 0, 0]
+
+
+async def test_what_waits_and_what_ends_is_told_apart(reports: Reports, book: Book, engine: AsyncEngine) -> None:
+    await publish(engine, {"pending_days": 14, "expiry": {"model": "after_earning", "months": 2}})
+    await book(
+        bought("R-1", "c-1", "2026-09-01"), bought("R-2", "c-1", "2026-10-01"), bought("R-3", "c-2", "2026-11-20")
+    )
+    answer = await reports.read(REPORTS["liability"], narrowing={"cost_per_point": 2})
+    assert [tuple(row) for row in answer.findings.rows] == [("2026-12", 100, 0, 100), ("2027-01", 0, 100, 100)]
+    assert (answer.summary()["available"], answer.summary()["liability"]) == (100, 400)
+
+
+async def test_a_debt_is_owed_and_not_set_off(reports: Reports, book: Book) -> None:
+    spent = AdjustBalance("a", "c-1", -100, "shopping", "tester", NOW)
+    await book(bought("R-1", "c-1", "2026-10-05"), bought("R-2", "c-2", "2026-10-05"), spent, refund("R-1", "30.00"))
+    summary = (await reports.read(REPORTS["liability"])).summary()
+    assert (summary["available"], summary["owed"], summary["owing"]) == (100, 30, 1)
+
+
+async def test_campaigns_rules_and_tiers_are_told_apart(reports: Reports, book: Book, engine: AsyncEngine) -> None:
+    await publish(
+        engine,
+        {
+            "rules": [{"name": "double web", "channels": ["web"], "multiplier": "2"}],
+            "campaigns": [{"name": "autumn", "points": 50, "minimum": "80.00"}],
+            "tiers": {"levels": [{"name": "Member", "threshold": 0, "multiplier": "1.5"}]},
+        },
+    )
+    await book(bought("R-1", "c-1", "2026-10-05", channel="web"), bought("R-2", "c-2", "2026-10-05", total="10.00"))
+    found = await records(reports, "campaigns")
+    assert {(each["rule"], each["kind"], each["purchases"], each["points"]) for each in found} == {
+        ("autumn", "campaign", 1, 50), ("double web", "rule", 1, 150), ("tier Member", "tier", 2, 55),
+    }  # fmt: skip
+
+
+async def test_rule_33_flag_coupon_and_bonus_are_promotions(reports: Reports, book: Book, engine: AsyncEngine) -> None:
+    await publish(engine, {"campaigns": [{"name": "autumn", "points": 5, "minimum": "500.00"}]})
+    await book(
+        bought("R-1", "c-1", "2026-09-01"),
+        bought("R-2", "c-1", "2026-09-02", promoted=True),
+        bought("R-3", "c-1", "2026-09-03", coupon_codes=["XMAS"]),
+        bought("R-4", "c-1", "2026-09-04", total="500.00"),
+        bought("R-5", "c-1", "2026-09-05"),
+    )
+    (customer,) = await records(reports, "offer-dependence-of-customers")
+    assert (customer["repeat_purchases"], customer["unpromoted"], customer["unpromoted_share"]) == (4, 1, 25)
+
+
+async def publish(engine: AsyncEngine, programme: dict[str, Any]) -> None:
+    async with engine.begin() as connection:
+        beginning = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        document = Programme.model_validate(programme)
+        await Ledger().publish(connection, document, valid_from=beginning, now=beginning, actor="tester")
+
+
+# Reading
+
+
+async def test_a_report_takes_only_what_it_says(reports: Reports) -> None:
+    with pytest.raises(ParameterError, match="the report points takes no shop_id"):
+        await reports.read(REPORTS["points"], narrowing={"shop_id": "shop"})
+
+
+async def test_a_few_reports_are_read_at_a_time(reports: Reports) -> None:
+    async def again(*_: Any) -> Any:
+        return await reports.read(again_report)
+
+    again_report = replaced(again)
+    with pytest.raises(TooManyReportsError):
+        await reports.read(again_report)
+    assert (await reports.read(REPORTS["turnover"])).findings.rows == []
+
+
+async def test_a_report_that_takes_too_long_is_ended(reports: Reports) -> None:
+    async def slow(connection: Any, _question: Any) -> Any:
+        await fetch(connection, "SET LOCAL statement_timeout = '20ms'")
+        await fetch(connection, "SELECT pg_sleep(20)")
+
+    with pytest.raises(ReportTooSlowError):
+        await reports.read(replaced(slow))
+
+
+async def test_a_report_can_write_nothing(reports: Reports) -> None:
+    async def writing(connection: Any, _question: Any) -> Any:
+        await connection.execute(text("DELETE FROM lot"))
+
+    with pytest.raises(Exception, match="read-only transaction"):
+        await reports.read(replaced(writing))
+
+
+def replaced(read: Any) -> Report:
+    known = REPORTS["turnover"]
+    return Report("tried", known.title, known.says, known.method, known.columns, known.chart, read)

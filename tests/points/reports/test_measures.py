@@ -1,0 +1,42 @@
+"""The arithmetic of the reports."""
+
+from decimal import Decimal
+
+import pytest
+
+from services.points.reports.measures import churn, discount_a_period, expected_value, mean, percent, retention
+
+
+def test_rule_32_retention_is_those_of_before_who_are_there_without_the_new_ones() -> None:
+    assert retention(1000, 900, 200) == 70
+    assert churn(1000, 900, 200) == 30
+
+
+def test_customers_who_come_back_lift_retention_above_100() -> None:
+    assert retention(100, 150, 20) == 130
+    assert churn(100, 150, 20) == -30
+
+
+def test_of_nobody_there_is_no_share_and_no_mean() -> None:
+    assert retention(0, 5, 5) is None
+    assert churn(0, 5, 5) is None
+    assert percent(0, 0) is None
+    assert mean(Decimal(0), 0) is None
+
+
+def test_shares_and_means_are_rounded_once_to_hundredths() -> None:
+    assert percent(1, 3) == Decimal("33.33")
+    assert percent(2, 3) == Decimal("66.67")
+    assert mean(Decimal("0.01"), 2) == Decimal("0.01")
+
+
+@pytest.mark.parametrize("periods", [1, 4, 12])
+def test_the_discount_of_a_period_compounds_to_that_of_a_year(periods: int) -> None:
+    assert round((1 + discount_a_period(Decimal("0.1"), periods)) ** periods, 10) == Decimal("1.1")
+
+
+def test_expected_value_is_the_sum_of_what_is_expected_in_each_period_to_come() -> None:
+    value, kept, discount = Decimal(100), Decimal("0.8"), Decimal("0.1")
+    to_come = sum(value * (kept / (1 + discount)) ** period for period in range(1, 400))
+    assert expected_value(value, kept, discount) == round(to_come, 2)
+    assert expected_value(value, Decimal(0), discount) == 0

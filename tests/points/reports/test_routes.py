@@ -1,0 +1,105 @@
+"""Reports over REST and by the command."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import httpx
+import pytest
+
+from services.points.app import create_app
+from services.points.reports.catalogue import REPORTS
+from services.points.reports.reader import TooManyReportsError
+from services.points.reports.routes import preferred
+from services.points.service import PointsService
+from services.points.settings import PointsSettings
+from shared.database import create_engine
+from tests.processes import COMMAND, environment
+
+RANGE = {"from": "2011-01-01", "to": "2011-04-01"}
+
+
+@pytest.fixture
+async def client(retail_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    points = PointsService(create_engine(retail_url, name="tests"))
+    app = create_app(points, PointsSettings())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://points") as made:
+        yield made
+    await app.state.reports.close()
+    await points.close()
+
+
+async def test_the_list_names_every_report_with_a_sentence(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/v1/reports")).json()["data"]
+    assert [each["name"] for each in listed] == list(REPORTS)
+    assert all(each["says"].endswith(".") and each["method"].endswith(".") for each in listed)
+
+
+async def test_a_report_answers_in_the_form_that_is_asked_for(client: httpx.AsyncClient) -> None:
+    answers = [
+        await client.get("/v1/reports/retention", params=RANGE),
+        await client.get("/v1/reports/retention", params=RANGE, headers={"Accept": "text/csv"}),
+        await client.get("/v1/reports/retention", params=RANGE | {"format": "svg"}, headers={"Accept": "text/csv"}),
+    ]
+    assert [each.headers["content-type"].split(";")[0] for each in answers] == [
+        "application/json", "text/csv", "image/svg+xml",
+    ]  # fmt: skip
+    assert [row["period"] for row in answers[0].json()["rows"]] == ["2011-01", "2011-02", "2011-03"]
+    assert answers[0].json()["time_zone"] == "Europe/London"
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status", "code"),
+    [
+        ("/v1/reports/horoscope", {}, 404, "report-unknown"),
+        ("/v1/reports/churn", {"from": "2011-02-01", "to": "2011-02-01"}, 422, "range-empty"),
+        ("/v1/reports/churn", {"from": "1990-01-01", "to": "2011-02-01"}, 422, "range-too-long"),
+        ("/v1/reports/points", {"shop_id": "leeds"}, 422, "parameter-unsupported"),
+        ("/v1/reports/churn", {"from": "yesterday"}, 422, "request-invalid"),
+        ("/v1/reports/churn", {"currency": "pounds"}, 422, "request-invalid"),
+    ],
+)
+async def test_what_can_not_be_answered_is_refused(
+    client: httpx.AsyncClient, path: str, params: dict[str, str], status: int, code: str
+) -> None:
+    answer = await client.get(path, params=params)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_too_many_reports_are_put_off(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(*_: Any, **__: Any) -> None:
+        raise TooManyReportsError
+
+    monkeypatch.setattr("services.points.reports.reader.Reports.read", busy)
+    answer = await client.get("/v1/reports/churn")
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-reports")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [("", "json"), ("*/*", "json"), ("text/html,image/svg+xml;q=0.9,*/*", "svg"), ("Text/CSV", "csv"), ("x/y", "json")],
+)
+def test_the_first_known_form_of_a_client_is_taken(accept: str, form: str) -> None:
+    assert preferred(accept) == form
+
+
+def loyalty(*arguments: str, url: str) -> str:
+    done = run(
+        [COMMAND, *arguments], env=environment(points_database_url=url), capture_output=True, check=True, text=True
+    )
+    return done.stdout
+
+
+def test_the_command_lists_and_shows_and_writes_reports(retail_url: str, tmp_path: Path) -> None:
+    listed = loyalty("report", url=retail_url)
+    assert all(name in listed for name in REPORTS)
+    asked = ("report", "retention", "--from", "2011-01-01", "--to", "2011-04-01")
+    assert "strict retention" in loyalty(*asked, url=retail_url)
+    document = json.loads(loyalty(*asked, "--format", "json", url=retail_url))
+    picture = tmp_path / "retention.svg"
+    assert not loyalty(*asked, "--format", "svg", "--output", str(picture), url=retail_url)
+    assert picture.read_text().startswith("<svg")
+    assert len(document["rows"]) == 3
