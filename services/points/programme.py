@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from importlib.resources import files
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from typing_extensions import TypeAliasType
 
-from shared.contracts.values import Currency, Identifier, Instant, Money
+from shared.contracts.values import Currency, Flag, Identifier, Instant, Money, Whole
 
 BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 """From when the first version is valid."""
@@ -20,6 +22,9 @@ RESERVED = frozenset({"base", "other lines", "account blocked", "account closed"
 """Names of lines in a breakdown that no rule of a shop may take."""
 
 SHORTEST_MONTH_DAYS = 28
+
+TIME_ZONES = frozenset(files("tzdata").joinpath("zones").read_text("ascii").split())
+"""The names of the IANA database; those of the machine may be older."""
 
 
 def _above_zero(rate: Decimal) -> Decimal:
@@ -30,11 +35,9 @@ def _above_zero(rate: Decimal) -> Decimal:
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if name not in TIME_ZONES:
         message = f"{name!r} is no time zone of the IANA database"
-        raise ValueError(message) from None
+        raise ValueError(message)
     return name
 
 
@@ -44,13 +47,21 @@ Rate = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["1"]}),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Benefit = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
+TimeZone = TypeAliasType(
+    "TimeZone",
+    Annotated[
+        str,
+        AfterValidator(_known_zone),
+        WithJsonSchema({"type": "string", "enum": sorted(TIME_ZONES), "examples": ["Europe/Berlin"]}),
+    ],
+)
 LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Points = Annotated[int, Field(ge=1, le=10**9)]
-Months = Annotated[int, Field(ge=1, le=1200)]
-Days = Annotated[int, Field(ge=0, le=3650)]
+Points = Annotated[Whole, Field(ge=1, le=10**9)]
+Months = Annotated[Whole, Field(ge=1, le=1200)]
+Days = Annotated[Whole, Field(ge=0, le=3650)]
 
 
 class Document(BaseModel):
@@ -62,11 +73,11 @@ class Document(BaseModel):
 class EarnBase(Document):
     """Which parts of a purchase's total earn points."""
 
-    tax: bool = True
-    shipping: bool = False
-    gift_cards: bool = False
-    points_paid: bool = False
-    discount: bool = Field(default=False, description="true: points are earned on the price before discounts")
+    tax: Flag = True
+    shipping: Flag = False
+    gift_cards: Flag = False
+    points_paid: Flag = False
+    discount: Flag = Field(default=False, description="true: points are earned on the price before discounts")
 
 
 class Hours(Document):
@@ -140,7 +151,7 @@ class Campaign(Conditions):
 
     points: Points | None = None
     factor: Rate | None = None
-    first_purchase: bool = False
+    first_purchase: Flag = False
     per_customer: Cap | None = None
     budget: Cap | None = None
 
@@ -165,9 +176,9 @@ class Tier(Document):
     """A level of regular customers, reached at its threshold."""
 
     name: Name
-    threshold: Annotated[int, Field(ge=0, le=10**12)]
+    threshold: Annotated[Whole, Field(ge=0, le=10**12)]
     multiplier: Rate = Decimal(1)
-    benefits: Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=50)] = []
+    benefits: Annotated[list[Benefit], Field(max_length=50)] = []
 
 
 class Tiers(Document):
@@ -180,7 +191,7 @@ class Tiers(Document):
     window: Literal["calendar_year", "rolling_year", "lifetime"] = "calendar_year"
     levels: Annotated[list[Tier], Field(min_length=1, max_length=20)]
     downgrade: Literal["none", "one_level", "to_earned"] = "to_earned"
-    grace_months: Annotated[int, Field(ge=0, le=24)] = 0
+    grace_months: Annotated[Whole, Field(ge=0, le=24)] = 0
     announce_days: Days = 30
 
     def level(self, name: str | None) -> int:
@@ -212,13 +223,13 @@ class Programme(Document):
     """How many days after that of the purchase its points can't be spent yet."""
     expiry: Expiry = Expiry()
     tiers: Tiers | None = None
-    enrol_buyers: bool = True
+    enrol_buyers: Flag = True
     """Whether a purchase of someone not enrolled enrols them."""
     claim_days: Days = 30
     """How long after it happened a purchase of nobody can be claimed."""
     unmet_clawback: Literal["debt", "write_off"] = "debt"
     """What becomes of points taken back that were spent already."""
-    store_credit_claws_back: bool = True
+    store_credit_claws_back: Flag = True
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -306,6 +317,9 @@ def _bonuses(programme: Programme) -> Iterator[Fault]:
     for place, campaign in enumerate(programme.campaigns):
         if (campaign.points is None) == (campaign.factor is None):
             yield Fault(f"/campaigns/{place}/points", "bonus-unclear", "say either points or a factor")
+        for field, cap in (("per_customer", campaign.per_customer), ("budget", campaign.budget)):
+            if cap is not None and cap.points is None and cap.awards is None:
+                yield Fault(f"/campaigns/{place}/{field}", "cap-empty", "say how many points, or how many awards")
 
 
 def _expiry(programme: Programme) -> Iterator[Fault]:

@@ -3,11 +3,11 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.points.commands import EntryKind
 from services.points.programme import Programme
-from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
+from shared.contracts.values import CardNumber, CustomerId, Day, Instant, Whole
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -229,10 +229,10 @@ class Merge(Reason):
 class TierGift(Reason):
     """A tier by hand until the end of a local day, or for good; without a tier, the floor is taken away."""
 
-    model_config = _example(reason="invited by the owner", tier=None, until=None)
+    model_config = _example(reason="invited by the owner", tier="Gold", until="2027-12-31")
 
-    tier: Line | None
-    until: dt.date | None = None
+    tier: Line | None = None
+    until: Day | None = None
 
 
 class EntryView(BaseModel):
@@ -281,18 +281,13 @@ class PurchasePage(BaseModel):
     next_cursor: str | None
 
 
-def _whole(number: object) -> object:
-    """JSON knows one kind of number, and in it 5.0 is the integer 5."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
 class Adjustment(BaseModel):
     """Points by hand: a credit, or a debit where `points` is below zero."""
 
     model_config = _example(customer_id="c-42", points=50, reason="goodwill", note="parcel arrived late")
 
     customer_id: CustomerId
-    points: Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=-1_000_000_000, le=1_000_000_000)]
+    points: Annotated[Whole, Field(ge=-1_000_000_000, le=1_000_000_000)]
     reason: Line
     note: Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
     allow_debt: bool = Field(
@@ -353,6 +348,3 @@ class EventResults(BaseModel):
     model_config = _example(results=[{"id": "e-1", "status": "accepted", "code": None, "detail": None}])
 
     results: list[EventResult]
-
-
-__all__ = ["Identifier"]

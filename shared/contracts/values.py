@@ -4,7 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field, GetPydanticSchema, StringConstraints
+from pydantic import BeforeValidator, Field, GetPydanticSchema, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -31,6 +31,20 @@ def _instant(_source: object, _handler: object) -> CoreSchema:
     )
 
 
+def _day(_source: object, _handler: object) -> CoreSchema:
+    return core_schema.chain_schema(
+        [
+            core_schema.str_schema(strict=True, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+            core_schema.date_schema(ge=EARLIEST.date(), le=LATEST.date()),
+        ],
+    )
+
+
+def _whole(number: object) -> object:
+    """JSON knows one kind of number, and in it 5.0 is the integer 5."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def _validation_schema(schema: dict[str, Any]) -> Any:
     return lambda _core, _handler: dict(schema)  # pydantic writes titles and defaults into it
 
@@ -53,6 +67,15 @@ Instant = Annotated[
 ]
 """RFC 3339 with an offset, between 1970 and 2200."""
 
+Day = Annotated[
+    dt.date,
+    GetPydanticSchema(
+        _day,
+        _validation_schema({"type": "string", "format": "date", "examples": ["2026-11-23"]}),
+    ),
+]
+"""A local day between 1970 and 2200."""
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
 """A name given by the outside; kept to the letter."""
 
@@ -62,3 +85,6 @@ CustomerId = Annotated[str, StringConstraints(pattern=r"^[^@\x00-\x1f\x7f]+$", m
 CardNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=40)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Points = Annotated[int, Field(strict=True, ge=-(10**12), le=10**12)]
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]

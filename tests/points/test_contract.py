@@ -30,6 +30,8 @@ def running(module_database_url: str) -> Iterator[Running]:
 
 # the document in docs/ is what the code generates: `make check` holds the two together
 schema = schemathesis.openapi.from_path(DOCS / "openapi" / "points.json")
+# every request here has the key, so a case whose only fault is to have none would be taken for one that is let through
+schema.config.generation.update(with_security_parameters=False)
 
 
 OUT_OF_RANGE = {"greater-than-equal", "less-than-equal"}
