@@ -23,6 +23,11 @@ COLLISIONS = frozenset({UNIQUE, "40001", "40P01", "55P03"})
 AWAY = ("08", "53", "57P", "58")
 """SQLSTATE classes of a server that can't be reached, is full, is shutting down or has lost its disk."""
 
+BROKEN = (
+    DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError
+)  # fmt: skip
+"""All that a statement may raise; the driver's own confusion comes from a server that died under it."""
+
 ATTEMPTS = 8
 
 
@@ -79,7 +84,12 @@ async def fetch(connection: AsyncConnection, statement: str, *arguments: object)
             await adapter._start_transaction()  # noqa: SLF001 - it has no public name
         except adapter.dbapi.Error as error:
             raise error.__cause__ or error from None
-    rows: Sequence[asyncpg.Record] = await driver.fetch(statement, *arguments)
+    try:
+        rows: Sequence[asyncpg.Record] = await driver.fetch(statement, *arguments)
+    except asyncpg.InternalClientError:
+        # the server died in the middle of an answer, and the driver takes the connection for a living one
+        driver.terminate()
+        raise
     return rows
 
 
@@ -102,7 +112,7 @@ def _is_away(error: Exception) -> bool:
         return state.startswith(AWAY)
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error.orig, OSError) or "connection" in str(error.orig)
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 @asynccontextmanager
@@ -110,7 +120,7 @@ async def database_errors() -> "AsyncIterator[None]":
     """Tell a database that is away from one that refuses the content; everything else passes through."""
     try:
         yield
-    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except BROKEN as error:
         if _is_away(error):
             raise DatabaseAwayError(str(error)) from error
         state = sqlstate(error)

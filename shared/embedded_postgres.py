@@ -91,6 +91,7 @@ class Server:
             os.close(self._share)
             self._share = None
             if _is_unused(self.directory):
+                _prepare(self.directory)  # somebody may have closed the directories above again
                 _stop(self.directory)
 
     def __enter__(self) -> Self:
@@ -354,8 +355,9 @@ def _stop(directory: Path) -> None:
     if not _postmaster_lives(directory):
         return
     sockets = _socket_directory(directory)
-    if _pg_ctl(directory, "stop", "-m", "fast").returncode != 0:
-        log.warning("postgres_does_not_stop", directory=str(directory))
+    done = _pg_ctl(directory, "stop", "-m", "fast")
+    if done.returncode != 0:
+        log.warning("postgres_does_not_stop", directory=str(directory), why=done.stderr.strip())
     elif sockets != _cluster(directory):
         with suppress(OSError):
             sockets.rmdir()

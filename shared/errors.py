@@ -240,6 +240,7 @@ HANDLERS: Mapping[type[Exception], Handler] = {
     PoolTimeoutError: _database_error,
     asyncpg.PostgresError: _database_error,
     asyncpg.InterfaceError: _database_error,
+    asyncpg.InternalClientError: _database_error,
     Exception: _unexpected,
 }
 
