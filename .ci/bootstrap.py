@@ -37,7 +37,7 @@ def main():
         sys.exit(NO_NETWORK)
     say("installing the locked packages into .venv/")
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    sys.exit(subprocess.call([uv, "sync", "--locked", *quiet, "--python", base_python()]))
+    sys.exit(subprocess.call([uv, "sync", "--locked", "--compile-bytecode", *quiet, "--python", base_python()]))
 
 
 def use_a_python_that_is_new_enough():
