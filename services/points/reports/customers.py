@@ -17,15 +17,14 @@ from shared.database import fetch
 
 PATTERNS = f"""
 WITH shopper AS (
-  SELECT min(width_bucket(occurred_at, $4::timestamptz[])) AS first,
-      bit_or(1::bigint << width_bucket(occurred_at, $4::timestamptz[])) AS active
-    FROM {COUNTED} GROUP BY customer_id),
-  pattern AS MATERIALIZED (SELECT first, active, count(*) AS customers FROM shopper GROUP BY first, active)"""
+  SELECT bit_or(1::bigint << width_bucket(occurred_at, $4::timestamptz[])) AS active FROM {COUNTED} GROUP BY customer_id),
+  pattern AS MATERIALIZED (SELECT active, count(*) AS customers FROM shopper GROUP BY active)"""
+"""How many customers bought in which periods; bit 0 is all time before the first bound."""
 
 RETURNS = f"""{PATTERNS}
-SELECT coalesce(sum(customers) FILTER (WHERE active & (1::bigint << n - 1) <> 0), 0)::bigint AS before,
-    coalesce(sum(customers) FILTER (WHERE active & (1::bigint << n) <> 0), 0)::bigint AS active,
-    coalesce(sum(customers) FILTER (WHERE first = n), 0)::bigint AS new,
+SELECT coalesce(sum(customers) FILTER (WHERE active >> n - 1 & 1 = 1), 0)::bigint AS before,
+    coalesce(sum(customers) FILTER (WHERE active >> n & 1 = 1), 0)::bigint AS active,
+    coalesce(sum(customers) FILTER (WHERE active & (2::bigint << n) - 1 = 1::bigint << n), 0)::bigint AS new,
     coalesce(sum(customers) FILTER (WHERE active >> n - 1 & 3 = 3), 0)::bigint AS kept
   FROM generate_series(2, cardinality($4) - 1) AS n LEFT JOIN pattern ON true GROUP BY n ORDER BY n"""
 
@@ -35,9 +34,11 @@ SELECT width_bucket(enrolled_at, $1::timestamptz[]) AS period, count(*) FROM acc
 
 COHORTS = f"""{PATTERNS}
 SELECT first, n - first AS since, sum(customers)::bigint AS customers,
-    coalesce(sum(customers) FILTER (WHERE active & (1::bigint << n) <> 0), 0)::bigint AS active
-  FROM pattern JOIN generate_series(1, cardinality($4) - 1) AS n ON n >= first
- WHERE first > 0 GROUP BY first, n ORDER BY first, n"""
+    coalesce(sum(customers) FILTER (WHERE active >> n & 1 = 1), 0)::bigint AS active
+  FROM generate_series(1, cardinality($4) - 1) AS first
+  JOIN pattern ON active & (2::bigint << first) - 1 = 1::bigint << first
+  JOIN generate_series(1, cardinality($4) - 1) AS n ON n >= first
+ GROUP BY first, n ORDER BY first, n"""
 
 FREQUENCIES = f"""
 SELECT purchases, count(*) AS customers, is_new FROM (

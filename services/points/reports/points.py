@@ -16,12 +16,14 @@ SELECT width_bucket(occurred_at, $1::timestamptz[]) AS period, kind, sum(points)
 
 # what is due is so although its job is late: points whose time has come are available, those past their end are gone
 OUTSTANDING = """
-SELECT CASE WHEN l.lapses THEN a.inactive_on ELSE l.expires_on END AS ends_on,
-    sum(l.remaining) FILTER (WHERE NOT l.pending OR l.available_at <= $1)::bigint AS available,
-    sum(l.remaining) FILTER (WHERE l.pending AND l.available_at > $1)::bigint AS pending
-  FROM lot AS l JOIN account AS a USING (customer_id)
- WHERE l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $1)
-   AND (NOT l.lapses OR a.inactive_on IS NULL OR a.inactive_on >= $2)
+SELECT ends_on, sum(remaining) FILTER (WHERE NOT waits)::bigint AS available,
+    sum(remaining) FILTER (WHERE waits)::bigint AS pending
+  FROM (
+    SELECT expires_on AS ends_on, remaining, pending AND available_at > $1 AS waits FROM lot
+     WHERE remaining > 0 AND NOT lapses AND (expires_at IS NULL OR expires_at > $1)
+    UNION ALL
+    SELECT a.inactive_on, l.remaining, l.pending AND l.available_at > $1 FROM lot AS l JOIN account AS a USING (customer_id)
+     WHERE l.remaining > 0 AND l.lapses AND (a.inactive_on IS NULL OR a.inactive_on >= $2)) AS held
  GROUP BY ends_on ORDER BY ends_on NULLS LAST"""
 
 OWED = "SELECT count(*) AS accounts, coalesce(-sum(available), 0)::bigint AS points FROM account WHERE available < 0"

@@ -42,7 +42,7 @@ WITH shopper AS (
   SELECT customer_id, min(occurred_at) AS first_at, min(occurred_at) FILTER (WHERE with_offer) AS first_offered_at,
       count(*) FILTER (WHERE occurred_at >= $4) AS purchases,
       count(*) FILTER (WHERE occurred_at >= $4 AND NOT with_offer) AS unpromoted
-    FROM (SELECT customer_id, occurred_at, {PROMOTED} AS with_offer FROM {COUNTED}) AS bought GROUP BY customer_id),
+    FROM (SELECT customer_id, occurred_at, {PROMOTED} AS with_offer FROM {COUNTED} OFFSET 0) AS bought GROUP BY customer_id),
   repeating AS (
   SELECT customer_id, first_at, purchases - (first_at >= $4)::int AS repeats,
       unpromoted - (first_at >= $4 AND first_offered_at IS DISTINCT FROM first_at)::int AS unpromoted

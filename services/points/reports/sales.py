@@ -22,12 +22,14 @@ SELECT width_bucket(occurred_at, $4::timestamptz[]) AS period, currency, status 
  GROUP BY period, currency, is_members"""
 
 VALUES = f"""
-WITH shopper AS (
-  SELECT currency, count(*) AS purchases, sum(kept) AS turnover,
-      bit_or(1::bigint << width_bucket(occurred_at, $4::timestamptz[])) & $5::bigint AS active,
-      sum(kept) FILTER (
-        WHERE 1::bigint << width_bucket(occurred_at, $4::timestamptz[]) & $5::bigint <> 0) AS lately
-    FROM {COUNTED} GROUP BY customer_id, currency)
+WITH bought AS (
+  -- set apart, since what is worked out here is needed twice
+  SELECT customer_id, currency, kept, 1::bigint << width_bucket(occurred_at, $4::timestamptz[]) & $5::bigint AS period
+    FROM {COUNTED} OFFSET 0),
+  shopper AS (
+  SELECT currency, count(*) AS purchases, sum(kept) AS turnover, bit_or(period) AS active,
+      sum(kept) FILTER (WHERE period <> 0) AS lately
+    FROM bought GROUP BY customer_id, currency)
 SELECT currency, count(*) AS customers, sum(purchases)::bigint AS purchases, sum(turnover) AS turnover,
     coalesce(sum(lately), 0) AS lately, sum(bit_count(active::bit(64)))::bigint AS active,
     sum(bit_count((active & ($5::bigint >> 1))::bit(64)))::bigint AS before,
