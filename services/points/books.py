@@ -43,6 +43,7 @@ class Changes:
     late_refusals: list[tuple[Refund, str, str]] = field(default_factory=list)
     progress: dict[tuple[str, dt.date], Progress] = field(default_factory=dict)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    tier_changes: list[tuple[str, int, dt.date, str, str, str]] = field(default_factory=list)
     merges: list[tuple[str, str]] = field(default_factory=list)
     deeds: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
 

@@ -154,6 +154,10 @@ MERGES = (
       awards = campaign_use.awards + excluded.awards""",
 )
 
+INSERT_TIER_CHANGES = f"""
+INSERT INTO tier_change (customer_id, event_sequence, "on", "left", reached, reason)
+SELECT * FROM {rows_of("text", "bigint", "date", "text", "text", "text")}"""
+
 INSERT_DEEDS = f"""
 INSERT INTO audit (actor, action, subject, request_id, reason)
 SELECT * FROM {rows_of("text", "text", "text", "text", "text")}"""
@@ -264,6 +268,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()]),
         (UPDATE_LOTS, [(*key, lot.remaining, lot.pending, lot.expired, lot.announced) for key, lot in lots]),
         (INSERT_ALLOCATIONS, changes.allocations),
+        (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),
         (ADD_TO_BUDGETS, [(name, use.points, use.awards) for name, use in _by_campaign(changes.uses).items()]),

@@ -204,6 +204,17 @@ progress = sa.Table(
     postgresql_with={"fillfactor": "90"},
 )
 
+tier_change = sa.Table(
+    "tier_change",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("event_sequence", sa.BigInteger, primary_key=True, comment="of the event that told it"),
+    sa.Column("on", sa.Date, nullable=False),
+    sa.Column("left", sa.Text, nullable=False),
+    sa.Column("reached", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
 campaign_use = sa.Table(
     "campaign_use",
     metadata,

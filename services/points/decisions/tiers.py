@@ -72,6 +72,8 @@ def put(books: Books, account: Account, levels: Tiers, place: int, reason: str) 
     books.changes.changed_standings[account.customer_id] = account
     data = {"customer_id": account.customer_id, "from": before, "to": name, "since": books.today.isoformat()}
     emit(books, account, "loyalty.tier.changed.v1", data | {"reason": reason})
+    change = (account.customer_id, account.event_sequence, books.today, before, name, reason)
+    books.changes.tier_changes.append(change)
 
 
 def take_back(books: Books, account: Account, levels: Tiers) -> None:

@@ -1,6 +1,6 @@
 """All reports, in the order in which they are listed."""
 
-from services.points.reports import customers, points, promotions, sales
+from services.points.reports import customers, points, promotions, sales, tiers
 
 REPORTS = {
     report.name: report
@@ -22,5 +22,7 @@ REPORTS = {
         promotions.CAMPAIGN_CUSTOMERS,
         promotions.OFFER_DEPENDENCE,
         promotions.OFFER_DEPENDENCE_OF_CUSTOMERS,
+        tiers.TIERS,
+        tiers.TIER_MOVEMENTS,
     )
 }

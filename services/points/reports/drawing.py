@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -100,19 +100,23 @@ def _panels(answer: Answer) -> Iterator[Panel]:
 
 def _panel(name: str, rows: list[Sequence[Any]], columns: dict[str, tuple[int, Column]], answer: Answer) -> Panel:
     chart = answer.report.chart
-    drawn = [columns[each] for each in chart.drawn]
+    drawn, along, complete = [columns[each] for each in chart.drawn], columns[chart.along][0], columns.get("complete")
+    places: dict[str, list[Sequence[Any]]] = {}
+    for row in rows:
+        places.setdefault(str(row[along]), []).append(row)
     series = [
-        Series(_words(column.name), [_number(row[place]) for row in rows], number)
+        Series(_words(column.name), [_total(row[place] for row in each) for each in places.values()], number)
         for number, (place, column) in enumerate(drawn)
     ]
-    along, complete = columns[chart.along][0], columns.get("complete")
-    unfinished = (n for n, row in enumerate(rows) if complete is not None and not row[complete[0]])
+    open_ = (n for n, each in enumerate(places.values()) if complete is not None and not each[0][complete[0]])
     unit = {"percent": "%", "money": name}.get(drawn[0][1].unit, drawn[0][1].unit)
-    return Panel(name, _words(chart.along), unit, [str(row[along]) for row in rows], series, frozenset(unfinished))
+    return Panel(name, _words(chart.along), unit, list(places), series, frozenset(open_))
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _total(values: Iterable[Any]) -> float | None:
+    """Return the sum of what rows of the same place say; none where they say nothing."""
+    said = [float(value) for value in values if value is not None]
+    return sum(said) if said else None
 
 
 def _words(name: str) -> str:

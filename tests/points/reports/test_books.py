@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import AdjustBalance, MergeAccounts
+from services.points.commands import AdjustBalance, GiveTier, MergeAccounts
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
@@ -119,6 +119,28 @@ async def test_rule_33_flag_coupon_and_bonus_are_promotions(reports: Reports, bo
     )
     (customer,) = await records(reports, "offer-dependence-of-customers")
     assert (customer["repeat_purchases"], customer["unpromoted"], customer["unpromoted_share"]) == (4, 1, 25)
+
+
+async def test_tiers_and_who_rose_and_fell(reports: Reports, book: Book, engine: AsyncEngine) -> None:
+    levels = [
+        {"name": "Basic", "threshold": 0},
+        {"name": "Silver", "threshold": 100},
+        {"name": "Gold", "threshold": 500},
+    ]
+    await publish(engine, {"tiers": {"levels": levels}})
+    october = dt.datetime(2026, 10, 5, 10, tzinfo=dt.UTC)
+    await book(bought("R-1", "c-1", "2026-10-05"), bought("R-2", "c-2", "2026-10-05", total="20.00"), now=october)
+    await book(GiveTier("c-2", "Gold", dt.date(2026, 10, 31), "a gift"), now=october)
+    await book(bought("R-3", "c-2", "2026-11-05", total="1.00"))
+    assert [(each["tier"], each["customers"]) for each in await records(reports, "tiers")] == [
+        ("Basic", 1), ("Silver", 1), ("Gold", 0),
+    ]  # fmt: skip
+    moved = [tuple(each.values())[:7] for each in await records(reports, "tier-movements")]
+    assert moved == [
+        ("2026-10", "Basic", "Gold", 1, 1, 1, 0),
+        ("2026-10", "Basic", "Silver", 1, 1, 1, 0),
+        ("2026-11", "Gold", "Basic", 1, 1, 0, 1),
+    ]
 
 
 async def publish(engine: AsyncEngine, programme: dict[str, Any]) -> None:

@@ -98,3 +98,8 @@ def test_a_scale_holds_zero_and_every_value(values: list[float]) -> None:
     assert found.low <= 0 < found.high
     assert all(found.low - found.step / 100 <= value <= found.high + found.step / 100 for value in values)
     assert 2 <= len(found.ticks()) <= 8
+
+
+def test_rows_of_one_period_are_drawn_as_one_bar() -> None:
+    rows = [("2026-01", "Basic", "Gold", 2, 2, 2, 0, True), ("2026-01", "Basic", "Silver", 1, 1, 1, 0, True)]
+    assert as_svg(answer("tier-movements", rows)).count('class="bar s0"') == 2  # one of the legend
