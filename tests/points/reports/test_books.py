@@ -1,5 +1,6 @@
 """Reports on books that the ledger itself has written: what a few purchases must come to."""
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -12,7 +13,7 @@ from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
-from services.points.reports.report import Report
+from services.points.reports.report import Findings, Report
 from shared.database import fetch
 from tests.points.conftest import NOW, Book, purchase, refund
 
@@ -175,6 +176,23 @@ async def test_a_report_that_takes_too_long_is_ended(reports: Reports) -> None:
 
     with pytest.raises(ReportTooSlowError):
         await reports.read(replaced(slow))
+
+
+async def test_purchases_are_booked_while_a_report_is_read(reports: Reports, book: Book) -> None:
+    begun, read_on = asyncio.Event(), asyncio.Event()
+
+    async def waiting(connection: Any, _question: Any) -> Any:
+        await fetch(connection, "SELECT count(*) FROM purchase")
+        begun.set()
+        await read_on.wait()
+        return Findings(await fetch(connection, "SELECT count(*) FROM purchase"))
+
+    reading = asyncio.create_task(reports.read(replaced(waiting)))
+    await begun.wait()
+    (outcome,) = await book(bought("R-1", "c-1", "2026-10-05"))
+    read_on.set()
+    assert outcome.status == "booked"
+    assert (await reading).findings.rows[0][0] == 0, "a report sees one state of the books"
 
 
 async def test_a_report_can_write_nothing(reports: Reports) -> None:
