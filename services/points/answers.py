@@ -13,6 +13,7 @@ from shared.errors import MEDIA_TYPE, InvalidField, problem
 REFUSALS = {
     "account-closed": 409,
     "account-conflict": 409,
+    "account-merged": 409,
     "account-unknown": 404,
     "card-mistyped": 422,
     "card-of-another-customer": 409,
@@ -20,6 +21,7 @@ REFUSALS = {
     "card-unknown": 404,
     "claim-window-over": 409,
     "currency-unsupported": 422,
+    "enrolled-in-future": 422,
     "insufficient-points": 409,
     "merge-with-itself": 422,
     "occurred-in-future": 422,

@@ -45,7 +45,7 @@ class Changes:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tier_changes: list[tuple[str, int, dt.date, str, str, str]] = field(default_factory=list)
     merges: list[tuple[str, str]] = field(default_factory=list)
-    deeds: list[tuple[str, str, str, str, str | None]] = field(default_factory=list)
+    deeds: list[tuple[str, str, str, str | None, str | None]] = field(default_factory=list)
 
     changed_accounts: dict[str, Account] = field(default_factory=dict)
     changed_standings: dict[str, Account] = field(default_factory=dict)
@@ -56,7 +56,8 @@ class Changes:
 
 @dataclass(slots=True)
 class Books:
-    """`accounts` holds an account under its customer's id and under every id that was merged into it.
+    """`accounts` holds an account under its customer's id and under every id that was merged into it; `merged` all those
+    ids, of accounts from whose past something may be refunded.
 
     `lots` holds open lots only of customers who may be debited or of whom something is due, `debts` the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
@@ -67,6 +68,7 @@ class Books:
     versions: Versions
     serials: deque[int]
     accounts: dict[str, Account] = field(default_factory=dict)
+    merged: dict[str, list[str]] = field(default_factory=dict)
     cards: dict[str, str | None] = field(default_factory=dict)
     awaited_cards: set[str] = field(default_factory=set)
     purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)

@@ -77,6 +77,8 @@ SELECT customer_id, sequence, points, remaining, pending, available_at, expires_
   origin_customer_id, origin_sequence
   FROM lot WHERE customer_id = ANY($1::text[]) AND (remaining > 0 OR expired > 0) ORDER BY customer_id, sequence"""
 
+LOAD_MERGED = "SELECT customer_id, merged_into FROM account WHERE merged_into = ANY($1::text[])"
+
 LOAD_DEBTS = """
 SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
   FROM entry e LEFT JOIN LATERAL (
@@ -150,8 +152,12 @@ class Loader:
         accounts = {account.customer_id: account for account in books.accounts.values()}
         due = {each.customer_id for each in accounts.values() if each.due_at is not None and each.due_at <= books.now}
         debited = (wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys()
-        # the lots of an account that was merged tell what of them had expired before
-        with_lots = due | debited | {books.accounts[each].customer_id for each in debited}
+        targets = {books.accounts[each].customer_id for each in debited}
+        went_on = sorted({books.accounts[each].customer_id for each in debited - accounts.keys()})
+        if went_on:
+            await _load_merged(connection, books, went_on)
+        # the lots of accounts that were merged tell what of them had expired before
+        with_lots = due | debited | targets | {name for names in books.merged.values() for name in names}
         if with_lots:
             await _load_lots(connection, books, sorted(with_lots))
         owing = sorted(account.customer_id for account in accounts.values() if account.available < 0)
@@ -184,13 +190,13 @@ class _Wanted:
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
-        self._buyers: dict[tuple[str, str], PurchaseCompleted] = {}
+        self._buyers: dict[tuple[str, str], list[PurchaseCompleted]] = {}
         for command in commands:
             self._add(command)
 
     def refunded_buyers(self, cards: dict[str, str | None]) -> set[str]:
         """Return who buys, in this very batch, what is refunded in it or was before it came."""
-        bought = [self._buyers[key] for key in self.refunded if key in self._buyers]
+        bought = [said for key in self.refunded for said in self._buyers.get(key, ())]
         buyers = {each.customer_id or cards.get(each.card_number or "") for each in bought}
         return {buyer for buyer in buyers if buyer is not None}
 
@@ -236,7 +242,7 @@ class _Wanted:
         purchase, origin = command.purchase, command.origin
         key = purchase.shop_id, purchase.invoice_number
         self.keys.append((*key, origin.source, origin.id))
-        self._buyers[key] = purchase
+        self._buyers.setdefault(key, []).append(purchase)
         self.awards.append(purchase.occurred_at or origin.time or origin.received_at)
         if purchase.customer_id is not None:
             self.customers.add(purchase.customer_id)
@@ -256,7 +262,10 @@ class _Wanted:
         if command.card_number is None:
             self.new_cards += 1
         else:
+            # purchases may wait for this card, with their refunds
             self.cards.add(command.card_number)
+            self.enrolled_cards.add(command.card_number)
+            self.debited.add(command.customer_id)
 
 
 async def _load_versions(connection: AsyncConnection) -> Versions:
@@ -346,6 +355,11 @@ async def _lock_accounts(connection: AsyncConnection, books: Books, customers: s
             books.accounts[row[0]] = Account(*row)
     for name, target in merged.items():
         books.accounts[name] = books.accounts[target]
+
+
+async def _load_merged(connection: AsyncConnection, books: Books, targets: list[str]) -> None:
+    for customer_id, target in await fetch(connection, LOAD_MERGED, targets):
+        books.merged.setdefault(target, []).append(customer_id)
 
 
 async def _load_lots(connection: AsyncConnection, books: Books, customers: list[str]) -> None:

@@ -39,6 +39,7 @@ from services.points.commands import (
     RefundPurchase,
     Request,
 )
+from services.points.decisions.events import event_name
 from services.points.programme import Fault, Programme, faults
 from services.points.schemas import (
     AccountView,
@@ -92,15 +93,12 @@ Segment = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=1000)]
 
-LONGEST_NAME = 255
-"""So many characters an event's id may have."""
-
 TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C trace context, version 00."""
 
 PURCHASE_REFUSALS = {
     404: ["card-unknown"],
-    409: ["purchase-conflict", "card-of-another-customer", "idempotency-key-reused"],
+    409: ["purchase-conflict", "card-of-another-customer", "claim-window-over", "idempotency-key-reused"],
     422: ["currency-unsupported", "occurred-in-future", "points-too-many"],
 }
 
@@ -241,7 +239,10 @@ async def claim_purchase(
     responses={
         200: {"model": AccountView, "description": "enrolled before"},
         **problem_responses(
-            {409: ["account-conflict", "card-taken", "idempotency-key-reused"], 422: ["card-mistyped"]}
+            {
+                409: ["account-conflict", "card-taken", "idempotency-key-reused"],
+                422: ["card-mistyped", "enrolled-in-future"],
+            }
         ),
     },
 )
@@ -267,7 +268,7 @@ async def get_account(http: HttpRequest, customer_id: Segment) -> Response:
     "/accounts/{customer_id:segment}/entries",
     openapi_extra=needs("accounts:read"),
     tags=["accounts"],
-    summary="The statement, newest first: a page as JSON, the whole as CSV",
+    summary="The statement, newest first: a page as JSON, the whole as CSV; one that was merged ends with its transfer",
     response_model=EntryPage,
     responses={
         200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
@@ -302,10 +303,10 @@ async def list_entries(
 async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, cursor: Cursor = None) -> Response:
     points = service_of(http)
     place, ends, sequence = decode_cursor(cursor, int, str, int) if cursor else queries.FIRST
-    await _account(points, customer_id)
+    holder = (await _account(points, customer_id))["customer_id"]
     async with points.engine.connect() as connection:
         after, now = (place, ends, sequence), points.clock()
-        rows = await queries.lots(connection, customer_id, after=after, now=now, limit=limit + 1)
+        rows = await queries.lots(connection, holder, after=after, now=now, limit=limit + 1)
     return _page(rows, limit, "place", "ends", "sequence")
 
 
@@ -481,12 +482,6 @@ def _purchase_origin(http: HttpRequest, purchase: PurchaseCompleted) -> Origin:
     name = event_name(purchase.shop_id, purchase.invoice_number)
     buyer = purchase.customer_id or purchase.card_number
     return _origin(http, "loyalty.purchase.completed.v1", name, buyer, purchase)
-
-
-def event_name(*parts: str) -> str:
-    """Return an event's id made of the names of what it tells: one for each, and no longer than an id may be."""
-    name = "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
-    return name if len(name) <= LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
 
 
 def _origin(http: HttpRequest, kind: str, name: str, subject: str | None, data: BaseModel) -> Origin:

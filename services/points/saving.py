@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.books import Changes
 from services.points.commands import SOURCE, Refund
-from services.points.decisions.events import PURCHASES_TOPIC
+from services.points.decisions.events import PURCHASES_TOPIC, event_name
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.lots import Lot
 from shared.columns import joined, numbered, rows_of
@@ -304,7 +304,10 @@ async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt
 
 
 def _as_event(refund: Refund) -> bytes:
-    """Return the event of a refund that had waited and is refused now: the one that brought it is long gone."""
+    """Return the event of a refund that had waited and is refused now: the one that brought it is long gone.
+
+    It has a name of its own, since the other is known: to try again is more than to repeat.
+    """
     said = ("shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "kind")
     data = {name: str(getattr(refund, name)) for name in said}
     data |= {
@@ -313,7 +316,7 @@ def _as_event(refund: Refund) -> bytes:
     return orjson.dumps(
         {
             "specversion": "1.0",
-            "id": "/".join(refund.key),
+            "id": event_name(*refund.key, "refused"),
             "source": SOURCE,
             "type": "loyalty.purchase.refunded.v1",
             "time": refund.received_at,

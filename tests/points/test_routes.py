@@ -27,13 +27,12 @@ from services.points.handlers import EVENTS
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.points.verification import verify
-from shared import api_keys
 from shared.api_keys import ALL
 from shared.audit import deeds
 from shared.database import create_engine, fetch
-from shared.errors import MEDIA_TYPE
 from shared.messaging.decoding import decode
 from shared.messaging.events import Received
+from tests.points.asking import asking_with_key, pointers, refusal, rows
 
 PURCHASE = {
     "shop_id": "webshop-de",
@@ -69,11 +68,6 @@ async def _books_are_right(engine: AsyncEngine) -> AsyncIterator[None]:
         assert await verify(connection) == []
 
 
-async def rows(engine: AsyncEngine, statement: str) -> list[dict[str, Any]]:
-    async with engine.connect() as connection:
-        return [dict(row) for row in await fetch(connection, statement)]
-
-
 async def buy(client: httpx.AsyncClient, total: str = "100.00", invoice: str = "R-1", **more: Any) -> httpx.Response:
     said = {"shop_id": "shop", "invoice_number": invoice, "customer_id": "c-1", "currency": "EUR", "total": total}
     return await client.post("/v1/purchases", json=said | more)
@@ -82,20 +76,6 @@ async def buy(client: httpx.AsyncClient, total: str = "100.00", invoice: str = "
 async def adjust(client: httpx.AsyncClient, points: Any, key: str, **more: Any) -> httpx.Response:
     said = {"customer_id": "c-1", "points": points, "reason": "goodwill"} | more
     return await client.post("/v1/adjustments", json=said, headers={"Idempotency-Key": key})
-
-
-def refusal(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check that a request was refused, and return the problem."""
-    assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), answer.text
-    document: dict[str, Any] = answer.json()
-    assert (document["code"], document["status"]) == (code, status)
-    assert document["type"] == f"urn:loyalty:problem:{code}"
-    assert document["detail"]
-    return document
-
-
-def pointers(problem: dict[str, Any]) -> set[str | None]:
-    return {error.get("pointer") for error in problem["errors"]}
 
 
 # Purchases
@@ -305,6 +285,106 @@ async def test_previews_do_not_hold_up_the_till(client: httpx.AsyncClient) -> No
     purchases = [buy(client, "1.00", f"R-{i}", customer_id=f"m-{i}") for i in range(40)]
     answers = await asyncio.gather(*previews, *purchases)
     assert {answer.status_code for answer in answers} == {200, 201}
+
+
+# A repeat that knows more than the purchase did
+
+
+async def attached(client: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get("/v1/purchases/shop/R-1")).json()
+    return found
+
+
+async def test_a_repeat_with_the_customer_attaches_a_purchase_of_nobody(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await buy(client, customer_id=None)
+    await client.post("/v1/purchases/shop/R-1/refunds", json=REFUND)
+    answer = await buy(client)
+    assert (answer.status_code, answer.json()["customer_id"], answer.json()["points"]) == (201, "c-1", 100)
+    assert answer.json()["balance"]["available"] == 66
+    assert (await buy(client)).status_code == 200
+    assert (await buy(client, customer_id=None)).json()["customer_id"] == "c-1"
+    refusal(await buy(client, customer_id="c-2"), 409, "purchase-conflict")
+    assert [each["action"] for each in await rows(engine, "SELECT action FROM audit ORDER BY id")][
+        -1
+    ] == "purchase.claim"
+
+
+async def test_a_repeat_with_a_card_attaches_it_to_the_cards_owner(client: httpx.AsyncClient) -> None:
+    await buy(client, customer_id=None)
+    refusal(await buy(client, customer_id=None, card_number="SHOP-1"), 404, "card-unknown")
+    await client.post("/v1/accounts", json={"customer_id": "c-1", "card_number": "SHOP-1"})
+    assert (await buy(client, customer_id=None, card_number="SHOP-1")).json()["customer_id"] == "c-1"
+
+
+async def test_a_repeat_is_a_contradiction_before_it_is_a_claim(client: httpx.AsyncClient) -> None:
+    await buy(client, customer_id=None)
+    refusal(await buy(client, "99.00"), 409, "purchase-conflict")
+    assert (await attached(client))["status"] == "unclaimed"
+
+
+async def test_a_repeat_after_the_claim_window_is_refused(client: httpx.AsyncClient) -> None:
+    when = (dt.datetime.now(dt.UTC) - dt.timedelta(days=31)).isoformat()
+    await buy(client, customer_id=None, occurred_at=when)
+    refusal(await buy(client, occurred_at=when), 409, "claim-window-over")
+    assert (await buy(client, customer_id=None, occurred_at=when)).status_code == 200
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1), (2, 0, 1)])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_bought_is_known_whichever_of_its_events_comes_first(
+    client: httpx.AsyncClient, order: tuple[int, ...], *, at_once: bool
+) -> None:
+    buyers: tuple[dict[str, str], ...] = ({}, {"card_number": "SHOP-1"}, {"customer_id": "c-1"})
+    bought = {"shop_id": "shop", "invoice_number": "R-1", "currency": "EUR", "total": "100.00"}
+    events = [
+        {"specversion": "1.0", "id": f"{place}", "source": "/s", "type": "loyalty.purchase.completed.v1"}
+        | {"data": bought | buyers[place]}
+        for place in order
+    ]
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+    for batch in [events] if at_once else [[event] for event in events]:
+        await client.post("/v1/events", content=orjson.dumps(batch), headers=headers)
+    assert (await attached(client))["customer_id"] == "c-1"
+    await client.post("/v1/accounts", json={"customer_id": "c-2", "card_number": "SHOP-1"})
+    assert (await attached(client))["customer_id"] == "c-1"
+
+
+async def test_a_purchase_whose_repeat_names_a_card_waits_for_its_owner(client: httpx.AsyncClient) -> None:
+    await buy(client, customer_id=None)
+    event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "loyalty.purchase.completed.v1"}
+    data = {"shop_id": "shop", "invoice_number": "R-1", "currency": "EUR", "total": "100.00", "card_number": "SHOP-1"}
+    taken = (await client.post("/v1/events", json=event | {"data": data})).json()
+    assert taken["results"][0]["status"] == "waiting"
+    answer = await client.post("/v1/accounts", json={"customer_id": "c-1", "card_number": "SHOP-1"})
+    assert answer.json()["balance"]["available"] == 100
+
+
+async def test_nobody_enrols_in_the_future(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    now = dt.datetime.now(dt.UTC)
+    said = {"customer_id": "c-1", "enrolled_at": (now + dt.timedelta(hours=25)).isoformat()}
+    answer = await client.post("/v1/accounts", json=said)
+    assert pointers(refusal(answer, 422, "enrolled-in-future")) == {"/enrolled_at"}
+    assert await rows(engine, "SELECT 1 FROM account") == []
+    said["enrolled_at"] = (now + dt.timedelta(hours=23)).isoformat()
+    assert (await client.post("/v1/accounts", json=said)).status_code == 201
+
+
+async def test_a_refund_refused_late_leaves_as_an_event_of_its_own(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    shop, invoice, name = "a/b", "c" * 128, "d" * 120
+    path = f"/v1/purchases/a%2Fb/{invoice}/refunds"
+    said = {"refund_id": name, "currency": "EUR", "amount": "500.00"}
+    assert (await client.post(path, json=said)).json()["status"] == "waiting"
+    await buy(client, shop_id=shop, invoice=invoice)
+    (letter,) = await rows(engine, "SELECT value FROM dead_letter")
+    event = decode(EVENTS, letter["value"], now=dt.datetime.now(dt.UTC))
+    assert isinstance(event, Received)
+    heard = await rows(engine, "SELECT id FROM event")
+    assert event.event.id not in {each["id"] for each in heard}
+    assert len(event.event.id) <= 255
 
 
 # Looking up
@@ -988,22 +1068,13 @@ async def test_every_refusal_has_its_status_and_stands_in_the_document(client: h
 
 @pytest.fixture
 async def till(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
-    async for asking in asking_with_key(points, "till-1", "purchases:write", "purchases:read", "events:write"):
+    async with asking_with_key(points, "till-1", "purchases:write", "purchases:read", "events:write") as asking:
         yield asking
 
 
 @pytest.fixture
 async def staff(points: PointsService) -> AsyncIterator[httpx.AsyncClient]:
-    async for asking in asking_with_key(points, "kim", ALL):
-        yield asking
-
-
-async def asking_with_key(points: PointsService, name: str, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with points.engine.begin() as connection:
-        key = await api_keys.create(connection, name, scopes, now=NOW, actor="test")
-    transport = httpx.ASGITransport(create_app(points, PointsSettings()))
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as asking:
+    async with asking_with_key(points, "kim", ALL) as asking:
         yield asking
 
 

@@ -6,6 +6,7 @@ from services.points.decisions.accounts import card_refusal, open_account
 from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, relay
 from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import answer
+from services.points.rules import dates
 
 
 def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
@@ -28,6 +29,8 @@ def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
 
 
 def _refusal(books: Books, command: EnrolCustomer, account: Account | None) -> Outcome | None:
+    if account is None and dates.is_ahead(command.enrolled_at, books.now):
+        return refused("enrolled-in-future", f"{command.enrolled_at} is more than 24 hours ahead", "/enrolled_at")
     number = command.card_number
     if number is None:
         return None

@@ -1,5 +1,6 @@
 """What the world hears of a decision: events numbered for their customer, owed in the same transaction."""
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -10,6 +11,15 @@ from services.points.commands import SOURCE, Account, Entry, Origin, Outcome, Pa
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"
 CUSTOMERS_TOPIC = "loyalty.customers"
+
+LONGEST_NAME = 255
+"""So many characters an event's id may have."""
+
+
+def event_name(*parts: str) -> str:
+    """Return an event's id made of the names of what it tells: one for each, and no longer than an id may be."""
+    name = "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return name if len(name) <= LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
 
 
 def hear(books: Books, origin: Origin | None) -> None:

@@ -44,6 +44,8 @@ def award_purchase(books: Books, command: AwardPurchase) -> Outcome:
             f"purchase {purchase.invoice_number} of {purchase.shop_id} is booked with another {difference}",
             f"/{difference}",
         )
+    if known.customer_id is None and (customer_id is not None or _names_card(known, purchase)):
+        return _name_buyer(books, command, known, customer_id)
     hear(books, origin)
     return repeated(books, known)
 
@@ -91,7 +93,7 @@ def _new_purchase(
         return refusal
     waits_for_card = customer_id is None and purchase.card_number is not None
     if waits_for_card and not command.park:
-        return refused("card-unknown", f"no account has card {purchase.card_number}", "/card_number")
+        return _card_unknown(purchase)
     record = _record(books, purchase, origin, occurred_at, awaited=awaited)
     record.customer_id = customer_id
     hear(books, origin)
@@ -100,6 +102,7 @@ def _new_purchase(
     if customer_id is None or (customer_id not in books.accounts and not version.programme.enrol_buyers):
         return _keep_unclaimed(books, record, purchase, parked=waits_for_card)
     account = open_account(books, customer_id, occurred_at, origin)
+    record.customer_id = account.customer_id
     passed_over = _award(books, record, account, purchase, origin)
     settle_waiting(books, record)
     return Outcome(
@@ -111,6 +114,10 @@ def _new_purchase(
         passed_over=passed_over,
         now=books.now,
     )
+
+
+def _card_unknown(purchase: PurchaseCompleted) -> Outcome:
+    return refused("card-unknown", f"no account has card {purchase.card_number}", "/card_number")
 
 
 def _refusal(
@@ -152,15 +159,21 @@ def _record(
 
 
 def _keep_unclaimed(books: Books, record: Purchase, purchase: PurchaseCompleted, *, parked: bool) -> Outcome:
-    record.status = "parked" if parked else "unclaimed"
+    record.status = "unclaimed"
     record.document = purchase.model_dump_json(exclude_none=True)
     settle_waiting(books, record)
     if parked and purchase.card_number is not None:
-        books.parked.setdefault(purchase.card_number, []).append(record)
-        if purchase.card_number not in books.cards:
-            books.cards[purchase.card_number] = None
-            books.changes.cards[purchase.card_number] = None, books.now
+        _park(books, record, purchase.card_number)
     return Outcome("waiting" if parked else "unclaimed", purchase=record)
+
+
+def _park(books: Books, record: Purchase, card_number: str) -> None:
+    """Have a purchase wait for the owner of its card."""
+    record.status, record.card_number = "parked", card_number
+    books.parked.setdefault(card_number, []).append(record)
+    if card_number not in books.cards:
+        books.cards[card_number] = None
+        books.changes.cards[card_number] = None, books.now
 
 
 # The award
@@ -174,12 +187,11 @@ def _award(
     version = books.versions.at(occurred_at)
     sale = _sale(purchase, occurred_at)
     buyer = _buyer(books, account, version.programme)
+    terms, parts = NOTHING, [earning.Part(f"account {account.status}", 0)]
     if account.status == "active":
         rate = version.programme.rates[purchase.currency]
         terms = earning.terms(sale, version=version.version, programme=version.programme, rate=rate, buyer=buyer)
         parts = earning.breakdown(terms)
-    else:
-        terms, parts = NOTHING, [earning.Part(f"account {account.status}", 0)]
     account.purchases += 1
     books.changes.changed_accounts[account.customer_id] = account
     record.status = "booked"
@@ -191,7 +203,14 @@ def _award(
     if record.points:
         _book_award(books, record, account, version, lot, origin)
     _count(books, record, account, day, terms.gross)
-    return earning.passed_over(sale, version.programme, buyer, parts) if not version.programme.is_plain else []
+    if account.status != "active":
+        return _all_passed_over(version.programme, account)
+    return [] if version.programme.is_plain else earning.passed_over(sale, version.programme, buyer, terms)
+
+
+def _all_passed_over(programme: Programme, account: Account) -> list[earning.PassedOver]:
+    code, detail = f"account-{account.status}", f"the account of customer {account.customer_id} is {account.status}"
+    return [earning.PassedOver(rule.name, code, detail) for rule in (*programme.rules, *programme.campaigns)]
 
 
 def _sale(purchase: PurchaseCompleted, occurred_at: dt.datetime) -> earning.Sale:
@@ -287,15 +306,26 @@ def claim_purchase(books: Books, command: ClaimPurchase) -> Outcome:
         return refused("purchase-has-card", f"this purchase waits for the owner of card {purchase.card_number}")
     if purchase.customer_id is not None and not _is_same(books, purchase.customer_id, command.customer_id):
         return refused("purchase-claimed", "this purchase names another customer", "/customer_id")
-    occurred_at = purchase.occurred_at or books.now
-    window = dt.timedelta(days=books.versions.at(occurred_at).programme.claim_days)
-    if books.now - occurred_at > window:
-        detail = f"a purchase can be claimed for {window.days} days; it is from {occurred_at}"
-        return refused("claim-window-over", detail)
+    refusal = _too_late(books, purchase)
+    if refusal is not None:
+        return refusal
     account = books.accounts.get(command.customer_id)
     if account is None:
         return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
     attach(books, purchase, account)
+    return _attached(books, purchase, account)
+
+
+def _too_late(books: Books, purchase: Purchase) -> Outcome | None:
+    occurred_at = purchase.occurred_at or books.now
+    window = dt.timedelta(days=books.versions.at(occurred_at).programme.claim_days)
+    if books.now - occurred_at <= window:
+        return None
+    detail = f"a purchase can be claimed for {window.days} days; it is from {occurred_at}"
+    return refused("claim-window-over", detail)
+
+
+def _attached(books: Books, purchase: Purchase, account: Account) -> Outcome:
     return Outcome(
         "booked",
         purchase=purchase,
@@ -304,6 +334,42 @@ def claim_purchase(books: Books, command: ClaimPurchase) -> Outcome:
         standing=standing_of(books, account),
         now=books.now,
     )
+
+
+def _names_card(known: Purchase, said: PurchaseCompleted) -> bool:
+    """Tell whether a repeat knows of a card where none was known before."""
+    return known.card_number is None and said.card_number is not None
+
+
+def _name_buyer(books: Books, command: AwardPurchase, known: Purchase, customer_id: str | None) -> Outcome:
+    """Attach a purchase of nobody whose repeat says whose it was: the card was scanned after the first try."""
+    if customer_id is None and not command.park:
+        return _card_unknown(command.purchase)
+    refusal = _too_late(books, known)
+    if refusal is not None:
+        return refusal
+    hear(books, command.origin)
+    books.changes.changed_purchases[known.key] = known
+    if customer_id is None:
+        _park(books, known, command.purchase.card_number or "")
+        return Outcome("waiting", purchase=known)
+    _unpark(books, known)
+    occurred_at = known.occurred_at or books.now
+    if customer_id not in books.accounts and not books.versions.at(occurred_at).programme.enrol_buyers:
+        known.customer_id = customer_id
+        return Outcome("unclaimed", purchase=known)
+    account = open_account(books, customer_id, occurred_at, command.origin)
+    attach(books, known, account)
+    if command.origin.author is not None:
+        books.changes.deeds.append((command.origin.author, "purchase.claim", "/".join(known.key), None, None))
+    return _attached(books, known, account)
+
+
+def _unpark(books: Books, known: Purchase) -> None:
+    if known.status == "parked":
+        known.status = "unclaimed"
+        waiting = books.parked.get(known.card_number or "", [])
+        waiting[:] = [each for each in waiting if each is not known]
 
 
 def attach(books: Books, purchase: Purchase, account: Account) -> None:

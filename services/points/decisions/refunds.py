@@ -1,5 +1,6 @@
 """Refunds: before or after their purchase, in any order and any split, they end at the same points."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from services.points.books import Books, Progress
@@ -195,8 +196,7 @@ def _claw_back(
     account.lifetime_points -= points
     books.changes.changed_accounts[account.customer_id] = account
     refund.points = points
-    own = _own_lot(books, purchase, account)
-    gone = _expired_part(books, purchase, own, points)
+    gone = _expired_part(books, purchase, account, points)
     purchase.clawed_back_expired += gone
     refund.points_expired = gone
     if gone == points:
@@ -219,19 +219,22 @@ def _uncount(books: Books, refund: Refund, purchase: Purchase, account: Account,
 
 def _own_lot(books: Books, purchase: Purchase, account: Account) -> Lot | None:
     """Return the lot of a purchase, which a merge may have moved to another account."""
+    return next(_lots_of(books, purchase, account.customer_id), None)
+
+
+def _lots_of(books: Books, purchase: Purchase, holder: str) -> Iterator[Lot]:
     own = purchase.customer_id, purchase.entry_sequence
-    for lot in books.lots[account.customer_id]:
-        if lot.origin == own or (account.customer_id == own[0] and lot.sequence == own[1]):
-            return lot
-    return None
+    for lot in books.lots.get(holder, ()):
+        if lot.origin == own or (lot.origin is None and (holder, lot.sequence) == own):
+            yield lot
 
 
-def _expired_part(books: Books, purchase: Purchase, own: Lot | None, points: int) -> int:
+def _expired_part(books: Books, purchase: Purchase, account: Account, points: int) -> int:
     """Return what of a clawback is met by points that have expired already: after the lot's rest, before others (rule 14)."""
-    expired = 0 if own is None else own.expired
-    for lot in books.lots.get(purchase.customer_id or "", ()):
-        if lot is not own and lot.sequence == purchase.entry_sequence:  # what had expired before it was merged
-            expired += lot.expired
+    own = _own_lot(books, purchase, account)
+    # some may have expired on the way here, before a merge
+    holders = (account.customer_id, *books.merged.get(account.customer_id, ()))
+    expired = sum(lot.expired for holder in holders for lot in _lots_of(books, purchase, holder))
     return min(max(0, points - (own.remaining if own else 0)), expired - purchase.clawed_back_expired)
 
 

@@ -13,7 +13,7 @@ DAY = dt.timedelta(days=1)
 
 
 def is_ahead(occurred_at: dt.datetime, received_at: dt.datetime) -> bool:
-    """Tell whether a purchase claims to have happened later than a wrong clock explains."""
+    """Tell whether something claims to have happened later than a wrong clock explains."""
     return occurred_at - received_at > AHEAD
 
 

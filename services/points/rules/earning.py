@@ -383,18 +383,39 @@ class PassedOver:
     detail: str
 
 
-def passed_over(sale: Sale, programme: Programme, buyer: Buyer, given: Sequence[Part]) -> list[PassedOver]:
-    """Return every rule of the programme that is not in the breakdown, with its reason."""
-    names = {part.rule for part in given}
+def passed_over(sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms) -> list[PassedOver]:
+    """Return every rule of the programme that is not in the snapshot's breakdown, with its reason."""
+    names = {part.rule for part in breakdown(snapshot)}
     rules: list[Conditions] = [*programme.rules, *programme.campaigns]
-    return [_why(rule, sale, programme, buyer) for rule in rules if rule.name not in names]
+    return [_why(rule, sale, programme, buyer, snapshot) for rule in rules if rule.name not in names]
 
 
-def _why(rule: Conditions, sale: Sale, programme: Programme, buyer: Buyer) -> PassedOver:
-    found = unmet(rule, sale, programme, buyer) or _unmet_by_lines(rule, sale, programme)
-    if found is None:
-        found = Unmet("no-effect", "another rule gives more for its lines, or it is less than a point")
+def _why(rule: Conditions, sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms) -> PassedOver:
+    found = (
+        unmet(rule, sale, programme, buyer)
+        or _unmet_by_base(snapshot)
+        or _unmet_by_lines(rule, sale, programme)
+        or _without_effect(rule, snapshot)
+    )
     return PassedOver(rule.name, found.code, found.detail)
+
+
+def _unmet_by_base(snapshot: Terms) -> Unmet | None:
+    if not snapshot.base:
+        return Unmet("nothing-counts", "nothing of the purchase earns points")
+    if snapshot.base < snapshot.minimum:
+        return Unmet("purchase-minimum", f"{snapshot.base} of the purchase counts, points begin at {snapshot.minimum}")
+    return None
+
+
+def _without_effect(rule: Conditions, snapshot: Terms) -> Unmet:
+    ranked = (
+        [each.name for each in group.choices if _comes_to(each, snapshot, snapshot.gross)] for group in snapshot.groups
+    )
+    fitting = [names for names in ranked if rule.name in names]
+    if fitting and all(names[0] != rule.name for names in fitting):
+        return Unmet("outdone", "another rule gives at least as much for its lines")
+    return Unmet("no-effect", "it makes less than a point of difference")
 
 
 def _unmet_by_lines(rule: Conditions, sale: Sale, programme: Programme) -> Unmet | None:
