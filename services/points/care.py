@@ -80,7 +80,9 @@ async def replace_card(
     summary="Let this account go on in another, with its points and their dates",
     responses={
         **DONE_BEFORE,
-        **problem_responses(UNKNOWN | {409: ["account-closed", "idempotency-key-reused"], 422: ["merge-with-itself"]}),
+        **problem_responses(
+            UNKNOWN | {409: ["account-closed", "account-merged", "idempotency-key-reused"], 422: ["merge-with-itself"]}
+        ),
     },
 )
 async def merge(http: HttpRequest, customer_id: Segment, merge: Merge, key: KeyHeader = None) -> Response:

@@ -1,6 +1,7 @@
 """Accounts: opened with their card, adjusted by hand."""
 
 import datetime as dt
+from dataclasses import replace
 
 from services.points.books import Books
 from services.points.commands import Account, AdjustBalance, Origin, Outcome, refused
@@ -70,7 +71,7 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
         )
     else:
         entry = entries.debit(books, account, "adjustment", -command.points, command.reason, command.occurred_at)
-    books.changes.adjustments.append((command, entry.sequence))
+    books.changes.adjustments.append((replace(command, customer_id=account.customer_id), entry.sequence))
     data = {
         "adjustment_id": command.adjustment_id,
         "reason": command.reason,

@@ -15,8 +15,9 @@ from services.points.commands import (
 from services.points.decisions import entries
 from services.points.decisions.accounts import card_refusal, own_card
 from services.points.decisions.events import balance_of, emit
-from services.points.decisions.tiers import NONE, answer, raise_to, take_back, watch_review
-from services.points.rules import cards
+from services.points.decisions.purchases import attach
+from services.points.decisions.tiers import NONE, answer, end_floor, raise_to, watch_review
+from services.points.rules import cards, tiers
 from services.points.rules.earning import UNUSED
 from services.points.rules.tiers import Counts
 
@@ -53,6 +54,8 @@ def replace_card(books: Books, command: ReplaceCard) -> Outcome:
     books.changes.changed_standings[account.customer_id] = account
     data = {"customer_id": account.customer_id, "card_number": account.card_number, "replaced": before}
     emit(books, account, "loyalty.card.replaced.v1", data)
+    for purchase in books.parked.pop(account.card_number, ()):
+        attach(books, purchase, account)
     return answer("booked", books, account)
 
 
@@ -64,13 +67,14 @@ def give_tier(books: Books, command: GiveTier) -> Outcome:
         return refused("tier-unknown", f"the programme has no tier {command.tier!r}", "/tier")
     if command.until is not None and command.until < books.today:
         return refused("tier-over", f"{command.until} is over", "/until")
-    account.tier_floor = command.tier
-    # without one it ends now: the next look at the account is its review
-    account.tier_floor_until = command.until
-    if command.tier is not None:
-        raise_to(books, account, levels, levels.level(command.tier), "given")
+    until = command.until if command.tier is not None else None
+    if (account.tier_floor, account.tier_floor_until) == (command.tier, until):
+        return answer("repeated", books, account)
+    if command.tier is None:
+        end_floor(books, account, levels, "taken back")
     else:
-        take_back(books, account, levels)
+        account.tier_floor, account.tier_floor_until = command.tier, until
+        raise_to(books, account, levels, levels.level(command.tier), "given")
     watch_review(books, account, levels)
     books.changes.changed_standings[account.customer_id] = account
     return answer("booked", books, account)
@@ -84,14 +88,21 @@ def merge_accounts(books: Books, command: MergeAccounts) -> Outcome:
     source, target = books.accounts.get(command.customer_id), books.accounts.get(command.into)
     if source is None or target is None:
         return _unknown(command.customer_id) if source is None else _unknown(command.into, "/into")
-    if source is target and command.customer_id != target.customer_id:
-        return answer("repeated", books, target)
-    if source is target:
+    if command.customer_id == command.into:
         return refused("merge-with-itself", "an account can't be merged with itself", "/into")
+    if source is target:
+        return answer("repeated", books, target)
+    if source.customer_id != command.customer_id:
+        detail = f"customer {command.customer_id} goes on in {source.customer_id} already: merge that account"
+        return refused("account-merged", detail)
     if target.status == "closed":
         return refused("account-closed", f"the account of customer {command.into} is closed", "/into")
+    _move_activity(source, target)
     _move_points(books, source, target)
     _move_standing(books, source, target)
+    books.merged.setdefault(target.customer_id, []).extend(
+        [source.customer_id, *books.merged.pop(source.customer_id, ())]
+    )
     source.status, source.merged_into, source.due_at = "merged", target.customer_id, None
     books.changes.merges.append((source.customer_id, target.customer_id))
     books.accounts |= {name: target for name, account in books.accounts.items() if account is source}
@@ -100,6 +111,12 @@ def merge_accounts(books: Books, command: MergeAccounts) -> Outcome:
         data = {"customer_id": source.customer_id, "into": target.customer_id, "balance": balance_of(account)}
         emit(books, account, "loyalty.account.merged.v1", data)
     return answer("booked", books, target)
+
+
+def _move_activity(source: Account, target: Account) -> None:
+    """Have points that end with inactivity live as long as the more active of the two would keep them."""
+    if source.inactive_on is not None and (target.inactive_on is None or source.inactive_on > target.inactive_on):
+        target.inactive_on, target.inactivity_announced = source.inactive_on, source.inactivity_announced
 
 
 def _move_points(books: Books, source: Account, target: Account) -> None:
@@ -127,8 +144,6 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
     target.lifetime_points += source.lifetime_points
     target.purchases += source.purchases
     source.lifetime_points = source.purchases = 0
-    if source.inactive_on is not None and (target.inactive_on is None or source.inactive_on > target.inactive_on):
-        target.inactive_on, target.inactivity_announced = source.inactive_on, source.inactivity_announced
     ours, theirs = books.counts.get(target.customer_id, NONE), books.counts.pop(source.customer_id, NONE)
     books.counts[target.customer_id] = Counts(ours.now + theirs.now, ours.before + theirs.before)
     for campaign, use in books.uses.pop(source.customer_id, {}).items():
@@ -136,7 +151,8 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
         uses[campaign] = uses.get(campaign, UNUSED) + use
     levels = books.programme.tiers
     if levels is not None:
-        raise_to(books, target, levels, levels.level(source.tier), "merged")
+        earned = tiers.earned(levels, books.counts[target.customer_id].now)
+        raise_to(books, target, levels, max(levels.level(source.tier), earned), "merged")
         if levels.level(source.tier_floor) > levels.level(target.tier_floor):
             target.tier_floor, target.tier_floor_until = source.tier_floor, source.tier_floor_until
             watch_review(books, target, levels)

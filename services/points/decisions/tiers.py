@@ -76,12 +76,14 @@ def put(books: Books, account: Account, levels: Tiers, place: int, reason: str) 
     books.changes.tier_changes.append(change)
 
 
-def take_back(books: Books, account: Account, levels: Tiers) -> None:
-    """Give the account the tier that its counts have earned, now that no floor holds it."""
-    counts = books.counts.get(account.customer_id, NONE)
-    place = max(tiers.earned(levels, counts.now), tiers.earned(levels, counts.before))
-    if place != levels.level(account.tier):
-        put(books, account, levels, place, "taken back")
+def end_floor(books: Books, account: Account, levels: Tiers, reason: str) -> None:
+    """Take a floor away; the tier that only it held becomes what was earned, whatever the policy says of reviews."""
+    only_held = levels.level(account.tier) <= levels.level(account.tier_floor)
+    account.tier_floor = account.tier_floor_until = None
+    books.changes.changed_standings[account.customer_id] = account
+    place = tiers.worth(levels, books.counts.get(account.customer_id, NONE))
+    if only_held and place != levels.level(account.tier):
+        put(books, account, levels, place, reason)
 
 
 def watch_review(books: Books, account: Account, levels: Tiers) -> None:
@@ -109,20 +111,13 @@ def settle_tier(books: Books, account: Account) -> None:
         return
     counts = books.counts.get(account.customer_id, NONE)
     raise_to(books, account, levels, tiers.earned(levels, counts.now), "earned")
-    floor_ended = _end_floor(books, account)
+    if account.tier_floor_until is not None and account.tier_floor_until < books.today:
+        end_floor(books, account, levels, "floor ended")
     due_on = account.tier_review_on
-    if floor_ended or (due_on is not None and due_on <= books.today):
+    if due_on is not None and due_on <= books.today:
         _review(books, account, levels, counts)
     elif due_on is not None and not account.tier_announced:
         _announce(books, account, levels, counts, due_on)
-
-
-def _end_floor(books: Books, account: Account) -> bool:
-    if account.tier_floor_until is None or account.tier_floor_until >= books.today:
-        return False
-    account.tier_floor = account.tier_floor_until = None
-    books.changes.changed_standings[account.customer_id] = account
-    return True
 
 
 def _review(books: Books, account: Account, levels: Tiers, counts: Counts) -> None:

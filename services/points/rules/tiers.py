@@ -64,18 +64,23 @@ def review_on(tiers: Tiers, since: dt.date) -> dt.date | None:
             return None
 
 
+def worth(tiers: Tiers, counts: Counts) -> int:
+    """Return the tier that was earned in the window that a review closes, or since."""
+    return max(earned(tiers, counts.now), earned(tiers, counts.before) if tiers.window == "calendar_year" else 0)
+
+
 def reviewed(tiers: Tiers, place: int, counts: Counts) -> int:
-    """Return the tier after a review: what was earned in the closed window or since, not lower than the policy allows."""
-    worth = max(earned(tiers, counts.now), earned(tiers, counts.before) if tiers.window == "calendar_year" else 0)
-    if worth >= place:
-        return worth
+    """Return the tier after a review: what was earned, not lower than the policy allows."""
+    deserved = worth(tiers, counts)
+    if deserved >= place:
+        return deserved
     match tiers.downgrade:
         case "none":
             return place
         case "one_level":
             return place - 1
         case "to_earned":
-            return worth
+            return deserved
 
 
 def to_keep(tiers: Tiers, place: int, counts: Counts) -> int:
