@@ -34,5 +34,10 @@ async def test_a_server_that_goes_at_any_moment_is_away_and_is_found_again(wire:
     ended.set()
     await asyncio.gather(*asking)
     assert away > 0
-    await until(lambda: transact(engine, lambda connection: fetch(connection, "SELECT 1")), [(1,)])
+
+    async def answer() -> list[tuple[int]]:
+        rows = await transact(engine, lambda connection: fetch(connection, "SELECT 1"))
+        return [tuple(row) for row in rows]
+
+    await until(answer, [(1,)])
     await engine.dispose()
