@@ -114,9 +114,8 @@ def written(answer: Answer, form: Form) -> str:
 
 
 def _show(answer: Answer, console: Console) -> None:
-    report, asked = answer.report, answer.question
-    last = asked.end - dt.timedelta(days=1)
-    console.print(f"[bold]{report.title}[/], {asked.first} to {last}, {asked.zone.key}", highlight=False)
+    report = answer.report
+    console.print(f"[bold]{report.title}[/], {answer.about()}", highlight=False)
     table = Table(header_style="bold")
     for column in report.columns:
         is_word = column.unit in {"text", "date", "flag"}

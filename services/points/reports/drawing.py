@@ -1,6 +1,5 @@
 """Answers as pictures: small SVG charts that need no script and follow the reader's light or dark scheme."""
 
-import datetime as dt
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,9 +75,8 @@ def as_svg(answer: Answer) -> str:
 
 def _head(answer: Answer, height: float) -> Iterator[str]:
     report, asked = answer.report, answer.question
-    last = asked.end - dt.timedelta(days=1)
     narrowed = [f"shop {asked.shop_id}" if asked.shop_id else "", asked.currency or "", asked.rule or ""]
-    about = " · ".join(filter(None, (f"{asked.first} to {last}, {asked.zone.key}", *narrowed)))
+    about = " · ".join(filter(None, (answer.about(), *narrowed)))
     yield f'<svg xmlns="http://www.w3.org/2000/svg" class="r" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img">'
     yield f"<title>{escape(report.title)}</title><desc>{escape(report.says)}</desc><style>{STYLE}</style>"
     yield f'<rect class="paper" width="{WIDTH}" height="{height:g}"/>'

@@ -156,6 +156,7 @@ LIABILITY = Report(
         Column("owing", "count", "customers who owe points"),
         Column("liability", "money", "(available + pending) * cost of a point, where that is said"),
     ),
+    is_of_now=True,
 )
 
 BREAKAGE = Report(

@@ -1,5 +1,6 @@
 """What a report is: its columns, how they are counted, how it is drawn, and the function that reads it."""
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,7 +46,10 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report; `method` says how it counts, whether amounts are net of refunds, and where its formula is from."""
+    """A report; `method` says how it counts, whether amounts are net of refunds, and where its formula is from.
+
+    `is_of_now` is one that tells what stands in the books now, whatever the range.
+    """
 
     name: str
     title: str
@@ -57,6 +61,7 @@ class Report:
     takes: frozenset[Narrowing] = frozenset({"shop_id", "currency"})
     summary: tuple[Column, ...] = ()
     period: Period = "month"
+    is_of_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,13 @@ class Answer:
     def records(self) -> list[dict[str, Any]]:
         """Return the rows by their columns' names."""
         return [_record(self.report.columns, row) for row in self.findings.rows]
+
+    def about(self) -> str:
+        """Return the days that the answer is about, in words."""
+        asked = self.question
+        if self.report.is_of_now:
+            return f"{asked.now.astimezone(asked.zone):%Y-%m-%d %H:%M}, {asked.zone.key}"
+        return f"{asked.first} to {asked.end - dt.timedelta(days=1)}, {asked.zone.key}"
 
     def summary(self) -> dict[str, Any]:
         """Return the figures of the whole by their names."""

@@ -76,6 +76,7 @@ TIERS = Report(
     Chart("ranks", "tier", ("customers",)),
     read_tiers,
     takes=frozenset(),
+    is_of_now=True,
 )
 
 TIER_MOVEMENTS = Report(

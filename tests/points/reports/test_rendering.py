@@ -103,3 +103,8 @@ def test_a_scale_holds_zero_and_every_value(values: list[float]) -> None:
 def test_rows_of_one_period_are_drawn_as_one_bar() -> None:
     rows = [("2026-01", "Basic", "Gold", 2, 2, 2, 0, True), ("2026-01", "Basic", "Silver", 1, 1, 1, 0, True)]
     assert as_svg(answer("tier-movements", rows)).count('class="bar s0"') == 2  # one of the legend
+
+
+def test_a_picture_says_what_days_it_is_about() -> None:
+    assert "2026-01-01 to 2026-02-28, Europe/Berlin" in as_svg(answer("turnover", []))
+    assert "2011-12-09 14:00, Europe/Berlin" in as_svg(answer("tiers", []))
