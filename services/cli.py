@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import demo, documents, importing, reporting, single
+from services import demo, documents, importing, reporting, scheduling, single
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.imports.presets import MappingError
@@ -39,6 +39,8 @@ app.add_typer(refunds_app, name="refunds")
 app.add_typer(letters_app, name="dead-letters")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
+jobs_app = typer.Typer(no_args_is_help=True, help="What comes round again and again.")
+app.add_typer(jobs_app, name="jobs")
 
 out = Console(width=None if sys.stdout.isatty() else 200)
 """What goes into a file or a pipe is not broken where a terminal would end."""
@@ -116,7 +118,7 @@ def serve_points(
 
 async def _points(settings: PointsSettings, *, api: bool, with_worker: bool) -> None:
     async with points_service(settings) as (points, books):
-        parts = [*(worker(points, settings) if with_worker else []), *keeping(books)]
+        parts = [*(worker(points, settings, books) if with_worker else []), *keeping(books)]
         if api:
             await admit(points, settings)
             await serve(create_app(points, settings, checks=broker_checks(settings)), settings, parts)
@@ -242,6 +244,23 @@ def report(  # noqa: PLR0913 - an option each
     except (QuestionError, ParameterError, ReportTooSlowError) as error:
         fail(str(error) or "the database took too long; ask for a shorter range")
     reporting.write(answer, form, output)
+
+
+@jobs_app.command("list")
+def list_jobs(*, as_json: AsJson = False) -> None:
+    """List the jobs: how often each runs, its last run, and how much waits for it now."""
+    _show(run(scheduling.listed(settings_of_environment())), "there are no jobs", as_json=as_json)
+
+
+@jobs_app.command("run")
+def run_job(name: Annotated[str, typer.Argument(help="As `loyalty jobs list` shows it.")]) -> None:
+    """Run a job now, whether or not its time has come; exit code 1 where something had to be left undone."""
+    try:
+        job, ended = run(scheduling.run(settings_of_environment(), name))
+    except scheduling.NoJobError as error:
+        fail(str(error))
+    scheduling.show(job, ended)
+    raise SystemExit(1 if ended.error is not None else 0)
 
 
 @refunds_app.command("waiting")

@@ -14,15 +14,17 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import services.points
-from services.points import handlers
+from services.points import handlers, jobs
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared import api_keys, embedded_postgres
 from shared.auth import is_loopback
 from shared.database import DatabaseAwayError, create_engine, database_errors, sqlstate
 from shared.http import Check
+from shared.jobs import Job, keep
 from shared.messaging import consumer, kafka, local, outbox
 from shared.messaging.waiting import pauses
 from shared.migrations import upgrade
@@ -104,8 +106,8 @@ async def points_service(settings: PointsSettings) -> AsyncIterator[tuple[Points
             await service.close()
 
 
-def worker(points: PointsService, settings: PointsSettings) -> list[Part]:
-    """Return what runs beside the API: the relay, and with Kafka the consumer."""
+def worker(points: PointsService, settings: PointsSettings, books: Database) -> list[Part]:
+    """Return what runs beside the API: the relay, the jobs, and with Kafka the consumer."""
     servers = settings.kafka_bootstrap_servers
     carrier: outbox.Carrier = (
         local.LocalCarrier(points.engine, [], service="points", clock=points.clock)
@@ -114,7 +116,23 @@ def worker(points: PointsService, settings: PointsSettings) -> list[Part]:
     )
     relay = outbox.Relay(points.engine, carrier, service="points")
     points.committed = relay.wake
-    return [relay.run] if servers is None else [relay.run, partial(_consume, points, settings, servers)]
+    parts: list[Part] = [relay.run, partial(_keep_jobs, points, books)]
+    return parts if servers is None else [*parts, partial(_consume, points, settings, servers)]
+
+
+@asynccontextmanager
+async def points_jobs(points: PointsService, books: Database) -> AsyncIterator[tuple[list[Job], AsyncEngine]]:
+    """Give the jobs of the points service, and the engine that they and their locks use."""
+    engine = create_engine(books.url, name="loyalty-points-jobs", pool_size=jobs.CONNECTIONS)
+    try:
+        yield jobs.jobs(points, engine), engine
+    finally:
+        await engine.dispose()
+
+
+async def _keep_jobs(points: PointsService, books: Database) -> None:
+    async with points_jobs(points, books) as (kept, engine):
+        await asyncio.gather(*(keep(engine, job, service="points") for job in kept))
 
 
 def keeping(books: Database) -> list[Part]:

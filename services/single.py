@@ -30,5 +30,5 @@ async def run(settings: PointsSettings, *, ready: Callable[[], None]) -> None:
     """Serve until cancelled; `ready` is called when the API answers."""
     async with points_service(settings) as (points, books):
         await admit(points, settings)
-        parts = [*worker(points, settings), *keeping(books)]
+        parts = [*worker(points, settings, books), *keeping(books)]
         await serve(compose(points, settings), settings, parts, ready=ready)

@@ -39,7 +39,7 @@ class Changes:
     adjustments: list[tuple[AdjustBalance, int]] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
-    answers: list[tuple[IdempotencyKey, Answer]] = field(default_factory=list)
+    answers: list[tuple[IdempotencyKey, Answer, bool]] = field(default_factory=list)
     late_refusals: list[tuple[Refund, str, str]] = field(default_factory=list)
     progress: dict[tuple[str, dt.date], Progress] = field(default_factory=dict)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)

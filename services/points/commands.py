@@ -150,6 +150,9 @@ Command = (
     | GiveTier
 )
 
+MOVING = (AdjustBalance,)
+"""What takes or gives points as often as it is said."""
+
 Status = Literal["active", "blocked", "closed", "merged"]
 
 DEEDS = {"blocked": "account.block", "closed": "account.close", "active": "account.reopen"}
@@ -363,6 +366,11 @@ class Request:
     key: IdempotencyKey | None = None
     author: Author | None = None
     render: Callable[[Sequence[Outcome]], Answer] = lambda _outcomes: Answer(204, b"")
+
+    @property
+    def moves_points(self) -> bool:
+        """Whether only its key tells a repeat from another one like it, so that its answer is kept for ever."""
+        return any(isinstance(each, MOVING) for each in self.commands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -381,6 +381,11 @@ class Versions:
         return frozenset(campaign.name for campaign in campaigns if campaign.is_capped)
 
     @cached_property
+    def longest_claim_days(self) -> int:
+        """The longest window in which a purchase of nobody could ever be claimed."""
+        return max(each.programme.claim_days for each in self._by_validity)
+
+    @cached_property
     def budgeted_campaigns(self) -> frozenset[str]:
         campaigns = (campaign for each in self._by_validity for campaign in each.programme.campaigns)
         return frozenset(campaign.name for campaign in campaigns if campaign.budget is not None)

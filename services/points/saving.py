@@ -167,8 +167,9 @@ INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor,
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])"""
 
 INSERT_ANSWERS = """
-INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, content_type, answered_at)
-SELECT *, $7::timestamptz FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[], $6::text[])"""
+INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, content_type, lasting, answered_at)
+SELECT *, $8::timestamptz
+  FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[], $6::text[], $7::boolean[])"""
 
 _account = attrgetter(
     "customer_id", "sequence", "event_sequence", "available", "pending", "lifetime_points", "purchases", "due_at"
@@ -297,8 +298,8 @@ async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt
         await fetch(connection, INSERT_ADJUSTMENTS, *zip(*rows, strict=True))
     if changes.answers:
         answers = [
-            (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type)
-            for key, answer in changes.answers
+            (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type, lasting)
+            for key, answer, lasting in changes.answers
         ]
         await fetch(connection, INSERT_ANSWERS, *zip(*answers, strict=True), now)
 

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.api_keys import api_key_table
 from shared.audit import audit_table
+from shared.jobs import job_run_table
 from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbox_sent_table, outbox_table
 
 metadata = sa.MetaData(
@@ -40,7 +41,7 @@ account = sa.Table(
     sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged')", name="status"),
     sa.CheckConstraint("pending >= 0", name="pending"),
     sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
-    sa.Index("account_due", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("account_due", "due_at", "customer_id", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("account_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -100,6 +101,11 @@ purchase = sa.Table(
     sa.Index("purchase_parked", "card_number", postgresql_where=sa.text("status = 'parked'")),
     sa.Index(
         "purchase_unsettled", "status", "shop_id", "invoice_number", postgresql_where=sa.text("status <> 'booked'")
+    ),
+    sa.Index(
+        "purchase_claimable",
+        "occurred_at",
+        postgresql_where=sa.text("status = 'unclaimed' AND document IS NOT NULL"),
     ),
 )
 
@@ -253,6 +259,8 @@ stored_answer = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("content_type", sa.Text, nullable=False),
     sa.Column("answered_at", INSTANT, nullable=False),
+    sa.Column("lasting", sa.Boolean, nullable=False, comment="about points that moved"),
+    sa.Index("stored_answer_passing", "answered_at", postgresql_where=sa.text("NOT lasting")),
     comment="answers under an Idempotency-Key, stored with their effect",
 )
 
@@ -263,3 +271,4 @@ dead_letter = dead_letter_table(metadata)
 
 api_key = api_key_table(metadata)
 audit = audit_table(metadata)
+job_run = job_run_table(metadata)

@@ -167,6 +167,7 @@ INVARIANTS = (
           LEFT JOIN account a USING (customer_id)
          WHERE CASE p.status WHEN 'booked' THEN a.customer_id IS NULL OR p.award IS NULL OR p.document IS NOT NULL
                WHEN 'awaited' THEN p.total IS NOT NULL OR p.points <> 0
+               WHEN 'unclaimed' THEN p.points <> 0 OR p.award IS NOT NULL
                ELSE p.document IS NULL OR p.points <> 0 OR p.award IS NOT NULL END""",
     ),
     Invariant(

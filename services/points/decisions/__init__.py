@@ -63,7 +63,7 @@ def _reply(books: Books, request: Request) -> Reply:
     outcomes = _outcomes(books, request)
     answer = request.render(outcomes)
     books.answers[key.api_key, key.key] = key.fingerprint, answer
-    books.changes.answers.append((key, answer))
+    books.changes.answers.append((key, answer, request.moves_points))
     return Reply(outcomes)
 
 

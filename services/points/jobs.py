@@ -1,0 +1,222 @@
+"""The jobs of the points service: what time brings is booked on every account, and what was kept long enough is let go."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.points.commands import Request, SettleAccount
+from services.points.service import PointsService
+from shared.database import UnusableError, fetch, transact
+from shared.jobs import Job, Tell, UndoneError
+
+BATCH = 1_000
+OVERLAPPING = 3
+"""Batches at once: PostgreSQL writes one while Python decides the next."""
+
+CONNECTIONS = OVERLAPPING + 2
+"""What an engine for these jobs needs: a connection for each lock beside those for the batches."""
+
+PARTS = 10
+"""Into so many a batch is taken apart that PostgreSQL refuses."""
+
+NAMED = 20
+"""So many of the accounts that can't be settled are named."""
+
+ALIASES = dict.fromkeys(("activate", "expire", "announce", "review-tiers", "time-out"), "settle")
+"""What people call it that accounts are settled."""
+
+KEPT = dt.timedelta(days=90)
+"""How long answers under an `Idempotency-Key` are kept, and dead letters that are settled."""
+
+DUE = "SELECT count(*) AS accounts FROM account WHERE due_at <= $1"
+
+# whoever has locked an account is settling it anyway
+CLAIM = """
+SELECT customer_id, due_at FROM account WHERE due_at <= $1 AND (due_at, customer_id) > ($2, $3)
+ ORDER BY due_at, customer_id LIMIT $4 FOR UPDATE SKIP LOCKED"""
+
+START = (dt.datetime.min.replace(tzinfo=dt.UTC), "")
+
+# both by an index of exactly these rows
+OLD_ANSWERS = "FROM stored_answer WHERE NOT lasting AND answered_at < $1"
+DELETE_ANSWERS = f"""
+DELETE FROM stored_answer WHERE (api_key, idempotency_key) IN (SELECT api_key, idempotency_key {OLD_ANSWERS} LIMIT $2)
+RETURNING 1"""
+
+OLD_CLAIMS = "FROM purchase WHERE status = 'unclaimed' AND document IS NOT NULL AND occurred_at < $1"
+FORGET_CLAIMS = f"""
+UPDATE purchase SET document = NULL
+ WHERE (shop_id, invoice_number) IN (SELECT shop_id, invoice_number {OLD_CLAIMS} LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING 1"""
+
+OLD_LETTERS = "FROM dead_letter WHERE status <> 'open' AND relayed_at IS NOT NULL AND settled_at < $1"
+DELETE_LETTERS = f"DELETE FROM dead_letter WHERE id IN (SELECT id {OLD_LETTERS} LIMIT $2) RETURNING 1"
+
+
+def jobs(points: PointsService, engine: AsyncEngine) -> list[Job]:
+    """Return the service's jobs; `engine` has `CONNECTIONS` of its own, so that they take none from the API."""
+    return [
+        Job(
+            "settle",
+            "accounts: points become available, end or are told of, tiers are reviewed",
+            dt.timedelta(minutes=1),
+            partial(settle, points, engine),
+            partial(_count_due, points),
+        ),
+        Job(
+            "housekeeping",
+            "answers, settled dead letters and purchases nobody claimed: what was kept long enough is let go",
+            dt.timedelta(hours=1),
+            partial(keep_house, points, engine),
+            partial(_count_old, points),
+        ),
+    ]
+
+
+# What is due
+
+
+async def settle(points: PointsService, engine: AsyncEngine, tell: Tell) -> int:
+    """Book what is due on every account, those first that have waited longest. Answers how many accounts that were.
+
+    Raises `UndoneError` where PostgreSQL refuses what would have to be booked on some of them, once the others are done.
+    """
+    now = points.clock()
+    async with engine.connect() as connection:
+        due = await _count(connection, DUE, now)
+    run = _Settling(points, engine, now, due, tell)
+    await run.all()
+    if run.refused:
+        named = ", ".join(run.refused[:NAMED]) + (", …" if len(run.refused) > NAMED else "")
+        raise UndoneError(run.done, f"{len(run.refused)} accounts can't be settled: {named}")
+    return run.done
+
+
+class _Settling:
+    """One run over the accounts that are due now, by several workers; it passes each account once."""
+
+    def __init__(self, points: PointsService, engine: AsyncEngine, now: dt.datetime, due: int, tell: Tell) -> None:
+        self.done = 0
+        self.refused: list[str] = []
+        self._points = points
+        self._engine = engine
+        self._now = now
+        self._due = due
+        self._tell = tell
+        self._passed: tuple[dt.datetime, str] = START
+        self._claiming = asyncio.Lock()
+
+    async def all(self) -> None:
+        workers = [asyncio.create_task(self._work()) for _ in range(OVERLAPPING)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """Settle batch after batch until none is left."""
+        while customers := await self._settle_next():
+            self._tell(self.done, max(self._due, self.done))
+            if len(customers) < BATCH:
+                return
+
+    async def _settle_next(self) -> Sequence[str]:
+        customers: list[str] = []
+
+        async def work(connection: AsyncConnection) -> None:
+            # where another transaction was first, the same batch is tried again
+            if not customers:
+                customers.extend(await self._claim(connection))
+            await self._book(customers, connection)
+
+        try:
+            await transact(self._engine, work)
+            self._count(customers)
+        except UnusableError:
+            await self._take_apart(customers)
+        return customers
+
+    async def _claim(self, connection: AsyncConnection) -> list[str]:
+        async with self._claiming:
+            rows = await fetch(connection, CLAIM, self._now, *self._passed, BATCH)
+            if rows:
+                self._passed = rows[-1]["due_at"], rows[-1]["customer_id"]
+        return [row["customer_id"] for row in rows]
+
+    async def _book(self, customers: Sequence[str], connection: AsyncConnection) -> None:
+        if customers:
+            request = Request([SettleAccount(each) for each in customers])
+            await self._points.ledger.book(connection, [request], now=self._now)
+
+    async def _take_apart(self, customers: Sequence[str]) -> None:
+        """Find the accounts to blame, and settle the others."""
+        size = -(-len(customers) // PARTS)
+        for first in range(0, len(customers), size):
+            part = customers[first : first + size]
+            try:
+                await transact(self._engine, partial(self._book, part))
+                self._count(part)
+            except UnusableError:
+                if len(part) == 1:
+                    self.refused.extend(part)
+                else:
+                    await self._take_apart(part)
+
+    def _count(self, customers: Sequence[str]) -> None:
+        self.done += len(customers)
+        self._points.committed()
+
+
+async def _count_due(points: PointsService, connection: AsyncConnection) -> int:
+    return await _count(connection, DUE, points.clock())
+
+
+async def _count(connection: AsyncConnection, statement: str, *arguments: object) -> int:
+    number: int = (await fetch(connection, statement, *arguments))[0][0]
+    return number
+
+
+# What was kept long enough
+
+
+async def keep_house(points: PointsService, engine: AsyncEngine, tell: Tell) -> int:
+    """Let go what nobody will ask for any more, a batch at a time. Answers how many rows that were.
+
+    Answers that moved points stay for ever, and so do open dead letters. A purchase that nobody claimed in time stands
+    in the books, without what it would have earned by.
+    """
+    async with engine.connect() as connection:
+        old = await _old(points, connection)
+        due = await _all_old(connection, old)
+    done = 0
+    for statement, before in zip((DELETE_ANSWERS, FORGET_CLAIMS, DELETE_LETTERS), old, strict=True):
+        while gone := await transact(engine, partial(_let_go, statement, before)):
+            done += gone
+            tell(done, max(due, done))
+    return done
+
+
+async def _let_go(statement: str, before: dt.datetime, connection: AsyncConnection) -> int:
+    return len(await fetch(connection, statement, before, BATCH))
+
+
+async def _old(points: PointsService, connection: AsyncConnection) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
+    """Return before when answers, purchases and dead letters are old; a purchase by the longest window there ever was."""
+    now = points.clock()
+    window = (await points.ledger.versions(connection)).longest_claim_days
+    return now - KEPT, now - dt.timedelta(days=window), now - KEPT
+
+
+async def _all_old(connection: AsyncConnection, old: tuple[dt.datetime, dt.datetime, dt.datetime]) -> int:
+    statements = (OLD_ANSWERS, OLD_CLAIMS, OLD_LETTERS)
+    counts = [await _count(connection, f"SELECT count(*) {each}", at) for each, at in zip(statements, old, strict=True)]
+    return sum(counts)
+
+
+async def _count_old(points: PointsService, connection: AsyncConnection) -> int:
+    return await _all_old(connection, await _old(points, connection))
