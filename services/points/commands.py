@@ -252,6 +252,7 @@ class Purchase:
     clawed_back_expired: int = 0
     document: str | None = None
     recorded_by: str | None = None
+    sample: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

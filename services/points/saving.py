@@ -23,7 +23,7 @@ NEW_ACCOUNT = (*ACCOUNT, "text", "timestamptz")
 PURCHASE = (
     "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "boolean",
     "timestamptz", "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "bigint", "jsonb",
-    "text",
+    "text", "jsonb",
 )  # fmt: skip
 ENTRY = ("text", "bigint", "text", "bigint", "bigint", "bigint", "text", "timestamptz")
 LOT = (
@@ -34,7 +34,7 @@ PROGRESS = ("text", "date", "bigint", "numeric")
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards,
   points_paid, promoted, occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible,
-  refunded_points_paid, clawed_back, clawed_back_expired, document, recorded_by"""
+  refunded_points_paid, clawed_back, clawed_back_expired, document, recorded_by, sample"""
 ACCOUNT_COLUMNS = "customer_id, sequence, event_sequence, available, pending, lifetime_points, purchases, due_at"
 LOT_COLUMNS = """customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses, expired,
   announced, origin_customer_id, origin_sequence"""
@@ -84,7 +84,8 @@ UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number 
   promoted = k.promoted, occurred_at = k.occurred_at, received_at = k.received_at, points = k.points,
   entry_sequence = k.entry_sequence, award = k.award, refunded = k.refunded, refunded_eligible = k.refunded_eligible,
   refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back,
-  clawed_back_expired = k.clawed_back_expired, document = k.document, recorded_by = k.recorded_by
+  clawed_back_expired = k.clawed_back_expired, document = k.document, recorded_by = k.recorded_by,
+  sample = coalesce(k.sample, purchase.sample)
   FROM {rows_of(*PURCHASE)} AS k({PURCHASE_COLUMNS})
  WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
 
@@ -186,6 +187,7 @@ _purchase = attrgetter(
     "shop_id", "invoice_number", "status", "customer_id", "card_number", "currency", "total", "shipping", "gift_cards",
     "points_paid", "promoted", "occurred_at", "received_at", "points", "entry_sequence", "award", "refunded",
     "refunded_eligible", "refunded_points_paid", "clawed_back", "clawed_back_expired", "document", "recorded_by",
+    "sample",
 )  # fmt: skip
 _refund = attrgetter(
     "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",

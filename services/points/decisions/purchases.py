@@ -185,7 +185,7 @@ def _award(
     """Book what the purchase earns, and return the rules that gave nothing."""
     occurred_at = record.occurred_at or books.now
     version = books.versions.at(occurred_at)
-    sale = _sale(purchase, occurred_at)
+    sale = snapshots.sale_of(purchase, occurred_at)
     buyer = _buyer(books, account, version.programme)
     terms, parts = NOTHING, [earning.Part(f"account {account.status}", 0)]
     if account.status == "active":
@@ -195,6 +195,7 @@ def _award(
     account.purchases += 1
     books.changes.changed_accounts[account.customer_id] = account
     record.status = "booked"
+    record.sample = snapshots.sample(purchase, occurred_at=occurred_at, is_first=account.purchases == 1)
     record.points = sum(part.points for part in parts)
     day = version.programme.local_day(occurred_at)
     lot = entries.new_lot(record.points, day, version.programme, now=books.now)
@@ -211,21 +212,6 @@ def _award(
 def _all_passed_over(programme: Programme, account: Account) -> list[earning.PassedOver]:
     code, detail = f"account-{account.status}", f"the account of customer {account.customer_id} is {account.status}"
     return [earning.PassedOver(rule.name, code, detail) for rule in (*programme.rules, *programme.campaigns)]
-
-
-def _sale(purchase: PurchaseCompleted, occurred_at: dt.datetime) -> earning.Sale:
-    return earning.Sale(
-        purchase.total,
-        purchase.tax,
-        purchase.shipping,
-        purchase.gift_cards,
-        purchase.points_paid,
-        purchase.discount,
-        purchase.lines,
-        purchase.shop_id,
-        purchase.channel,
-        occurred_at,
-    )
 
 
 def _buyer(books: Books, account: Account, programme: Programme) -> earning.Buyer:

@@ -1,12 +1,16 @@
 """An award's snapshot as it is stored beside its purchase; what a plain programme leaves at its default is left out."""
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 import orjson
 
-from services.points.rules.earning import ONE, Bonus, Choice, Group, Part, Terms
+from services.points.rules.earning import ONE, Bonus, Buyer, Choice, Group, Part, Sale, Terms
+from services.points.rules.trial import Sample
+from shared.contracts.purchases import PurchaseCompleted
 
 
 def dump(terms: Terms, parts: list[Part], available_at: dt.datetime | None = None) -> str:
@@ -39,6 +43,49 @@ def lines(parts: list[Part]) -> list[dict[str, Any]]:
         | ({} if part.capped_from is None else {"capped_from": part.capped_from})
         for part in parts
     ]
+
+
+SAMPLED = 16
+"""Of so many purchases all that decides their points is kept of one."""
+
+MOST_SAMPLED_LINES = 100
+PERSONAL = {"customer_id", "card_number", "coupon_codes", "referral_code", "companion_id", "redemption_ids"}
+
+
+def sample(purchase: PurchaseCompleted, *, occurred_at: dt.datetime, is_first: bool) -> str | None:
+    """Return what a later programme can be tried on; none where the purchase is not in the sample."""
+    name = f"{purchase.shop_id}/{purchase.invoice_number}".encode()
+    if crc32(name) % SAMPLED or len(purchase.lines) > MOST_SAMPLED_LINES:
+        return None
+    document = purchase.model_dump_json(exclude=PERSONAL, exclude_defaults=True)
+    return orjson.dumps(
+        {"occurred_at": occurred_at, "is_first": is_first, "purchase": orjson.Fragment(document)}
+    ).decode()
+
+
+def load_sample(row: Mapping[str, Any]) -> Sample:
+    """Read back a sample from the row of its purchase."""
+    stored = orjson.loads(row["sample"])
+    purchase = PurchaseCompleted.model_validate(stored["purchase"])
+    buyer = Buyer(row["tier"], is_first=stored["is_first"])
+    sale = sale_of(purchase, dt.datetime.fromisoformat(stored["occurred_at"]))
+    return Sample(row["shop_id"], row["invoice_number"], row["customer_id"], purchase.currency, sale, buyer)
+
+
+def sale_of(purchase: PurchaseCompleted, occurred_at: dt.datetime) -> Sale:
+    """Return what of a purchase decides its points."""
+    return Sale(
+        purchase.total,
+        purchase.tax,
+        purchase.shipping,
+        purchase.gift_cards,
+        purchase.points_paid,
+        purchase.discount,
+        purchase.lines,
+        purchase.shop_id,
+        purchase.channel,
+        occurred_at,
+    )
 
 
 def load(award: str) -> Terms:
