@@ -9,10 +9,13 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.commands import Account
+from services.points.decisions import snapshots
 from services.points.loading import COUNT
 from services.points.programme import Programme
 from services.points.rules import tiers
+from services.points.rules.earning import Use
 from services.points.rules.tiers import Standing
+from services.points.rules.trial import Sample
 from shared.database import fetch
 
 ACCOUNT_COLUMNS = """a.customer_id, a.card_number, a.status, a.sequence, a.event_sequence, a.available, a.pending,
@@ -60,7 +63,23 @@ WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
  WHERE status = 'waiting' ORDER BY received_at, shop_id, invoice_number, refund_id LIMIT $1"""
 
+PROGRAMMES = """
+SELECT version, valid_from, published_at, published_by FROM programme WHERE version < $1 ORDER BY version DESC LIMIT $2"""
+
+PROGRAMME = """
+SELECT version, valid_from, published_at, published_by, document::text AS document FROM programme WHERE version = $1"""
+
+CAMPAIGN_USES = """
+SELECT name, coalesce(sum(u.points), 0)::bigint AS points, coalesce(sum(u.awards), 0)::bigint AS awards,
+  count(u.customer_id) AS customers
+  FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name"""
+
+SAMPLES = """
+SELECT shop_id, invoice_number, customer_id, sample::text AS sample, award->>'tier' AS tier FROM purchase
+ WHERE sample IS NOT NULL ORDER BY occurred_at DESC LIMIT $1"""
+
 LAST = 2**63 - 1
+MOST_VERSIONS = 2**31 - 1
 
 
 async def account(connection: AsyncConnection, customer_id: str) -> Account | None:
@@ -163,6 +182,33 @@ def _money(amount: Decimal) -> str:
     """Show an amount with the decimals that it has, at least the usual two."""
     whole, _, part = str(amount).partition(".")
     return f"{whole}.{part.rstrip('0'):0<2}"
+
+
+async def programmes(
+    connection: AsyncConnection, *, before: int = MOST_VERSIONS, limit: int = 1000
+) -> list[dict[str, Any]]:
+    """Return published programmes without their documents, the newest first."""
+    return [dict(row) for row in await fetch(connection, PROGRAMMES, before, limit)]
+
+
+async def programme(connection: AsyncConnection, version: int) -> dict[str, Any] | None:
+    """Return a published programme, and who published it when."""
+    rows = await fetch(connection, PROGRAMME, version)
+    if not rows:
+        return None
+    found = dict(rows[0])
+    return found | {"programme": Programme.model_validate_json(found.pop("document"))}
+
+
+async def campaign_uses(connection: AsyncConnection, names: list[str]) -> dict[str, tuple[Use, int]]:
+    """Return what each campaign gave, and to how many customers."""
+    rows = await fetch(connection, CAMPAIGN_USES, names)
+    return {row["name"]: (Use(row["points"], row["awards"]), row["customers"]) for row in rows}
+
+
+async def samples(connection: AsyncConnection, *, limit: int) -> list[Sample]:
+    """Return the newest purchases of which all is known still."""
+    return [snapshots.load_sample(row) for row in await fetch(connection, SAMPLES, limit)]
 
 
 async def waiting_refunds(connection: AsyncConnection, *, limit: int = 1000) -> list[dict[str, Any]]:

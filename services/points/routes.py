@@ -40,7 +40,6 @@ from services.points.commands import (
     Request,
 )
 from services.points.decisions.events import event_name
-from services.points.programme import Fault, Programme, faults
 from services.points.schemas import (
     AccountView,
     Adjustment,
@@ -50,20 +49,17 @@ from services.points.schemas import (
     EntryPage,
     LotPage,
     PreviewAnswer,
-    ProgrammeDraft,
-    ProgrammeView,
     PurchaseAnswer,
     PurchasePage,
     PurchaseView,
     RefundAnswer,
 )
 from services.points.service import PointsService
-from shared import audit
 from shared.auth import Guarded, caller, needs, request_id
 from shared.batching import OverloadedError
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
-from shared.errors import InvalidField, ProblemError, field_error, problem_responses
+from shared.errors import ProblemError, field_error, problem_responses
 from shared.http import decode_cursor, encode_cursor
 from shared.spreadsheets import harmless
 
@@ -157,7 +153,7 @@ async def list_purchases(
     shop_id, invoice_number = decode_cursor(cursor, str, str) if cursor else ("", "")
     async with service_of(http).engine.connect() as connection:
         rows = await queries.unsettled_purchases(connection, status, after=(shop_id, invoice_number), limit=limit + 1)
-    return _page(rows, limit, "shop_id", "invoice_number")
+    return page(rows, limit, "shop_id", "invoice_number")
 
 
 @router.get(
@@ -176,7 +172,7 @@ async def get_purchase(http: HttpRequest, shop_id: Segment, invoice_number: Segm
         raise ProblemError(404, "purchase-unknown", f"no purchase {invoice_number} of {shop_id}")
     found["status"] = purchase_status(found["status"], found["available_at"], points.clock())
     owner = await points.account(found["customer_id"]) if found["customer_id"] else None
-    return _json(found | ({} if owner is None else {"balance": owner["balance"], "tier": owner["tier"]}))
+    return as_json(found | ({} if owner is None else {"balance": owner["balance"], "tier": owner["tier"]}))
 
 
 @router.post(
@@ -261,7 +257,7 @@ async def enrol(http: HttpRequest, enrolment: Enrolment, key: KeyHeader = None) 
     responses=problem_responses({404: ["account-unknown"]}),
 )
 async def get_account(http: HttpRequest, customer_id: Segment) -> Response:
-    return _json(await _account(service_of(http), customer_id))
+    return as_json(await _account(service_of(http), customer_id))
 
 
 @router.get(
@@ -289,7 +285,7 @@ async def list_entries(
         return StreamingResponse(_csv(points, customer_id, before), media_type="text/csv")
     async with points.engine.connect() as connection:
         rows = await queries.entries(connection, customer_id, before=before, limit=limit + 1)
-    return _page(rows, limit, "sequence")
+    return page(rows, limit, "sequence")
 
 
 @router.get(
@@ -307,7 +303,7 @@ async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, 
     async with points.engine.connect() as connection:
         after, now = (place, ends, sequence), points.clock()
         rows = await queries.lots(connection, holder, after=after, now=now, limit=limit + 1)
-    return _page(rows, limit, "place", "ends", "sequence")
+    return page(rows, limit, "place", "ends", "sequence")
 
 
 @router.get(
@@ -319,7 +315,7 @@ async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, 
     responses=problem_responses({404: ["card-unknown"]}),
 )
 async def get_card(http: HttpRequest, card_number: Segment) -> Response:
-    return _json(await _account_of_card(service_of(http), card_number))
+    return as_json(await _account_of_card(service_of(http), card_number))
 
 
 @router.get(
@@ -366,59 +362,6 @@ async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) ->
         allow_debt=adjustment.allow_debt,
     )
     return await ask(http, command, render_adjustment, key)
-
-
-@router.get(
-    "/programme",
-    response_model=ProgrammeView,
-    openapi_extra=needs("programme:read"),
-    tags=["programme"],
-    summary="The programme that holds now",
-)
-async def get_programme(http: HttpRequest) -> Response:
-    points = service_of(http)
-    async with points.engine.connect() as connection:
-        version = (await points.ledger.versions(connection)).at(points.clock())
-    return _json(version.model_dump(mode="json", by_alias=True))
-
-
-@router.put(
-    "/programme",
-    response_model=ProgrammeView,
-    openapi_extra=needs("programme:write"),
-    tags=["programme"],
-    summary="Publish a programme as a new version; the same document again changes nothing",
-    responses={
-        201: {"model": ProgrammeView, "description": "published"},
-        **problem_responses({409: ["idempotency-key-reused"], 422: ["programme-faulty", "valid-from-past"]}),
-    },
-)
-async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
-    points = service_of(http)
-    now = points.clock()
-    valid_from = draft.valid_from or now
-    if valid_from < now:
-        detail = "what was earned by the rules of its day stays; choose a later instant"
-        raise field_error("/valid_from", "valid-from-past", detail)
-    programme: Programme = draft.programme
-    found = faults(programme)
-    if found:
-        raise programme_faulty(found)
-    actor = caller(http).name
-    async with database_errors(), points.engine.begin() as connection:
-        version, is_new = await points.ledger.publish(
-            connection, programme, valid_from=valid_from, now=now, actor=actor
-        )
-        if is_new:
-            await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id(http))
-    return _json(version.model_dump(mode="json", by_alias=True), 201 if is_new else 200)
-
-
-def programme_faulty(found: Sequence[Fault]) -> ProblemError:
-    """Return the problem of a programme whose parts do not fit together, each with its pointer."""
-    errors = [InvalidField(pointer=f"/programme{each.pointer}", code=each.code, detail=each.detail) for each in found]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return ProblemError(422, "programme-faulty", f"{errors[0].pointer}: {errors[0].detail}{more}", errors=errors)
 
 
 async def ask(
@@ -468,14 +411,16 @@ def respond(answer: Answer) -> Response:
     return Response(answer.body, answer.status, media_type=answer.content_type)
 
 
-def _json(content: object, status: int = 200) -> Response:
+def as_json(content: object, status: int = 200) -> Response:
+    """Return content as the body of an answer, instants in UTC."""
     return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
 
 
-def _page(rows: list[dict[str, Any]], limit: int, *key: str) -> Response:
+def page(rows: list[dict[str, Any]], limit: int, *key: str) -> Response:
+    """Return a page of a list; of one row more than `limit` it has only been learnt that it is there."""
     shown = rows[:limit]
     cursor = encode_cursor([shown[-1][name] for name in key]) if len(rows) > limit else None
-    return _json({"data": shown, "next_cursor": cursor})
+    return as_json({"data": shown, "next_cursor": cursor})
 
 
 def _purchase_origin(http: HttpRequest, purchase: PurchaseCompleted) -> Origin:

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.points.commands import EntryKind
 from services.points.programme import Programme
-from shared.contracts.values import CardNumber, CustomerId, Day, Instant, Whole
+from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Instant, Whole
+from shared.errors import InvalidField
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -290,7 +291,7 @@ class Adjustment(BaseModel):
     points: Annotated[Whole, Field(ge=-1_000_000_000, le=1_000_000_000)]
     reason: Line
     note: Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
-    allow_debt: bool = Field(
+    allow_debt: Flag = Field(
         default=False, description="a correction may take more than is available; what is missing becomes a debt"
     )
 
@@ -331,6 +332,144 @@ class ProgrammeView(BaseModel):
     version: int
     valid_from: dt.datetime
     programme: Programme
+
+
+class VersionBrief(BaseModel):
+    """A published version, without its document."""
+
+    version: int
+    valid_from: dt.datetime
+    published_at: dt.datetime
+    published_by: str
+
+
+class VersionPage(BaseModel):
+    """A page of published versions, the newest first."""
+
+    data: list[VersionBrief]
+    next_cursor: str | None
+
+
+class VersionView(VersionBrief):
+    """A published version, and who published it when."""
+
+    programme: Programme
+
+
+class DifferenceView(BaseModel):
+    """A value that differs; `pointer` leads into the newer programme, of what is gone from it into the older one."""
+
+    pointer: str
+    before: Any
+    after: Any
+
+
+class DifferenceList(BaseModel):
+    """Everything that differs; rules, campaigns and tiers are told apart by their names."""
+
+    model_config = _example(data=[{"pointer": "/rates/EUR", "before": "1", "after": "2"}])
+
+    data: list[DifferenceView]
+
+
+class ProgrammeTrial(BaseModel):
+    """A draft to be tried on past purchases.
+
+    Each is judged by itself, with the tier of its day and as if no campaign had given anything yet.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"programme": {"rates": {"EUR": "2"}}, "largest": 5}]}
+    )
+
+    programme: Programme
+    largest: Annotated[
+        Whole, Field(ge=0, le=100, description="so many purchases of the largest difference are shown")
+    ] = 10
+    open_windows: Flag = Field(
+        default=False, description="judge every rule as if it were valid at any time, also what begins later"
+    )
+
+
+class BeforeAfter(BaseModel):
+    """Points by the programme that holds now, and by the draft."""
+
+    before: int
+    after: int
+
+
+class RuleTrial(BeforeAfter):
+    """What a line of the breakdowns came to in all."""
+
+    rule: str
+
+
+class PurchaseTrial(BaseModel):
+    """A past purchase by both programmes; no breakdown where the draft has no rate for its currency."""
+
+    shop_id: str
+    invoice_number: str
+    customer_id: str
+    occurred_at: dt.datetime
+    total: str
+    currency: str
+    points: BeforeAfter
+    before: list[BreakdownLine]
+    after: list[BreakdownLine] | None
+
+
+class TrialSample(BaseModel):
+    """What the draft would have changed for the newest purchases of the sample, about one in sixteen."""
+
+    purchases: int
+    changed: int
+    refused: int = Field(description="the draft has no rate for their currency")
+    points: BeforeAfter
+    rules: list[RuleTrial]
+    largest: list[PurchaseTrial]
+
+
+class TrialAnswer(BaseModel):
+    """What is wrong with a draft; where nothing is, what it would have changed."""
+
+    against: int = Field(description="the version that holds now")
+    faults: list[InvalidField]
+    sample: TrialSample | None
+
+
+class GivenView(BaseModel):
+    """What a campaign gave; refunds take nothing off it."""
+
+    points: int
+    awards: int
+    customers: int
+
+
+class CapView(BaseModel):
+    """Points and awards; none of what is not limited."""
+
+    points: int | None
+    awards: int | None
+
+
+class CampaignView(BaseModel):
+    """A campaign of the programme that holds now."""
+
+    name: str
+    state: Literal["coming", "early_access", "running", "used_up", "over"]
+    early_from: dt.datetime | None = Field(description="when the tiers of its early access get it")
+    valid_from: dt.datetime | None
+    valid_until: dt.datetime | None
+    given: GivenView
+    budget: CapView | None
+    left: CapView | None = Field(description="of the budget")
+
+
+class CampaignPage(BaseModel):
+    """All campaigns of the programme."""
+
+    data: list[CampaignView]
+    next_cursor: str | None
 
 
 class EventResult(BaseModel):

@@ -1,7 +1,9 @@
 """The points service put together: its database, its ledger and the batches that calls form."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -10,8 +12,14 @@ from services.points import queries
 from services.points.answers import account_view
 from services.points.commands import Account, Command, Outcome, Reply, Request, SettleAccount
 from services.points.ledger import Ledger
+from services.points.programme import Programme, Version
+from services.points.rules.trial import Comparison, compare
+from shared import audit
 from shared.batching import Batcher
 from shared.database import database_errors, transact
+
+MOST_SAMPLES = 2_000
+"""So many past purchases a draft of the programme is tried on."""
 
 
 def utc_now() -> dt.datetime:
@@ -54,6 +62,37 @@ class PointsService:
         async with database_errors(), self.engine.connect() as connection:
             # never committed, so closing the connection takes back what was decided
             return await self.ledger.preview(connection, commands, now=self.clock())
+
+    async def programme_now(self) -> Version:
+        """Return the programme that holds now."""
+        async with database_errors(), self.engine.connect() as connection:
+            return (await self.ledger.versions(connection)).at(self.clock())
+
+    async def publish(
+        self,
+        programme: Programme,
+        *,
+        valid_from: dt.datetime,
+        now: dt.datetime,
+        actor: str,
+        request_id: str | None = None,
+    ) -> tuple[Version, bool]:
+        """Publish a programme without faults. Answers its version, and whether that is new."""
+        async with database_errors(), self.engine.begin() as connection:
+            version, is_new = await self.ledger.publish(
+                connection, programme, valid_from=valid_from, now=now, actor=actor
+            )
+            if is_new:
+                await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id)
+        return version, is_new
+
+    async def try_out(self, draft: Programme, current: Version, *, largest: int, open_windows: bool) -> Comparison:
+        """Return what a draft without faults would have changed for the newest purchases of the sample."""
+        async with database_errors(), self.engine.connect() as connection:
+            samples = await queries.samples(connection, limit=MOST_SAMPLES)
+        # in a thread of its own, since it may take seconds
+        work = partial(compare, samples, current.programme, draft, largest=largest, open_windows=open_windows)
+        return await asyncio.to_thread(work)
 
     async def account(self, customer_id: str) -> dict[str, Any] | None:
         """Return a customer's account as it is now, whether or not what is due on it has been booked."""

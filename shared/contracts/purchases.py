@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.envelope import Envelope
-from shared.contracts.values import CardNumber, Currency, CustomerId, Identifier, Instant, Money
+from shared.contracts.values import CardNumber, Currency, CustomerId, Flag, Identifier, Instant, Money, Whole
 
 ZERO = Decimal(0)
 
@@ -16,7 +16,7 @@ class PurchaseLine(BaseModel):
 
     sku: Identifier
     category: Identifier | None = None
-    quantity: int | Money = 1
+    quantity: Whole | Money = 1
     amount: Money
 
 
@@ -65,7 +65,7 @@ class PurchaseCompleted(BaseModel):
     referral_code: Identifier | None = None
     companion_id: CustomerId | None = None
     redemption_ids: Annotated[list[Identifier], Field(max_length=50, default_factory=list)]
-    promoted: bool = False
+    promoted: Flag = False
 
 
 class RefundRequest(BaseModel):

@@ -153,7 +153,8 @@ async def test_a_contradiction_is_refused_and_the_first_stands(
         ({"lines": [{"sku": "A-1", "amount": "1"}, {"sku": "A-2", "amount": 1}]}, "/lines/1/amount"),
         ({"lines": [{"sku": "A-1", "amount": "1"}] * 2001}, "/lines"),
         ({"coupon_codes": "XMAS"}, "/coupon_codes"),
-        ({"promoted": "perhaps"}, "/promoted"),
+        ({"promoted": "true"}, "/promoted"),
+        ({"lines": [{"sku": "A-1", "amount": "1", "quantity": True}]}, "/lines/0/quantity"),
     ],
 )
 async def test_a_wrong_field_is_named(client: httpx.AsyncClient, wrong: dict[str, Any], pointer: str) -> None:

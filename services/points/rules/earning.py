@@ -409,11 +409,10 @@ def _unmet_by_base(snapshot: Terms) -> Unmet | None:
 
 
 def _without_effect(rule: Conditions, snapshot: Terms) -> Unmet:
-    ranked = (
-        [each.name for each in group.choices if _comes_to(each, snapshot, snapshot.gross)] for group in snapshot.groups
+    met = (
+        (each.name for each in group.choices if _comes_to(each, snapshot, snapshot.gross)) for group in snapshot.groups
     )
-    fitting = [names for names in ranked if rule.name in names]
-    if fitting and all(names[0] != rule.name for names in fitting):
+    if isinstance(rule, EarningRule) and rule.name not in {next(names, None) for names in met}:
         return Unmet("outdone", "another rule gives at least as much for its lines")
     return Unmet("no-effect", "it makes less than a point of difference")
 
