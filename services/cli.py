@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -13,11 +14,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import demo, documents, importing, reporting, scheduling, single
+from services import demo, documents, importing, publishing, reporting, scheduling, single
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.imports.presets import MappingError
 from services.points.imports.records import FileError
+from services.points.programme import Programme
 from services.points.reports.questions import QuestionError
 from services.points.reports.reader import ParameterError, ReportTooSlowError
 from services.points.settings import PointsSettings
@@ -39,6 +41,8 @@ app.add_typer(refunds_app, name="refunds")
 app.add_typer(letters_app, name="dead-letters")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
+programme_app = typer.Typer(no_args_is_help=True, help="The shop's rules.")
+app.add_typer(programme_app, name="programme")
 jobs_app = typer.Typer(no_args_is_help=True, help="What comes round again and again.")
 app.add_typer(jobs_app, name="jobs")
 
@@ -261,6 +265,57 @@ def run_job(name: Annotated[str, typer.Argument(help="As `loyalty jobs list` sho
         fail(str(error))
     scheduling.show(job, ended)
     raise SystemExit(1 if ended.error is not None else 0)
+
+
+@programme_app.command("show")
+def show_programme(*, number: publishing.Number = None) -> None:
+    """Write the programme that holds now to stdout, as a file to begin a draft from."""
+    version = _with_draft(publishing.published(settings_of_environment(), number))
+    sys.stderr.write(f"version {version.version}, valid from {version.valid_from:%Y-%m-%d %H:%M:%S %Z}\n")
+    sys.stdout.write(publishing.written(version) + "\n")
+
+
+@programme_app.command("versions")
+def list_programmes(*, as_json: AsJson = False) -> None:
+    """List the versions that were published, the newest first."""
+    _show(run(publishing.versions(settings_of_environment())), "nothing was published", as_json=as_json)
+
+
+@programme_app.command("check")
+def check_programme(file: publishing.File) -> None:
+    """Say what is wrong with a draft; exit code 1 where anything is."""
+    _draft(file)
+    out.print("the programme fits together")
+
+
+@programme_app.command("diff")
+def compare_programme(file: publishing.File, *, as_json: AsJson = False) -> None:
+    """List what differs between the programme that holds now and a draft."""
+    draft = _draft(file)
+    _show(run(publishing.compared(settings_of_environment(), draft)), "nothing differs", as_json=as_json)
+
+
+@programme_app.command("publish")
+def publish_programme(file: publishing.File, *, valid_from: publishing.ValidFrom = None) -> None:
+    """Publish a draft as a new version."""
+    draft = _draft(file)
+    version, is_new = _with_draft(publishing.publish(settings_of_environment(), draft, valid_from))
+    since = f"version {version.version}, valid from {version.valid_from:%Y-%m-%d %H:%M:%S %Z}"
+    out.print(f"published: {since}" if is_new else f"nothing changes: it is {since}")
+
+
+def _draft(file: Path) -> Programme:
+    try:
+        return publishing.read(file)
+    except publishing.DraftError as error:
+        fail(str(error))
+
+
+def _with_draft(command: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return run(command)
+    except publishing.DraftError as error:
+        fail(str(error))
 
 
 @refunds_app.command("waiting")

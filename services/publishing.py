@@ -1,0 +1,107 @@
+"""`loyalty programme`: the shop's rules in a file, checked, compared with those that hold, and published."""
+
+import datetime as dt
+import getpass
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from pydantic import ValidationError
+
+from services.points import queries
+from services.points.programme import Programme, Version, faults
+from services.points.rules.differences import differences
+from services.points.settings import PointsSettings
+from services.running import points_service
+from shared.errors import invalid_fields
+
+
+class DraftError(Exception):
+    """A file holds no programme that could be published; the message has a line for each fault."""
+
+
+def _instant(text: str) -> dt.datetime:
+    try:
+        instant = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("should be an instant like 2026-12-01T00:00:00+01:00") from None
+    if instant.tzinfo is None:
+        raise typer.BadParameter("should have its offset, as in 2026-12-01T00:00:00+01:00")
+    return instant
+
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A programme as JSON.")]
+Number = Annotated[int | None, typer.Option("--version", min=1, help="Another than the one that holds now.")]
+ValidFrom = Annotated[
+    dt.datetime | None,
+    typer.Option("--valid-from", parser=_instant, metavar="INSTANT", help="When it begins to hold. [default: now]"),
+]
+
+
+def read(file: Path) -> Programme:
+    """Return the programme of a file. Raises `DraftError`."""
+    try:
+        document = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise DraftError(f"{file} is no JSON: {error}") from None
+    try:
+        programme = Programme.model_validate(document)
+    except ValidationError as error:
+        fields = invalid_fields([dict(each) for each in error.errors()], document)
+        raise DraftError("\n".join(f"{each.pointer or '/'}: {each.detail}" for each in fields)) from None
+    found = faults(programme)
+    if found:
+        raise DraftError("\n".join(f"{each.pointer}: {each.detail}" for each in found))
+    return programme
+
+
+async def published(settings: PointsSettings, number: int | None) -> Version:
+    """Return the programme that holds now, or a version of it. Raises `DraftError` where there is none."""
+    async with points_service(settings) as (points, _):
+        if number is None:
+            return await points.programme_now()
+        async with points.engine.connect() as connection:
+            found = await queries.programme(connection, number)
+    if found is None:
+        raise DraftError(f"no version {number} of the programme was published")
+    return Version(version=found["version"], valid_from=found["valid_from"], programme=found["programme"])
+
+
+async def versions(settings: PointsSettings) -> list[dict[str, Any]]:
+    """Return all published versions, the newest first."""
+    async with points_service(settings) as (points, _), points.engine.connect() as connection:
+        return await queries.programmes(connection)
+
+
+async def compared(settings: PointsSettings, draft: Programme) -> list[dict[str, Any]]:
+    """Return what differs between the programme that holds now and a draft."""
+    async with points_service(settings) as (points, _):
+        current = await points.programme_now()
+    return [
+        {"pointer": each.pointer, "before": _shown(each.before), "after": _shown(each.after)}
+        for each in differences(current.programme, draft)
+    ]
+
+
+def _shown(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+async def publish(settings: PointsSettings, draft: Programme, valid_from: dt.datetime | None) -> tuple[Version, bool]:
+    """Publish a programme in the name of whoever sits at the command line. Answers its version, and whether that is new.
+
+    Raises `DraftError` where it should have held in the past.
+    """
+    async with points_service(settings) as (points, _):
+        now = points.clock()
+        if valid_from is not None and valid_from < now:
+            raise DraftError("what was earned by the rules of its day stays; choose a later instant")
+        actor = f"command line ({getpass.getuser()})"
+        return await points.publish(draft, valid_from=valid_from or now, now=now, actor=actor)
+
+
+def written(version: Version) -> str:
+    """Return a programme as a file holds it."""
+    document = version.programme.model_dump(mode="json", by_alias=True)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
