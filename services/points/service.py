@@ -40,6 +40,7 @@ class PointsService:
         self.ledger = Ledger()
         self.clock = clock
         self.committed = committed
+        self._trying_out = asyncio.Lock()
         self._batcher: Batcher[Request, Reply] = Batcher(self.book)
 
     async def submit(self, request: Request) -> Reply:
@@ -90,9 +91,10 @@ class PointsService:
         """Return what a draft without faults would have changed for the newest purchases of the sample."""
         async with database_errors(), self.engine.connect() as connection:
             samples = await queries.samples(connection, limit=MOST_SAMPLES)
-        # in a thread of its own, since it may take seconds
         work = partial(compare, samples, current.programme, draft, largest=largest, open_windows=open_windows)
-        return await asyncio.to_thread(work)
+        # in a thread, since it may take seconds, and one at a time: the tills need the processor too
+        async with self._trying_out:
+            return await asyncio.to_thread(work)
 
     async def account(self, customer_id: str) -> dict[str, Any] | None:
         """Return a customer's account as it is now, whether or not what is due on it has been booked."""

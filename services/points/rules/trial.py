@@ -9,8 +9,8 @@ from services.points.programme import Programme
 from services.points.rules import earning
 from services.points.rules.earning import Buyer, Part, Sale
 
-MOST_STEPS = 2_000_000
-"""A step is a rule judged on a line: so many take a second or two."""
+MOST_STEPS = 1_000_000
+"""A step is a rule judged on a line: so many take two or three seconds."""
 
 OPEN = {"valid_from": None, "valid_until": None, "early_access": None}
 
