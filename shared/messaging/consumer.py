@@ -7,7 +7,6 @@ import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -48,6 +47,10 @@ MOVE = """
 UPDATE kafka_offset SET next_offset = $5
  WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 RETURNING next_offset"""
 """Fence and move in one: no row where another consumer has moved it since."""
+
+
+HINT_SECONDS = 5.0
+"""So long a partition waits for Kafka to take its offset before it reads on."""
 
 
 class TooManyDeadLettersError(Exception):
@@ -369,8 +372,10 @@ class Consumer:
 
     async def _hint(self, partition: Any, offset: int) -> None:
         """Tell Kafka how far we are, for its own tools; the truth is in the database."""
-        with suppress(kafka.CommitFailedError, kafka.IllegalStateError, kafka.KafkaError, TimeoutError):
-            await asyncio.wait_for(self._kafka.commit({partition: offset}), timeout=5)
+        hint = asyncio.ensure_future(self._kafka.commit({partition: offset}))
+        # never cancelled: what the client does inside goes on all the same, and would complain to nobody
+        hint.add_done_callback(_forget)
+        await asyncio.wait([hint], timeout=HINT_SECONDS)
 
     async def _patiently(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do it, and again for as long as the database is away."""
@@ -421,6 +426,13 @@ class Consumer:
             if behind < 0 and self._positions.get(partition) is positions[partition]:
                 del self._positions[partition]  # the log is shorter than what we read of it: it is another one
         return lag
+
+
+def _forget(hint: "asyncio.Future[None]") -> None:
+    """Let a hint fail in silence: the next batch gives a better one."""
+    error = None if hint.cancelled() else hint.exception()
+    if error is not None and not isinstance(error, kafka.KafkaError):
+        log.warning("offset_not_hinted", error=repr(error))
 
 
 class _Revoked(kafka.ConsumerRebalanceListener):  # type: ignore[misc]

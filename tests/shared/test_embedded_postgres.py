@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,10 +63,12 @@ async def query(server: Server, statement: str) -> object:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "postgres"
-    with embedded_postgres.start(tmp_path / "postgres"):
-        """Whatever the test left running is stopped by its last user."""
+def directory() -> Iterator[Path]:
+    """A place outside of pytest's own folder, which another run of it closes to the server's user."""
+    with tempfile.TemporaryDirectory(prefix="loyalty-tests-") as folder:
+        yield Path(folder) / "postgres"
+        with embedded_postgres.start(Path(folder) / "postgres"):
+            """Whatever the test left running is stopped by its last user."""
 
 
 async def test_what_was_written_is_there_after_a_restart(directory: Path) -> None:
