@@ -83,8 +83,7 @@ class Ledger:
         document = programme.model_dump_json(by_alias=True, exclude_defaults=True)
         await fetch(connection, INSERT_PROGRAMME, version.version, valid_from, document, now, actor)
         await fetch(connection, OPEN_BUDGETS, [each.name for each in programme.campaigns if each.budget is not None])
-        before = current.programme
-        if (programme.tiers, programme.expiry, programme.time_zone) != (before.tiers, before.expiry, before.time_zone):
+        if programme.is_looked_at_differently(current.programme):
             await fetch(connection, DUE_NOW, max(valid_from, now))
         return version, True
 

@@ -1,6 +1,7 @@
 """Tiers: which one a count earns, how long it lasts, what a review makes of it (rule 22)."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -62,6 +63,23 @@ def review_on(tiers: Tiers, since: dt.date) -> dt.date | None:
             return add_months(since, 12 + tiers.grace_months)
         case "lifetime":
             return None
+
+
+def next_review_on(tiers: Tiers, reviewed_on: dt.date) -> dt.date | None:
+    """Return when a tier that was reviewed is reviewed again."""
+    return None if tiers.window == "lifetime" else add_months(reviewed_on, 12)
+
+
+def counted(tiers: Tiers, days: Iterable[tuple[dt.date, Decimal]], day: dt.date) -> Counts:
+    """Return what was earned, day by day, in the window that `day` is in and in the one before it."""
+    since, before = window(tiers, day)
+    now, earlier = Decimal(0), Decimal(0)
+    for on, amount in days:
+        if since <= on <= day:
+            now += amount
+        elif before <= on < since:
+            earlier += amount
+    return Counts(now, earlier)
 
 
 def worth(tiers: Tiers, counts: Counts) -> int:
