@@ -29,7 +29,12 @@ SELECT name, coalesce(sum(u.points), 0), coalesce(sum(u.awards), 0)
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name
 ON CONFLICT DO NOTHING"""
 
-DUE_NOW = "UPDATE account SET due_at = $1 WHERE status <> 'merged' AND (due_at IS NULL OR due_at > $1)"
+# in the order in which batches lock accounts, or the two could wait for each other
+DUE_NOW = """
+UPDATE account SET due_at = $1 FROM (
+    SELECT customer_id FROM account WHERE status <> 'merged' AND (due_at IS NULL OR due_at > $1)
+     ORDER BY customer_id FOR UPDATE) AS locked
+ WHERE account.customer_id = locked.customer_id"""
 """New tiers or other dates: every account is looked at again, from the moment at which the programme holds."""
 
 
