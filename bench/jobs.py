@@ -1,6 +1,7 @@
 """How long it takes to end a day: lots that expire and tiers that are reviewed, by `loyalty jobs run`, from start to end."""
 
 import datetime as dt
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,7 +93,7 @@ async def measure(place: Place, size: Size, tell: Tell) -> Section:
 
 async def _run(url: str, job: str) -> dict[str, Any]:
     settings = {"LOYALTY_POINTS_DATABASE_URL": url, "LOYALTY_LOG_LEVEL": "warning"}
-    command = [str(Path(sys.executable).with_name("loyalty")), "jobs", "run", job]
+    command = [str(Path(sys.executable).with_name("loyalty")), "jobs", "run", job, "--json"]
     ran: dict[str, Any] = await ask("bench.launcher", {"command": command, "environment": environment() | settings})
     if ran["code"] != 0:
         raise BenchError(f"`loyalty jobs run {job}` ended with exit code {ran['code']}: {ran['errors'][-500:].strip()}")
@@ -167,6 +168,7 @@ def _add(section: Section, size: Size, expired: dict[str, Any], reviewed: dict[s
 
 
 def _scaled(ran: dict[str, Any], number: int, target: int) -> float:
-    """Return the seconds for the full number at this pace, as if the start of the command took its part of them too."""
+    """Return the seconds for the full number at this pace; the start and the end of the command are there only once."""
+    working: float = json.loads(ran["said"].splitlines()[-1])["seconds"]
     seconds: float = ran["seconds"]
-    return seconds * target / number
+    return seconds - working + working * target / number

@@ -257,13 +257,15 @@ def list_jobs(*, as_json: AsJson = False) -> None:
 
 
 @jobs_app.command("run")
-def run_job(name: Annotated[str, typer.Argument(help="As `loyalty jobs list` shows it.")]) -> None:
+def run_job(
+    name: Annotated[str, typer.Argument(help="As `loyalty jobs list` shows it.")], *, as_json: AsJson = False
+) -> None:
     """Run a job now, whether or not its time has come; exit code 1 where something had to be left undone."""
     try:
         job, ended = run(scheduling.run(settings_of_environment(), name))
     except scheduling.NoJobError as error:
         fail(str(error))
-    scheduling.show(job, ended)
+    scheduling.show(job, ended, as_json=as_json)
     raise SystemExit(1 if ended.error is not None else 0)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points import jobs
+from services.points import jobs, queries
 from services.points.commands import AwardPurchase, Request
 from services.points.programme import Programme
 from services.points.service import PointsService
@@ -374,6 +374,21 @@ async def test_an_account_read_while_the_job_is_late_shows_what_is_right(
     assert view["balance"] == {"available": 100, "pending": 0, "held": 0}
     assert view["expiring_next"] == {"points": 100, "on": dt.date(2027, 2, 10)}
     assert await rows(engine, "SELECT count(*) FROM entry WHERE kind <> 'award'") == [(0,)]
+
+
+async def test_points_that_ended_with_inactivity_are_not_shown_while_the_job_is_late(
+    holds: Holds, book: Book, engine: AsyncEngine
+) -> None:
+    await holds(LAPSES)
+    await book(purchase())
+    late = NOW + 70 * DAY
+    view = await PointsService(engine, clock=lambda: late).account("c-1")
+    assert view is not None
+    assert (view["balance"]["available"], view["expiring_next"]) == (0, None)
+    async with engine.connect() as connection:
+        programme = Programme.model_validate(LAPSES)
+        assert await queries.lots(connection, "c-1", programme, now=late, limit=9) == []
+        assert len(await queries.lots(connection, "c-1", programme, now=NOW, limit=9)) == 1
 
 
 # Days
