@@ -85,6 +85,8 @@ class Books:
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    has_settled: bool = False
+    """Whether something was due, and the next date of an account computed from the programmes that were loaded."""
 
     programme: Programme = field(init=False)
     """The one that holds now: for whatever is not about a purchase of its own day."""

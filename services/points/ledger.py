@@ -14,7 +14,7 @@ from services.points.decisions import decide
 from services.points.loading import Loader
 from services.points.programme import Programme, Version, Versions, faults
 from services.points.saving import save
-from shared.database import fetch
+from shared.database import CollisionError, fetch
 
 LOCK_PROGRAMMES = "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE"
 
@@ -31,9 +31,8 @@ ON CONFLICT DO NOTHING"""
 
 # in the order in which batches lock accounts, or the two could wait for each other
 DUE_NOW = """
-UPDATE account SET due_at = $1 FROM (
-    SELECT customer_id FROM account WHERE status <> 'merged' AND (due_at IS NULL OR due_at > $1)
-     ORDER BY customer_id FOR UPDATE) AS locked
+UPDATE account SET due_at = least(due_at, $1) FROM (
+    SELECT customer_id FROM account WHERE status <> 'merged' ORDER BY customer_id FOR UPDATE) AS locked
  WHERE account.customer_id = locked.customer_id"""
 """New tiers or other dates: every account is looked at again, from the moment at which the programme holds."""
 
@@ -47,11 +46,13 @@ class Ledger:
     async def book(self, connection: AsyncConnection, requests: Sequence[Request], *, now: dt.datetime) -> list[Reply]:
         """Load, decide, save. Answers one reply per request, in their order; the caller commits.
 
-        Raises `CollisionError` (through `transact`: another transaction was first) and the database's errors.
+        Raises `CollisionError` (another transaction was first, so the same work again) and the database's errors.
         """
         books = await self._loader.load(connection, requests, now)
         replies = decide(books, requests)
         self._loader.give_back(books)
+        if books.has_settled and (await self.versions(connection)).latest != books.versions.latest:
+            raise CollisionError("a programme was published, by which other things may be due")
         await save(connection, books.changes, now)
         return replies
 

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points import jobs, queries
-from services.points.commands import AwardPurchase, Request
+from services.points.commands import AwardPurchase, Request, SettleAccount
+from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.service import PointsService
 from services.points.verification import verify
@@ -203,6 +204,28 @@ async def test_what_a_new_programme_brings_is_booked_when_it_begins_to_hold(
     await settle(NOW + 20 * DAY)
     assert await settle(NOW + 30 * DAY) == 2
     assert await rows(engine, "SELECT DISTINCT tier FROM account") == [("Silver",)]
+
+
+async def test_a_programme_published_while_accounts_are_settled_is_not_missed(
+    book: Book, settle: Settle, engine: AsyncEngine
+) -> None:
+    await publish(engine, Programme.model_validate({"pending_days": 5}), valid_from=LONG_AGO)
+    await book(purchase())
+    later = NOW + 20 * DAY
+    async with engine.begin() as publishing:
+        tiers = Programme.model_validate(ROLLING)
+        await Ledger().publish(publishing, tiers, valid_from=later, now=later, actor="tester")
+        settling = asyncio.ensure_future(book(SettleAccount("c-1"), now=later))
+        await locks_are_waited_for(engine)
+    await settling
+    await settle(later)
+    assert (await tier(engine))[0] == "Silver"
+
+
+async def locks_are_waited_for(engine: AsyncEngine) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while (await rows(engine, waiting))[0][0] == 0:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
 
 
 async def test_a_tier_without_a_review_gets_one_from_a_programme_that_reviews(

@@ -44,6 +44,7 @@ def settle(books: Books, account: Account) -> None:
             _announce(books, account, day, [lot for lot in ending if lot.remaining and not lot.pending])
     settle_tier(books, account)
     account.due_at = next_due_at(books, account)
+    books.has_settled = True
     books.changes.changed_accounts[account.customer_id] = account
 
 
@@ -84,6 +85,13 @@ def _expire(books: Books, account: Account, ends_at: dt.datetime, day: dt.date, 
     entries.allocate(books, account, entry.sequence, [(lot, lot.remaining) for lot in lots])
     details = {"expired_on": day.isoformat(), "breakdown": [{"rule": "expiry", "points": -points}]}
     say(books, account, "loyalty.points.expired.v1", entry, details)
+
+
+def end_late(books: Books, account: Account, lot: Lot) -> None:
+    """End points that were booked only after their last day: they can't be spent before the account is next looked at."""
+    day, ends_at = entries.last_day(account, lot), entries.end_of(books.programme, account, lot)
+    if day is not None and ends_at is not None and ends_at <= books.now and lot.remaining:
+        _expire(books, account, ends_at, day, [lot])
 
 
 def _announce(books: Books, account: Account, day: dt.date, lots: list[Lot]) -> None:
