@@ -305,6 +305,9 @@ async def _lock_purchases(
             wanted.customers.add(purchase.customer_id)
         if purchase.card_number is not None:
             wanted.cards.add(purchase.card_number)
+        if purchase.status != "booked":
+            # the day of the first counts, whatever a repeat says
+            wanted.awards.append(purchase.occurred_at)
     await _load_refunds(connection, books, wanted, keys)
 
 
@@ -394,9 +397,10 @@ async def _load_days(connection: AsyncConnection, books: Books, levels: Tiers, a
     other = {name: on for name, on in reviews.items() if on <= told_until and on != books.today}
     if not other:
         return
+    books.days.update({customer_id: [] for customer_id in other})
     _, since = tiers.window(levels, min(other.values()))
     for customer_id, on, amount in await fetch(connection, DAYS.format(what=levels.counts), sorted(other), since):
-        books.days.setdefault(customer_id, []).append((on, Decimal(amount)))
+        books.days[customer_id].append((on, Decimal(amount)))
 
 
 async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:

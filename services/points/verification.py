@@ -263,7 +263,10 @@ INVARIANTS = (
           FULL JOIN (
             SELECT part->>'rule' AS campaign, sum((part->>'points')::bigint) AS points
               FROM purchase, jsonb_array_elements(award->'breakdown') AS part
-             WHERE part->>'rule' IN (SELECT campaign FROM campaign_budget) GROUP BY 1) a USING (campaign)
+             WHERE part->>'rule' IN (SELECT campaign FROM campaign_budget) AND EXISTS (
+                SELECT FROM programme v, jsonb_array_elements(v.document->'campaigns') AS named
+                 WHERE v.version = (award->>'version')::int AND named->>'name' = part->>'rule') GROUP BY 1) a
+            USING (campaign)
          WHERE b.points <> coalesce(u.points, 0) OR b.awards <> coalesce(u.awards, 0) OR b.points <> coalesce(a.points, 0)""",
     ),
     Invariant(

@@ -7,7 +7,6 @@ from services.points.books import Books
 from services.points.commands import Account, AdjustBalance, Origin, Outcome, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
-from services.points.decisions.settling import settle
 from services.points.rules import cards, dates
 
 
@@ -58,11 +57,8 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
         return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
     if account.status == "closed":
         return refused("account-closed", f"the account of customer {command.customer_id} is closed", "/customer_id")
-    if command.points < 0:
-        # a purchase of this very batch may have brought points that ended long ago
-        settle(books, account)
-        if not command.allow_debt and account.available < -command.points:
-            return _insufficient(account, -command.points)
+    if command.points < 0 and not command.allow_debt and account.available < -command.points:
+        return _insufficient(account, -command.points)
     if command.points > 0:
         _keep_alive(books, account)
         lot = entries.new_lot(command.points, books.today, books.programme, now=books.now, waits=False)

@@ -150,7 +150,8 @@ def _counts_on(books: Books, account: Account, levels: Tiers, day: dt.date) -> C
 
 def _announce(books: Books, account: Account, levels: Tiers, due_on: dt.date) -> None:
     """Tell once, ahead of time, what a review would take by what will count then (rule 22)."""
-    if due_on - dt.timedelta(days=levels.announce_days) > books.today:
+    # a tier that was given a moment ago has not had its days loaded: it is told when the account is next looked at
+    if due_on - dt.timedelta(days=levels.announce_days) > books.today or account.customer_id not in books.days:
         return
     account.tier_announced = True
     books.changes.changed_standings[account.customer_id] = account
