@@ -187,9 +187,7 @@ async def test_a_repeat_that_names_another_day_draws_on_the_budget_of_the_first(
     assert await rows(engine, "SELECT points, awards FROM campaign_budget") == [(15, 2)]
 
 
-async def test_rule_3_100_purchases_at_once_never_exceed_a_budget(
-    holds: Holds, book: Book, engine: AsyncEngine
-) -> None:
+async def test_rule_3_100_purchases_at_once_never_exceed_a_budget(holds: Holds, engine: AsyncEngine) -> None:
     budgets = [
         {"name": "points", "points": 7, "budget": {"points": 100}},
         {"name": "awards", "points": 1, "budget": {"awards": 9}},

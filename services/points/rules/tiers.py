@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 
 from services.points.programme import Tiers
 from services.points.rules.dates import DAY, add_months
@@ -51,7 +52,7 @@ def standing(tiers: Tiers, place: int, since: dt.date, count: Decimal) -> Standi
     if place + 1 >= len(tiers.levels):
         return Standing(name, since)
     following = tiers.levels[place + 1]
-    return Standing(name, since, following.name, max(0, -int((count - following.threshold) // 1)))
+    return Standing(name, since, following.name, max(0, ceil(following.threshold - count)))
 
 
 def review_on(tiers: Tiers, since: dt.date) -> dt.date | None:
@@ -104,4 +105,4 @@ def reviewed(tiers: Tiers, place: int, counts: Counts) -> int:
 def to_keep(tiers: Tiers, place: int, counts: Counts) -> int:
     """Return what is missing to keep the tier at its review; 0 where it is kept already."""
     best = max(counts.now, counts.before) if tiers.window == "calendar_year" else counts.now
-    return max(0, -int((best - tiers.levels[place].threshold) // 1))
+    return max(0, ceil(tiers.levels[place].threshold - best))
