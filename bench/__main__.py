@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.markup import escape
 
-from bench import awards, growth, importing, posting, reports
+from bench import awards, growth, importing, jobs, posting, reports
 from bench.place import DATA, BenchError, Place, place
 from bench.report import Line, Section, Tell, show, write
 from services.running import spare_the_collector
@@ -28,11 +28,13 @@ Measure = Callable[[Place, Tell], Awaitable[Section]]
 def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
     """Return what there is to measure, in the order in which it is, by the names that `--only` takes."""
     ledgers = growth.QUICK if quick else growth.FULL if full else growth.Size()
+    days = jobs.QUICK if quick else jobs.FULL if full else jobs.Size()
     books = reports.QUICK if quick else reports.FULL if full else reports.Size()
     return {
         "awards": lambda where, tell: awards.measure(where, awards.QUICK if quick else awards.Size(), tell),
         "post": lambda where, tell: posting.measure(where, posting.QUICK if quick else posting.Size(), tell),
         "import": importing.measure,
+        "jobs": lambda where, tell: jobs.measure(where, days, tell),
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),
         "reports": lambda where, tell: reports.measure(where, books, tell),
     }
@@ -70,7 +72,9 @@ def main(
     *,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this; may be given more than once.")] = None,
     quick: Annotated[bool, typer.Option(help="Fewer and shorter rounds: for a look, not for a record.")] = False,
-    full: Annotated[bool, typer.Option(help="Growth and reports up to 10,000,000 entries.")] = False,
+    full: Annotated[
+        bool, typer.Option(help="Growth and reports up to 10,000,000 entries, jobs over 1,000,000 lots.")
+    ] = False,
 ) -> None:
     """Measure on this machine, beside floors that do nothing; a table to read, and figures in .data/bench.json."""
     chosen = measures(quick=quick, full=full)

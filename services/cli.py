@@ -24,7 +24,17 @@ from services.points.reports.questions import QuestionError
 from services.points.reports.reader import ParameterError, ReportTooSlowError
 from services.points.settings import PointsSettings
 from services.points.verification import Finding, verify
-from services.running import StartError, admit, broker_checks, keeping, points_service, serve, work, worker
+from services.running import (
+    StartError,
+    admit,
+    broker_checks,
+    keeping,
+    points_service,
+    serve,
+    work,
+    worker,
+    worker_health,
+)
 from shared import api_keys, audit
 from shared.database import DatabaseAwayError, create_engine
 from shared.embedded_postgres import EmbeddedPostgresError
@@ -111,9 +121,9 @@ def serve_points(
     api: Annotated[bool, typer.Option(help="Serve the API.")] = True,
     worker: Annotated[bool, typer.Option(help="Consume and relay events.")] = True,
 ) -> None:
-    """Run the points service: its API, its worker, or both."""
+    """Run the points service: its API, its worker, or both; a worker alone answers for its health where a port is set."""
     settings = settings_of_environment()
-    if "port" not in settings.model_fields_set:
+    if api and "port" not in settings.model_fields_set:
         settings = settings.model_copy(update={"port": 8001})
     if not api and not worker:
         fail("--no-api and --no-worker leave nothing to run")
@@ -126,6 +136,8 @@ async def _points(settings: PointsSettings, *, api: bool, with_worker: bool) -> 
         if api:
             await admit(points, settings)
             await serve(create_app(points, settings, checks=broker_checks(settings)), settings, parts)
+        elif "port" in settings.model_fields_set:
+            await serve(worker_health(points, settings), settings, parts)
         else:
             await work(parts)
 
@@ -257,13 +269,15 @@ def list_jobs(*, as_json: AsJson = False) -> None:
 
 
 @jobs_app.command("run")
-def run_job(name: Annotated[str, typer.Argument(help="As `loyalty jobs list` shows it.")]) -> None:
+def run_job(
+    name: Annotated[str, typer.Argument(help="As `loyalty jobs list` shows it.")], *, as_json: AsJson = False
+) -> None:
     """Run a job now, whether or not its time has come; exit code 1 where something had to be left undone."""
     try:
         job, ended = run(scheduling.run(settings_of_environment(), name))
     except scheduling.NoJobError as error:
         fail(str(error))
-    scheduling.show(job, ended)
+    scheduling.show(job, ended, as_json=as_json)
     raise SystemExit(1 if ended.error is not None else 0)
 
 

@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import services.points
 from services.points import handlers, jobs
+from services.points.app import database_checks
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared import api_keys, embedded_postgres
 from shared.auth import is_loopback
 from shared.database import DatabaseAwayError, create_engine, database_errors, sqlstate
-from shared.http import Check
+from shared.http import Check, health_routes
 from shared.jobs import Job, keep
 from shared.messaging import consumer, kafka, local, outbox
 from shared.messaging.waiting import pauses
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 POINTS_DATABASE = "loyalty_points"
 BACKLOG = 2048
+
+LOCK_TAKEN = "55P03"
+"""SQLSTATE of a migration that found a table in use."""
 
 UNWELCOME = ("28", "3D", "42501")
 """SQLSTATEs of a server that knows no such user, password or database, or gives them no rights."""
@@ -85,14 +89,16 @@ async def _migrated(url: str) -> None:
                 await upgrade(url, services.points)
         except DatabaseAwayError as error:
             log.warning("database_away", error=str(error), retry_in=round(pause, 1))
-            await asyncio.sleep(pause)
         except DBAPIError as error:
-            if (sqlstate(error) or "").startswith(UNWELCOME):
-                message = f"LOYALTY_POINTS_DATABASE_URL: {error.orig}"
-                raise StartError(message) from error
-            raise
+            state = sqlstate(error) or ""
+            if state.startswith(UNWELCOME):
+                raise StartError(f"LOYALTY_POINTS_DATABASE_URL: {error.orig}") from error
+            if state != LOCK_TAKEN:
+                raise
+            log.warning("migration_waits", why="a table is in use", retry_in=round(pause, 1))
         else:
             return
+        await asyncio.sleep(pause)
 
 
 @asynccontextmanager
@@ -227,6 +233,13 @@ async def serve(
         server.should_exit = True
         await api
         await _end(tasks)
+
+
+def worker_health(points: PointsService, settings: PointsSettings) -> FastAPI:
+    """Return what a worker without an API answers: its health and its metrics."""
+    app = FastAPI(openapi_url=None)
+    app.include_router(health_routes({**database_checks(points), **broker_checks(settings)}))
+    return app
 
 
 async def work(parts: Sequence[Part]) -> None:

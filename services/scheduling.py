@@ -1,9 +1,11 @@
 """`loyalty jobs`: what comes round again and again, when it last did, and running it now."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -75,8 +77,11 @@ def _showing(name: str) -> Iterator[jobs.Tell]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def show(name: str, ended: jobs.Run) -> None:
+def show(name: str, ended: jobs.Run, *, as_json: bool) -> None:
     """Say what was done on stdout, and on stderr what was not."""
+    if as_json:
+        sys.stdout.write(json.dumps({"job": name, **asdict(ended)}) + "\n")
+        return
     pace = f", {ended.items / ended.seconds:,.0f} a second" if ended.items and ended.seconds else ""
     Console().print(f"{name}: {ended.items:,} done in {ended.seconds:.1f} s{pace}")
     if ended.error is not None:

@@ -6,11 +6,14 @@ from pathlib import Path
 from types import ModuleType
 
 import sqlalchemy as sa
+import structlog
 from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+log = structlog.get_logger(__name__)
 
 LOCK_TIMEOUT = "5s"
 """A migration that waits for a lock makes everyone behind it wait, so it gives up and is tried again."""
@@ -48,16 +51,27 @@ async def upgrade(url: str, service: ModuleType) -> None:
 
 
 async def is_current(connection: AsyncConnection, service: ModuleType) -> bool:
-    """Tell whether the database has the service's newest revision."""
-    head = ScriptDirectory.from_config(config(service)).get_current_head()
-    return await connection.run_sync(_revision) == head
+    """Tell whether the database has the service's newest revision, or one of a later release, which this one can work with."""
+    scripts = ScriptDirectory.from_config(config(service))
+    revision = await connection.run_sync(_revision)
+    return revision == scripts.get_current_head() or _is_later(revision, scripts)
 
 
 def _revision(connection: sa.Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def _is_later(revision: str | None, scripts: ScriptDirectory) -> bool:
+    """What a release adds, the one before does not miss; it only does not know the name."""
+    return revision is not None and revision not in {each.revision for each in scripts.walk_revisions()}
+
+
 def _upgrade(connection: sa.Connection, configuration: Config) -> None:
+    _take_turn(connection)
+    revision = _revision(connection)
+    if _is_later(revision, ScriptDirectory.from_config(configuration)):
+        log.info("schema_of_a_later_release", revision=revision)
+        return
     configuration.attributes["connection"] = connection
     command.upgrade(configuration, "head")
 
@@ -69,9 +83,13 @@ async def _migrate_at(url: str, metadata: sa.MetaData) -> None:
     await engine.dispose()
 
 
-def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
+def _take_turn(connection: sa.Connection) -> None:
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
     connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+
+
+def _migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    _take_turn(connection)
     context.configure(
         connection=connection,
         target_metadata=metadata,

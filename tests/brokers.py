@@ -67,8 +67,10 @@ def install() -> Path:
 class Broker:
     """One broker with its own folder and port; `kill` it and `start` it again as often as a test likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cluster: str = CLUSTER, template: str | None = None) -> None:
         self.folder = folder
+        self._cluster = cluster
+        self._template = template or PROPERTIES.read_text()
         self.port, self._controller_port = _free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.use = _guard(folder)
@@ -111,12 +113,12 @@ class Broker:
             (self.folder / "pid").unlink()
 
     def _format(self, libraries: Path, properties: Path) -> None:
-        text = PROPERTIES.read_text()
+        text = self._template
         names = {"port": self.port, "controller_port": self._controller_port, "folder": self.folder}
         for name, value in names.items():
             text = text.replace(f"{{{name}}}", str(value))
         properties.write_text(text)
-        format_store = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties)]
+        format_store = ["kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", str(properties)]
         run = subprocess.run(
             [*JAVA, "-cp", f"{libraries}/*", *format_store],
             capture_output=True, text=True, check=False, cwd=self.folder,
@@ -147,10 +149,10 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def running() -> Iterator[Broker]:
-    """Give a broker of one's own."""
+def running(**settings: str) -> Iterator[Broker]:
+    """Give a broker of one's own; `settings` are a `Broker`'s."""
     folder = Path(tempfile.mkdtemp(prefix="loyalty-kafka-"))
-    broker = Broker(folder)
+    broker = Broker(folder, **settings)
     try:
         broker.start()
         yield broker
@@ -239,13 +241,18 @@ def kafka_fixture(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> I
 @pytest.fixture
 def broker() -> Iterator[Broker]:
     """Give a broker of one's own, to kill and start again."""
+    need_a_real_one()
+    with running() as own:
+        yield own
+
+
+def need_a_real_one() -> None:
+    """Skip the test where there is no real broker; in continuous integration that is an error."""
     lacking = missing_tools()
     if lacking and os.environ.get("CI") == "true":
         pytest.fail(f"a Kafka broker needs {' and '.join(lacking)}")
     if lacking:
         pytest.skip(f"a broker to kill needs {' and '.join(lacking)}")
-    with running() as own:
-        yield own
 
 
 @contextmanager

@@ -70,15 +70,16 @@ def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
 def loyalty(*arguments: str, **settings: str) -> Iterator[Running]:
     """Run `loyalty` with these settings; whatever the test does, it is gone afterwards."""
     port = settings.setdefault("port", str(free_port()))
+    with running_process([COMMAND, *arguments], environment(**settings), f"http://127.0.0.1:{port}") as running:
+        yield running
+
+
+@contextmanager
+def running_process(line: list[str], variables: dict[str, str], url: str) -> Iterator[Running]:
+    """Run a command line; whatever the test does, it is gone afterwards."""
     with tempfile.NamedTemporaryFile(prefix="loyalty-said-") as output:
-        process = subprocess.Popen(
-            [COMMAND, *arguments],
-            env=environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        running = Running(process, f"http://127.0.0.1:{port}", Path(output.name))
+        process = subprocess.Popen(line, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        running = Running(process, url, Path(output.name))
         try:
             yield running
         finally:

@@ -61,7 +61,8 @@ class Books:
 
     `lots` holds open lots only of customers who may be debited or of whom something is due, `debts` the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
-    programme has tiers, `uses` and `budgets` where it has capped campaigns.
+    programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
+    `budgets` where it has capped campaigns.
     """
 
     now: dt.datetime
@@ -78,11 +79,14 @@ class Books:
     lots: dict[str, list[Lot]] = field(default_factory=dict)
     debts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
+    days: dict[str, list[tuple[dt.date, Decimal]]] = field(default_factory=dict)
     uses: dict[str, dict[str, Use]] = field(default_factory=dict)
     budgets: dict[str, Use] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    has_settled: bool = False
+    """Whether something was due, and the next date of an account computed from the programmes that were loaded."""
 
     programme: Programme = field(init=False)
     """The one that holds now: for whatever is not about a purchase of its own day."""

@@ -14,7 +14,7 @@ from services.points.decisions import decide
 from services.points.loading import Loader
 from services.points.programme import Programme, Version, Versions, faults
 from services.points.saving import save
-from shared.database import fetch
+from shared.database import CollisionError, fetch
 
 LOCK_PROGRAMMES = "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE"
 
@@ -29,7 +29,11 @@ SELECT name, coalesce(sum(u.points), 0), coalesce(sum(u.awards), 0)
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name
 ON CONFLICT DO NOTHING"""
 
-DUE_NOW = "UPDATE account SET due_at = $1 WHERE status <> 'merged' AND (due_at IS NULL OR due_at > $1)"
+# in the order in which batches lock accounts, or the two could wait for each other
+DUE_NOW = """
+UPDATE account SET due_at = least(due_at, $1) FROM (
+    SELECT customer_id FROM account WHERE status <> 'merged' ORDER BY customer_id FOR UPDATE) AS locked
+ WHERE account.customer_id = locked.customer_id"""
 """New tiers or other dates: every account is looked at again, from the moment at which the programme holds."""
 
 
@@ -42,11 +46,13 @@ class Ledger:
     async def book(self, connection: AsyncConnection, requests: Sequence[Request], *, now: dt.datetime) -> list[Reply]:
         """Load, decide, save. Answers one reply per request, in their order; the caller commits.
 
-        Raises `CollisionError` (through `transact`: another transaction was first) and the database's errors.
+        Raises `CollisionError` (another transaction was first, so the same work again) and the database's errors.
         """
         books = await self._loader.load(connection, requests, now)
         replies = decide(books, requests)
         self._loader.give_back(books)
+        if books.has_settled and (await self.versions(connection)).latest != books.versions.latest:
+            raise CollisionError("a programme was published, by which other things may be due")
         await save(connection, books.changes, now)
         return replies
 
@@ -83,8 +89,7 @@ class Ledger:
         document = programme.model_dump_json(by_alias=True, exclude_defaults=True)
         await fetch(connection, INSERT_PROGRAMME, version.version, valid_from, document, now, actor)
         await fetch(connection, OPEN_BUDGETS, [each.name for each in programme.campaigns if each.budget is not None])
-        before = current.programme
-        if (programme.tiers, programme.expiry, programme.time_zone) != (before.tiers, before.expiry, before.time_zone):
+        if programme.is_looked_at_differently(current.programme):
             await fetch(connection, DUE_NOW, max(valid_from, now))
         return version, True
 

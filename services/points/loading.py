@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +25,7 @@ from services.points.commands import (
     ReplaceCard,
     Request,
 )
-from services.points.programme import Campaign, Programme, Version, Versions
+from services.points.programme import Campaign, Programme, Tiers, Version, Versions
 from services.points.rules import tiers
 from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
@@ -90,6 +91,8 @@ SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
 COUNT = """
 SELECT customer_id, coalesce(sum({what}) FILTER (WHERE "on" >= $2), 0), coalesce(sum({what}) FILTER (WHERE "on" < $2), 0)
   FROM progress WHERE customer_id = ANY($1::text[]) AND "on" >= $3 GROUP BY customer_id"""
+
+DAYS = 'SELECT customer_id, "on", {what} FROM progress WHERE customer_id = ANY($1::text[]) AND "on" >= $2'
 
 LOAD_USES = """
 SELECT customer_id, campaign, points, awards FROM campaign_use
@@ -166,6 +169,7 @@ class Loader:
                 books.debts.setdefault(row["customer_id"], []).append((row["sequence"], row["missing"]))
         if books.programme.tiers is not None:
             await _load_counts(connection, books, sorted(accounts))
+            await _load_days(connection, books, books.programme.tiers, [accounts[each] for each in due])
 
     async def _draw_serials(self, connection: AsyncConnection, wanted: int) -> list[int]:
         """Return serials for so many new cards; those of a process that ends are lost, as of one rolled back."""
@@ -301,6 +305,9 @@ async def _lock_purchases(
             wanted.customers.add(purchase.customer_id)
         if purchase.card_number is not None:
             wanted.cards.add(purchase.card_number)
+        if purchase.status != "booked":
+            # the day of the first counts, whatever a repeat says
+            wanted.awards.append(purchase.occurred_at)
     await _load_refunds(connection, books, wanted, keys)
 
 
@@ -381,6 +388,19 @@ async def _load_counts(connection: AsyncConnection, books: Books, customers: lis
         connection, COUNT.format(what=levels.counts), customers, since, before
     ):
         books.counts[customer_id] = Counts(now, earlier)
+
+
+async def _load_days(connection: AsyncConnection, books: Books, levels: Tiers, accounts: Iterable[Account]) -> None:
+    """Load what counts for reviews that are late or told ahead: their windows are not those of today."""
+    told_until = books.today + dt.timedelta(days=levels.announce_days)
+    reviews = {each.customer_id: on for each in accounts if (on := each.tier_review_on) is not None}
+    other = {name: on for name, on in reviews.items() if on <= told_until and on != books.today}
+    if not other:
+        return
+    books.days.update({customer_id: [] for customer_id in other})
+    _, since = tiers.window(levels, min(other.values()))
+    for customer_id, on, amount in await fetch(connection, DAYS.format(what=levels.counts), sorted(other), since):
+        books.days[customer_id].append((on, Decimal(amount)))
 
 
 async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources import files
+from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -256,6 +257,10 @@ class Programme(Document):
         factors = sum((campaign.factor or Decimal(0) for campaign in self.campaigns), Decimal(0))
         return tier * max(rule, self.other_lines) + factors
 
+    def is_looked_at_differently(self, before: "Programme") -> bool:
+        """Whether it has other tiers or dates, so that something may be due on any account when it begins to hold."""
+        return (self.tiers, self.expiry, self.time_zone) != (before.tiers, before.expiry, before.time_zone)
+
     def tier(self, name: str | None) -> Tier | None:
         """Return the level of a customer whose account says `name`; none where the programme has no tiers."""
         return None if self.tiers is None else self.tiers.levels[self.tiers.level(name)]
@@ -369,6 +374,18 @@ class Versions:
     def at(self, instant: dt.datetime) -> Version:
         """Return the version whose rules hold for what happened at `instant`."""
         return self._by_validity[bisect_right(self._starts, instant) - 1]
+
+    def next_change(self, instant: dt.datetime) -> dt.datetime | None:
+        """Return when, after `instant`, a version begins under which every account is to be looked at again."""
+        return next((start for start in self._changes if start > instant), None)
+
+    @cached_property
+    def _changes(self) -> list[dt.datetime]:
+        return [
+            after.valid_from
+            for before, after in pairwise(self._by_validity)
+            if after.programme.is_looked_at_differently(before.programme)
+        ]
 
     def number(self, version: int) -> Version:
         """Return a version by its number."""

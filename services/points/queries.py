@@ -30,7 +30,7 @@ ACCOUNT_OF_CARD = f"SELECT {ACCOUNT_COLUMNS} FROM card c JOIN account a USING (c
 
 EXPIRING_NEXT = """
 SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FROM lot
- WHERE customer_id = $1 AND remaining > 0 AND (expires_at > $3 OR lapses AND $2::date IS NOT NULL)
+ WHERE customer_id = $1 AND remaining > 0 AND (expires_at > $3 OR lapses AND $2::date >= $4::date)
  GROUP BY 2 ORDER BY 2 LIMIT 1"""
 
 ENTRIES = """
@@ -43,7 +43,8 @@ SELECT sequence, points, remaining, earned_at, pending, available_at, expires_on
       l.available_at, CASE WHEN l.lapses THEN a.inactive_on ELSE l.expires_on END AS expires_on,
       coalesce(l.expires_at, 'infinity') AS ends
     FROM lot l JOIN entry e USING (customer_id, sequence) JOIN account a USING (customer_id)
-   WHERE l.customer_id = $1 AND l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $5)) l
+   WHERE l.customer_id = $1 AND l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $5)
+     AND (NOT l.lapses OR a.inactive_on IS NULL OR a.inactive_on >= $7)) l
  WHERE (pending::int, ends, sequence) > ($2::int, $3::text::timestamptz, $4) ORDER BY pending, ends, sequence LIMIT $6"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, occurred_at, received_at,
@@ -109,9 +110,12 @@ async def standing(
     return tiers.standing(levels, levels.level(account.tier), since, rows[0][1] if rows else Decimal(0))
 
 
-async def expiring_next(connection: AsyncConnection, account: Account, now: dt.datetime) -> dict[str, Any] | None:
+async def expiring_next(
+    connection: AsyncConnection, account: Account, programme: Programme, now: dt.datetime
+) -> dict[str, Any] | None:
     """Return the points that end next, and their last day."""
-    rows = await fetch(connection, EXPIRING_NEXT, account.customer_id, account.inactive_on, now)
+    today = programme.local_day(now)
+    rows = await fetch(connection, EXPIRING_NEXT, account.customer_id, account.inactive_on, now, today)
     return dict(rows[0]) if rows else None
 
 
@@ -126,10 +130,17 @@ FIRST = (0, "-infinity", 0)
 
 
 async def lots(
-    connection: AsyncConnection, customer_id: str, *, after: tuple[int, str, int] = FIRST, now: dt.datetime, limit: int
+    connection: AsyncConnection,
+    customer_id: str,
+    programme: Programme,
+    *,
+    after: tuple[int, str, int] = FIRST,
+    now: dt.datetime,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return lots that still hold points, in the order in which they are spent, those that can't be yet after them."""
-    rows = [dict(row) for row in await fetch(connection, LOTS, customer_id, *after, now, limit)]
+    today = programme.local_day(now)
+    rows = [dict(row) for row in await fetch(connection, LOTS, customer_id, *after, now, limit, today)]
     for row in rows:
         row["ends"] = row["ends"].isoformat() if row["ends"].year < dt.MAXYEAR else "infinity"
         row["place"] = int(row["pending"])

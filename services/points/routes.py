@@ -302,7 +302,8 @@ async def list_lots(http: HttpRequest, customer_id: Segment, limit: Limit = 50, 
     holder = (await _account(points, customer_id))["customer_id"]
     async with points.engine.connect() as connection:
         after, now = (place, ends, sequence), points.clock()
-        rows = await queries.lots(connection, holder, after=after, now=now, limit=limit + 1)
+        programme = (await points.ledger.versions(connection)).at(now).programme
+        rows = await queries.lots(connection, holder, programme, after=after, now=now, limit=limit + 1)
     return page(rows, limit, "place", "ends", "sequence")
 
 

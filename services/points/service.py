@@ -115,7 +115,7 @@ class PointsService:
             account = settled[0].account or account
         programme = (await self.ledger.versions(connection)).at(now).programme
         standing = await queries.standing(connection, account, programme, now)
-        expiring = None if account.due_at is None else await queries.expiring_next(connection, account, now)
+        expiring = None if account.due_at is None else await queries.expiring_next(connection, account, programme, now)
         return account_view(account, standing, expiring)
 
     async def close(self) -> None:

@@ -111,12 +111,13 @@ INVARIANTS = (
     ),
     Invariant(
         "what-is-due-is-watched",
-        "an account is looked at no later than the first date of its open lots",
+        "an account is looked at no later than the first date of its open lots, or the end of its activity anywhere on earth",
         """
-        SELECT a.customer_id, a.due_at, l.sequence, l.available_at, l.expires_at
+        SELECT a.customer_id, a.due_at, l.sequence, l.available_at, l.expires_at, a.inactive_on
           FROM account a JOIN lot l USING (customer_id)
-         WHERE l.remaining > 0 AND CASE WHEN l.pending THEN l.available_at ELSE l.expires_at END
-             < coalesce(a.due_at, 'infinity')""",
+         WHERE l.remaining > 0 AND CASE WHEN l.pending THEN l.available_at
+             WHEN l.lapses THEN coalesce((a.inactive_on + interval '36 hours') AT TIME ZONE 'UTC', '-infinity')
+             ELSE l.expires_at END < coalesce(a.due_at, 'infinity')""",
     ),
     Invariant(
         "lots-give-what-is-allocated",
@@ -254,6 +255,62 @@ INVARIANTS = (
          WHERE coalesce(p.points, 0) <> coalesce(g.points, 0) OR coalesce(p.purchases, 0) <> a.purchases""",
     ),
     Invariant(
+        "spend-follows-purchases",
+        "the spend that counts towards tiers is what purchases came to, less what was taken back",
+        """
+        SELECT customer_id, p.spend, g.spend AS counted FROM (
+            SELECT coalesce(merged_into, customer_id) AS customer_id,
+                sum(greatest((award->>'gross')::numeric - refunded_eligible, 0)) AS spend
+              FROM purchase JOIN account USING (customer_id) WHERE purchase.status = 'booked' GROUP BY 1) p
+          FULL JOIN (SELECT customer_id, sum(spend) AS spend FROM progress GROUP BY 1) g USING (customer_id)
+         WHERE coalesce(p.spend, 0) <> coalesce(g.spend, 0)""",
+    ),
+    Invariant(
+        "tiers-are-what-they-changed-to",
+        "an account's tier is that of its last change",
+        """
+        SELECT customer_id, a.tier, c.reached FROM account a LEFT JOIN (
+            SELECT DISTINCT ON (customer_id) customer_id, reached FROM tier_change
+             ORDER BY customer_id, event_sequence DESC) c USING (customer_id)
+         WHERE a.tier IS DISTINCT FROM c.reached""",
+    ),
+    Invariant(
+        "uses-follow-awards",
+        "what campaigns gave to a customer is what the breakdowns of their purchases say",
+        """
+        SELECT customer_id, campaign, u.points, u.awards, a.points AS awarded, a.times FROM campaign_use u
+          FULL JOIN (
+            SELECT coalesce(merged_into, customer_id) AS customer_id, part->>'rule' AS campaign,
+                sum((part->>'points')::bigint) AS points, count(*) AS times
+              FROM purchase JOIN account USING (customer_id), jsonb_array_elements(award->'breakdown') AS part
+             WHERE purchase.status = 'booked' AND part->>'points' <> '0' AND EXISTS (
+                SELECT FROM programme v, jsonb_array_elements(v.document->'campaigns') AS named
+                 WHERE v.version = (award->>'version')::int AND named->>'name' = part->>'rule')
+             GROUP BY 1, 2) a USING (customer_id, campaign)
+         WHERE u.points IS DISTINCT FROM a.points OR u.awards IS DISTINCT FROM a.times""",
+    ),
+    Invariant(
+        "transfers-are-pairs",
+        "what one account gave in a merge the other got, points and debts alike",
+        """
+        SELECT source, target, sum(points) AS points FROM (
+            SELECT customer_id AS source, substr(reference, 4) AS target, points FROM entry
+             WHERE kind IN ('transfer_in', 'transfer_out') AND reference LIKE 'to %'
+            UNION ALL SELECT substr(reference, 6), customer_id, points FROM entry
+             WHERE kind IN ('transfer_in', 'transfer_out') AND reference LIKE 'from %') t
+         GROUP BY 1, 2 HAVING sum(points) <> 0""",
+    ),
+    Invariant(
+        "lots-know-where-they-came-from",
+        "a lot that came from a merged account is no larger than the one it was there",
+        """
+        SELECT l.customer_id, l.sequence, l.points, l.origin_customer_id, l.origin_sequence, o.points AS origin_points
+          FROM lot l LEFT JOIN account a ON a.customer_id = l.origin_customer_id
+          LEFT JOIN lot o ON o.customer_id = l.origin_customer_id AND o.sequence = l.origin_sequence
+         WHERE l.origin_customer_id IS NOT NULL
+           AND (o.points IS NULL OR o.points < l.points OR a.merged_into IS NULL)""",
+    ),
+    Invariant(
         "campaigns-keep-to-their-budgets",
         "a budget has given what customers were given, which is what the breakdowns say",
         """
@@ -263,7 +320,10 @@ INVARIANTS = (
           FULL JOIN (
             SELECT part->>'rule' AS campaign, sum((part->>'points')::bigint) AS points
               FROM purchase, jsonb_array_elements(award->'breakdown') AS part
-             WHERE part->>'rule' IN (SELECT campaign FROM campaign_budget) GROUP BY 1) a USING (campaign)
+             WHERE part->>'rule' IN (SELECT campaign FROM campaign_budget) AND EXISTS (
+                SELECT FROM programme v, jsonb_array_elements(v.document->'campaigns') AS named
+                 WHERE v.version = (award->>'version')::int AND named->>'name' = part->>'rule') GROUP BY 1) a
+            USING (campaign)
          WHERE b.points <> coalesce(u.points, 0) OR b.awards <> coalesce(u.awards, 0) OR b.points <> coalesce(a.points, 0)""",
     ),
     Invariant(

@@ -47,6 +47,11 @@ DAMAGE = {
     "expired-points-are-allocated": ("UPDATE lot SET expired = expired - 1 WHERE expired > 0", "c-4"),
     "what-is-due-is-watched": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-5'", "c-5"),
     "progress-follows-purchases": ("UPDATE progress SET points = points + 1 WHERE customer_id = 'c-1'", "c-1"),
+    "spend-follows-purchases": ("UPDATE progress SET spend = spend + 1 WHERE customer_id = 'c-1'", "c-1"),
+    "tiers-are-what-they-changed-to": ("UPDATE tier_change SET reached = 'Basic' WHERE customer_id = 'c-4'", "c-4"),
+    "uses-follow-awards": ("UPDATE campaign_use SET awards = awards + 1 WHERE customer_id = 'c-5'", "c-5"),
+    "transfers-are-pairs": ("UPDATE entry SET points = points + 1 WHERE kind = 'transfer_in'", "c-6"),
+    "lots-know-where-they-came-from": ("UPDATE lot SET origin_sequence = 9 WHERE origin_sequence = 1", "c-6"),
     "campaigns-keep-to-their-budgets": ("UPDATE campaign_budget SET points = points - 1", "welcome"),
     "merged-accounts-are-empty": ("UPDATE account SET pending = 1 WHERE status = 'merged'", "c-6"),
     "no-refund-waits-for-a-purchase-that-came": (
@@ -72,6 +77,7 @@ DAY = dt.timedelta(days=1)
 PROGRAMME = Programme.model_validate(
     {
         "expiry": {"model": "after_earning", "months": 1},
+        "tiers": {"levels": [{"name": "Basic", "threshold": 0}, {"name": "Silver", "threshold": 50}]},
         "campaigns": [{"name": "welcome", "points": 10, "budget": {"points": 100}}],
     }
 )

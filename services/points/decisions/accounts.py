@@ -7,7 +7,7 @@ from services.points.books import Books
 from services.points.commands import Account, AdjustBalance, Origin, Outcome, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
-from services.points.rules import cards
+from services.points.rules import cards, dates
 
 
 def card_refusal(books: Books, number: str, account: Account | None) -> Outcome | None:
@@ -29,6 +29,7 @@ def open_account(
         return account
     number = card_number or cards.card_number(books.serials.popleft())
     account = Account(customer_id, number, "active", 0, 0, 0, 0, 0, 0, enrolled_at)
+    account.due_at = books.versions.next_change(books.now)
     books.accounts[customer_id] = account
     books.lots[customer_id] = []
     books.changes.accounts.append(account)
@@ -57,14 +58,9 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
     if account.status == "closed":
         return refused("account-closed", f"the account of customer {command.customer_id} is closed", "/customer_id")
     if command.points < 0 and not command.allow_debt and account.available < -command.points:
-        return Outcome(
-            "refused",
-            "insufficient-points",
-            f"{-command.points} points asked for, {account.available} available, 0 held",
-            "/points",
-            balance=account.balance,
-        )
+        return _insufficient(account, -command.points)
     if command.points > 0:
+        _keep_alive(books, account)
         lot = entries.new_lot(command.points, books.today, books.programme, now=books.now, waits=False)
         entry = entries.credit(
             books, account, "adjustment", command.points, command.reason, command.occurred_at, lot=lot
@@ -79,3 +75,16 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
     }
     say(books, account, "loyalty.points.adjusted.v1", entry, data)
     return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)
+
+
+def _insufficient(account: Account, points: int) -> Outcome:
+    detail = f"{points} points asked for, {account.available} available, 0 held"
+    return Outcome("refused", "insufficient-points", detail, "/points", balance=account.balance)
+
+
+def _keep_alive(books: Books, account: Account) -> None:
+    """Have points that are given by hand live for a whole period, where inactivity has ended all others."""
+    expiry = books.programme.expiry
+    if expiry.model == "inactivity" and (account.inactive_on is None or account.inactive_on < books.today):
+        account.inactive_on, account.inactivity_announced = dates.expires_on(books.today, expiry), False
+        books.changes.changed_standings[account.customer_id] = account

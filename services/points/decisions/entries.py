@@ -129,7 +129,13 @@ def due_at(programme: Programme, account: Account, lot: Lot) -> dt.datetime | No
     if ends is None or not lot.remaining:
         return None
     told = account.inactivity_announced if lot.lapses else lot.announced
-    return ends if told else min(ends, dates.announced_at(ends, programme.expiry))
+    day = last_day(account, lot)
+    return ends if told or day is None else min(ends, dates.announced_at(day, programme))
+
+
+def last_day(account: Account, lot: Lot) -> dt.date | None:
+    """Return the last day on which the points of a lot can be spent; none where that is every day."""
+    return account.inactive_on if lot.lapses else lot.expires_on
 
 
 def end_of(programme: Programme, account: Account, lot: Lot) -> dt.datetime | None:

@@ -9,6 +9,7 @@ from services.points.decisions import entries, snapshots
 from services.points.decisions.accounts import open_account
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
+from services.points.decisions.settling import end_late
 from services.points.decisions.tiers import standing_of, upgrade
 from services.points.programme import Programme, Version
 from services.points.rules import dates, earning
@@ -201,6 +202,7 @@ def _award(
     lot = entries.new_lot(record.points, day, version.programme, now=books.now)
     record.award = snapshots.dump(terms, parts, lot.available_at if lot.pending else None)
     _use_campaigns(books, account, version.programme, parts)
+    _be_active(books, account, version.programme, occurred_at)
     if record.points:
         _book_award(books, record, account, version, lot, origin)
     _count(books, record, account, day, terms.gross)
@@ -237,7 +239,6 @@ def _book_award(
     books: Books, record: Purchase, account: Account, version: Version, lot: Lot, origin: Origin | None
 ) -> None:
     occurred_at = record.occurred_at or books.now
-    _be_active(books, account, version.programme, occurred_at)
     reference = f"{record.shop_id}/{record.invoice_number}"
     entry = entries.credit(books, account, "award", record.points, reference, occurred_at, lot=lot)
     account.lifetime_points += record.points
@@ -254,6 +255,7 @@ def _book_award(
     if lot.expires_on is not None:
         details["expires_on"] = lot.expires_on.isoformat()
     say(books, account, "loyalty.points.awarded.v1", entry, details, origin)
+    end_late(books, account, lot)
 
 
 def _be_active(books: Books, account: Account, programme: Programme, occurred_at: dt.datetime) -> None:

@@ -1,7 +1,9 @@
 """Refunds: before or after their purchase, in any order and any split, they end at the same points."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 
 from services.points.books import Books, Progress
 from services.points.commands import Account, Entry, Origin, Outcome, Purchase, Refund, RefundPurchase, refused
@@ -75,16 +77,14 @@ def _new_refund(books: Books, refund: Refund, origin: Origin) -> Outcome:
         purchase = Purchase(refund.shop_id, refund.invoice_number, origin.received_at)
         books.purchases[key] = purchase
         books.changes.purchases.append(purchase)
-    entry = None
-    if purchase.status != "awaited":
-        refusal = _refusal(books, refund, purchase)
-        if refusal is not None:
-            return refusal
-        entry = _take_back(books, refund, purchase, origin)
+    refusal = None if purchase.status == "awaited" else _refusal(books, refund, purchase)
+    if refusal is not None:
+        return refusal
     if refund.key in books.refunds:  # one that had waited and was refused leaves its name to another try
         books.changes.retried_refunds.append(refund.key)
     books.refunds[refund.key] = refund
     books.changes.refunds[refund.key] = refund
+    entry = None if purchase.status == "awaited" else _take_back(books, refund, purchase, origin)
     hear(books, origin)
     relay(books, PURCHASES_TOPIC, purchase.customer_id or refund.customer_id or "/".join(key), origin)
     if purchase.status == "awaited":
@@ -140,19 +140,35 @@ def _take_back(books: Books, refund: Refund, purchase: Purchase, origin: Origin 
     else:
         refund.points_paid_part = refund.points_paid
     purchase.refunded_points_paid += refund.points_paid_part
-    counts = _counts(refund, _programme_of(books, purchase))
-    purchase.refunded_eligible += counts
     refund.status = "booked"
+    before = purchase.refunded_eligible
+    purchase.refunded_eligible = _taken_back(purchase, _booked(books, purchase), _programme_of(books, purchase))
     books.changes.changed_purchases[purchase.key] = purchase
     if purchase.status != "booked" or purchase.customer_id is None:
         return None
-    return _claw_back(books, refund, purchase, purchase.refunded_eligible, origin)
+    return _claw_back(books, refund, purchase, (before, purchase.refunded_eligible), origin)
+
+
+def _taken_back(purchase: Purchase, refunds: Iterable[Refund], programme: Programme) -> Decimal:
+    """Return what of the earn base is gone: what the refunds say, and no less than what of the total is gone.
+
+    So a purchase that was taken back in full has earned nothing, whatever parts its refunds name.
+    """
+    counting = [each for each in refunds if each.kind == "money" or programme.store_credit_claws_back]
+    said = sum((_counts(each, programme) for each in counting), ZERO)
+    left = (purchase.total or ZERO) - sum((each.amount for each in counting), ZERO)
+    return max(said, _eligible(purchase, programme) - left)
+
+
+def _eligible(purchase: Purchase, programme: Programme) -> Decimal:
+    parts = (part or ZERO for part in (purchase.shipping, purchase.gift_cards, purchase.points_paid))
+    shipping, gift_cards, points_paid = parts
+    sale = earning.Sale(purchase.total or ZERO, shipping=shipping, gift_cards=gift_cards, points_paid=points_paid)
+    return earning.eligible(sale, programme)
 
 
 def _counts(refund: Refund, programme: Programme) -> Decimal:
-    """Return what of a refund lowers the earn base."""
-    if refund.kind == "store_credit" and not programme.store_credit_claws_back:
-        return ZERO
+    """Return what of a refund lowers the earn base, as it says itself."""
     return earning.refund_counts(
         refund.amount,
         shipping=refund.shipping,
@@ -173,23 +189,30 @@ def _programme_of(books: Books, purchase: Purchase) -> Programme:
 
 def claw_back_booked(books: Books, purchase: Purchase) -> None:
     """Claw back what was refunded of a purchase before it had a customer, as if each refund came only now."""
-    taken_back, programme = ZERO, _programme_of(books, purchase)
-    of_this = [each for key, each in books.refunds.items() if key[:2] == purchase.key and each.status == "booked"]
-    for refund in sorted(of_this, key=lambda each: each.arrival):
-        taken_back += _counts(refund, programme)
+    refunds, programme = _booked(books, purchase), _programme_of(books, purchase)
+    gone = [_taken_back(purchase, refunds[:number], programme) for number in range(len(refunds) + 1)]
+    for refund, taken_back in zip(refunds, pairwise(gone), strict=True):
         _claw_back(books, refund, purchase, taken_back, None)
         books.changes.changed_refunds[refund.key] = refund
 
 
+def _booked(books: Books, purchase: Purchase) -> list[Refund]:
+    """Return the booked refunds of a purchase that is refunded or claimed, in the order of their arrival."""
+    of_this = [each for key, each in books.refunds.items() if key[:2] == purchase.key and each.status == "booked"]
+    # those of this very batch have no number yet
+    return sorted(of_this, key=lambda each: each.arrival or sys.maxsize)
+
+
 def _claw_back(
-    books: Books, refund: Refund, purchase: Purchase, taken_back: Decimal, origin: Origin | None
+    books: Books, refund: Refund, purchase: Purchase, taken_back: tuple[Decimal, Decimal], origin: Origin | None
 ) -> Entry | None:
-    snapshot = snapshots.load(purchase.award or "")
-    points = earning.clawback(snapshot, earned=purchase.points, taken_back=taken_back, clawed_back=purchase.clawed_back)
-    account = _account_of(books, purchase)
+    """Claw back what the purchase no longer earns; `taken_back` of its base before this refund, and with it."""
+    account, snapshot = _account_of(books, purchase), snapshots.load(purchase.award or "")
     if account is None:
         return None
-    _uncount(books, refund, purchase, account, points)
+    before, after = (min(each, snapshot.gross) for each in taken_back)
+    points = earning.clawback(snapshot, earned=purchase.points, taken_back=after, clawed_back=purchase.clawed_back)
+    _uncount(books, purchase, account, points, after - before)
     if not points:
         return None
     purchase.clawed_back += points
@@ -204,13 +227,11 @@ def _claw_back(
     return _take(books, refund, purchase, account, origin)
 
 
-def _uncount(books: Books, refund: Refund, purchase: Purchase, account: Account, points: int) -> None:
-    """Let a tier's count follow the refund, on the day of its purchase (rule 17)."""
-    snapshot, programme = snapshots.load(purchase.award or ""), _programme_of(books, purchase)
-    spend = min(_counts(refund, programme), snapshot.gross)
+def _uncount(books: Books, purchase: Purchase, account: Account, points: int, spend: Decimal) -> None:
+    """Let a tier's count follow a refund, on the day of its purchase (rule 17)."""
     if not points and not spend:
         return
-    day = programme.local_day(purchase.occurred_at or books.now)
+    day = _programme_of(books, purchase).local_day(purchase.occurred_at or books.now)
     progress = books.changes.progress.setdefault((account.customer_id, day), Progress())
     progress.points -= points
     progress.spend -= spend
@@ -242,6 +263,7 @@ def _take(books: Books, refund: Refund, purchase: Purchase, account: Account, or
     """Book what of a clawback has not expired already."""
     points, reference = refund.points - refund.points_expired, "/".join(refund.key)
     own = _own_lot(books, purchase, account)
+    owed = max(0, -account.available)
     entry = entries.debit(books, account, "clawback", points, reference, refund.occurred_at, first=own)
     refund.entry_sequence = entry.sequence
     details = {
@@ -252,12 +274,13 @@ def _take(books: Books, refund: Refund, purchase: Purchase, account: Account, or
         "programme_version": snapshots.load(purchase.award or "").version,
     }
     say(books, account, "loyalty.points.reversed.v1", entry, details, origin)
-    if account.available < 0 and _programme_of(books, purchase).unmet_clawback == "write_off":
-        _write_off(books, account, reference, entry)
+    missing = max(0, -account.available) - owed
+    if missing and _programme_of(books, purchase).unmet_clawback == "write_off":
+        _write_off(books, account, missing, entry)
     return entry
 
 
-def _write_off(books: Books, account: Account, reference: str, clawback: Entry) -> None:
-    entry = entries.credit(books, account, "write_off", -account.available, reference, clawback.occurred_at)
+def _write_off(books: Books, account: Account, missing: int, clawback: Entry) -> None:
+    entry = entries.credit(books, account, "write_off", missing, clawback.reference, clawback.occurred_at)
     breakdown = [{"rule": "write_off", "points": entry.points}]
     say(books, account, "loyalty.points.adjusted.v1", entry, {"reason": "write_off", "breakdown": breakdown})

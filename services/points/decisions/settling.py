@@ -5,7 +5,6 @@ books are as if each had been booked the moment it was due.
 """
 
 import datetime as dt
-from collections.abc import Iterable
 
 from services.points.books import Books
 from services.points.commands import Account, Outcome, SettleAccount, refused
@@ -14,6 +13,10 @@ from services.points.decisions.events import balance_of, emit, say
 from services.points.decisions.tiers import answer, review_due_at, settle_tier
 from services.points.rules import dates
 from services.points.rules.lots import Lot
+
+Beginnings = dict[dt.datetime, list[Lot]]
+Ends = dict[tuple[dt.datetime, dt.date], list[Lot]]
+"""By the instant, and by the last day on which the points can be spent."""
 
 
 def settle_account(books: Books, command: SettleAccount) -> Outcome:
@@ -28,17 +31,20 @@ def settle(books: Books, account: Account) -> None:
     """Book what is due on an account."""
     if account.due_at is None or account.due_at > books.now:
         return
-    lots = books.lots[account.customer_id]
-    for lot in sorted((each for each in lots if each.pending), key=lambda each: each.available_at or books.now):
-        if lot.available_at is not None and lot.available_at <= books.now:
-            _activate(books, account, lot)
-    for (ends_at, day), ending in sorted(_by_end(books, account, lots).items()):
-        if ends_at <= books.now:
-            _expire(books, account, ends_at, day, ending)
-        elif dates.announced_at(ends_at, books.programme.expiry) <= books.now:
-            _announce(books, account, day, ending)
+    beginnings, ends = _dates(books, account)
+    # one after the other, as they would have been booked had nothing been late
+    for at in sorted({*beginnings, *(at for at, _ in ends)}):
+        if at <= books.now:
+            for lot in beginnings.get(at, ()):
+                _activate(books, account, lot)
+            for day in sorted(day for ends_at, day in ends if ends_at == at):
+                _expire(books, account, at, day, ends[at, day])
+    for (ends_at, day), ending in sorted(ends.items()):
+        if ends_at > books.now and dates.announced_at(day, books.programme) <= books.now:
+            _announce(books, account, day, [lot for lot in ending if lot.remaining and not lot.pending])
     settle_tier(books, account)
     account.due_at = next_due_at(books, account)
+    books.has_settled = True
     books.changes.changed_accounts[account.customer_id] = account
 
 
@@ -55,25 +61,37 @@ def _activate(books: Books, account: Account, lot: Lot) -> None:
     say(books, account, "loyalty.points.activated.v1", entry, {"lot": lot.sequence, "breakdown": breakdown})
 
 
-def _by_end(books: Books, account: Account, lots: Iterable[Lot]) -> dict[tuple[dt.datetime, dt.date], list[Lot]]:
-    """Return the open lots by the instant at which they end, and the last day on which they can be spent."""
-    ends: dict[tuple[dt.datetime, dt.date], list[Lot]] = {}
-    for lot in lots:
-        day = account.inactive_on if lot.lapses else lot.expires_on
-        ends_at = entries.end_of(books.programme, account, lot)
-        if day is not None and ends_at is not None and lot.remaining and not lot.pending:
+def _dates(books: Books, account: Account) -> tuple[Beginnings, Ends]:
+    """Return the open lots by when they become available, and by when they end."""
+    beginnings: Beginnings = {}
+    ends: Ends = {}
+    for lot in books.lots[account.customer_id]:
+        if lot.pending and lot.available_at is not None:
+            beginnings.setdefault(lot.available_at, []).append(lot)
+        day, ends_at = entries.last_day(account, lot), entries.end_of(books.programme, account, lot)
+        if day is not None and ends_at is not None and lot.remaining:
             ends.setdefault((ends_at, day), []).append(lot)
-    return ends
+    return beginnings, ends
 
 
 def _expire(books: Books, account: Account, ends_at: dt.datetime, day: dt.date, lots: list[Lot]) -> None:
+    lots = [lot for lot in lots if lot.remaining and not lot.pending]
     points = sum(lot.remaining for lot in lots)
+    if not points:
+        return
     entry = entries.write(books, account, "expiry", day.isoformat(), ends_at, available=-points)
     for lot in lots:
         lot.expired += lot.remaining
     entries.allocate(books, account, entry.sequence, [(lot, lot.remaining) for lot in lots])
     details = {"expired_on": day.isoformat(), "breakdown": [{"rule": "expiry", "points": -points}]}
     say(books, account, "loyalty.points.expired.v1", entry, details)
+
+
+def end_late(books: Books, account: Account, lot: Lot) -> None:
+    """End points that were booked only after their last day: they can't be spent before the account is next looked at."""
+    day, ends_at = entries.last_day(account, lot), entries.end_of(books.programme, account, lot)
+    if day is not None and ends_at is not None and ends_at <= books.now and lot.remaining:
+        _expire(books, account, ends_at, day, [lot])
 
 
 def _announce(books: Books, account: Account, day: dt.date, lots: list[Lot]) -> None:
@@ -105,6 +123,7 @@ def next_due_at(books: Books, account: Account) -> dt.datetime | None:
     """Return when there is next something to do about an account whose open lots are all there."""
     programme = books.programme
     due = [entries.due_at(programme, account, lot) for lot in books.lots[account.customer_id]]
+    due.append(books.versions.next_change(books.now))
     if programme.tiers is not None:
         due.append(review_due_at(books, account, programme.tiers))
     return min((each for each in due if each is not None), default=None)

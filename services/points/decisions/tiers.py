@@ -62,17 +62,20 @@ def raise_to(books: Books, account: Account, levels: Tiers, place: int, reason: 
         put(books, account, levels, place, reason)
 
 
-def put(books: Books, account: Account, levels: Tiers, place: int, reason: str) -> None:
-    """Give the account another tier, and say so."""
+def put(
+    books: Books, account: Account, levels: Tiers, place: int, reason: str, *, since: dt.date | None = None
+) -> None:
+    """Give the account another tier, today unless it was due on an earlier day, and say so."""
+    since = since or books.today
     before, name = levels.levels[levels.level(account.tier)].name, levels.levels[place].name
-    account.tier, account.tier_since = name, books.today
+    account.tier, account.tier_since = name, since
     account.tier_announced = False
-    account.tier_review_on = tiers.review_on(levels, books.today) if place else None
+    account.tier_review_on = tiers.review_on(levels, since) if place else None
     watch_review(books, account, levels)
     books.changes.changed_standings[account.customer_id] = account
-    data = {"customer_id": account.customer_id, "from": before, "to": name, "since": books.today.isoformat()}
+    data = {"customer_id": account.customer_id, "from": before, "to": name, "since": since.isoformat()}
     emit(books, account, "loyalty.tier.changed.v1", data | {"reason": reason})
-    change = (account.customer_id, account.event_sequence, books.today, before, name, reason)
+    change = (account.customer_id, account.event_sequence, since, before, name, reason)
     books.changes.tier_changes.append(change)
 
 
@@ -113,34 +116,46 @@ def settle_tier(books: Books, account: Account) -> None:
     raise_to(books, account, levels, tiers.earned(levels, counts.now), "earned")
     if account.tier_floor_until is not None and account.tier_floor_until < books.today:
         end_floor(books, account, levels, "floor ended")
-    due_on = account.tier_review_on
-    if due_on is not None and due_on <= books.today:
-        _review(books, account, levels, counts)
-    elif due_on is not None and not account.tier_announced:
-        _announce(books, account, levels, counts, due_on)
+    _be_reviewed(books, account, levels)
+    while (due_on := account.tier_review_on) is not None and due_on <= books.today:
+        _review(books, account, levels, due_on)
+    if account.tier_review_on is not None and not account.tier_announced:
+        _announce(books, account, levels, account.tier_review_on)
 
 
-def _review(books: Books, account: Account, levels: Tiers, counts: Counts) -> None:
+def _be_reviewed(books: Books, account: Account, levels: Tiers) -> None:
+    """Give a tier its first review where it comes from a programme that had none."""
+    if account.tier_review_on is None and levels.level(account.tier):
+        account.tier_review_on = tiers.review_on(levels, books.today)
+        books.changes.changed_standings[account.customer_id] = account
+
+
+def _review(books: Books, account: Account, levels: Tiers, due_on: dt.date) -> None:
+    """Review a tier as on the day on which that is due, however late it is."""
     place = levels.level(account.tier)
-    floor = levels.level(account.tier_floor)
-    after = max(tiers.reviewed(levels, place, counts), floor)
-    next_on = account.tier_review_on
-    while next_on is not None and next_on <= books.today:
-        next_on = dates.add_months(next_on, 12)
+    counts = _counts_on(books, account, levels, due_on)
+    after = max(tiers.reviewed(levels, place, counts), levels.level(account.tier_floor))
     if after != place:
-        put(books, account, levels, after, "reviewed")
-    account.tier_review_on = next_on if after else None
+        put(books, account, levels, after, "reviewed", since=due_on)
+    account.tier_review_on = tiers.next_review_on(levels, due_on) if after else None
     account.tier_announced = False
     books.changes.changed_standings[account.customer_id] = account
 
 
-def _announce(books: Books, account: Account, levels: Tiers, counts: Counts, due_on: dt.date) -> None:
-    """Tell once, ahead of time, what a review would take (rule 22)."""
-    if due_on - dt.timedelta(days=levels.announce_days) > books.today:
+def _counts_on(books: Books, account: Account, levels: Tiers, day: dt.date) -> Counts:
+    if day == books.today:
+        return books.counts.get(account.customer_id, NONE)
+    return tiers.counted(levels, books.days.get(account.customer_id, ()), day)
+
+
+def _announce(books: Books, account: Account, levels: Tiers, due_on: dt.date) -> None:
+    """Tell once, ahead of time, what a review would take by what will count then (rule 22)."""
+    # a tier that was given a moment ago has not had its days loaded: it is told when the account is next looked at
+    if due_on - dt.timedelta(days=levels.announce_days) > books.today or account.customer_id not in books.days:
         return
     account.tier_announced = True
     books.changes.changed_standings[account.customer_id] = account
-    place = levels.level(account.tier)
+    place, counts = levels.level(account.tier), _counts_on(books, account, levels, due_on)
     after = max(tiers.reviewed(levels, place, counts), levels.level(account.tier_floor))
     if after >= place:
         return

@@ -2,6 +2,7 @@
 
 import calendar
 import datetime as dt
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.points.programme import Expiry, Programme
@@ -24,6 +25,7 @@ def add_months(day: dt.date, months: int) -> dt.date:
     return dt.date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
+@lru_cache(maxsize=4096)
 def start_of(day: dt.date, zone: ZoneInfo) -> dt.datetime:
     """Return the instant, in UTC, at which a local day begins."""
     return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
@@ -47,6 +49,6 @@ def available_at(earned_on: dt.date, programme: Programme) -> dt.datetime:
     return start_of(earned_on + dt.timedelta(days=programme.pending_days + 1), programme.zone)
 
 
-def announced_at(expires_at: dt.datetime, expiry: Expiry) -> dt.datetime:
-    """Return when the end of points is told."""
-    return expires_at - dt.timedelta(days=expiry.announce_days + 1)
+def announced_at(last_day: dt.date, programme: Programme) -> dt.datetime:
+    """Return when the end of points is told: at the beginning of a local day before their last."""
+    return start_of(last_day - dt.timedelta(days=programme.expiry.announce_days), programme.zone)

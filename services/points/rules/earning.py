@@ -102,8 +102,8 @@ class Bonus:
 class Terms(NamedTuple):
     """An award's snapshot: what every later clawback is computed from, whatever the programme has become (rule 4).
 
-    `gross` is the part of the total that counts, `base` what of it earns (smaller where tax does not earn), `lines` the
-    sum of its lines, 1 where it has none.
+    `gross` is the part of the total that counts, `base` what it earns on (smaller where tax does not earn, larger where
+    discounts do), `lines` the sum of its lines, 1 where it has none.
     """
 
     version: int
@@ -131,20 +131,20 @@ class Part(NamedTuple):
 
 
 def eligible(sale: Sale, programme: Programme) -> Decimal:
-    """Return the part of the total that counts, tax included (rule 2)."""
+    """Return the part of the total that counts, tax included and discounts not: what refunds can take back (rule 2)."""
     counts = programme.earn_base
     left_out = (
         (ZERO if counts.shipping else sale.shipping)
         + (ZERO if counts.gift_cards else sale.gift_cards)
         + (ZERO if counts.points_paid else sale.points_paid)
     )
-    return max(ZERO, sale.total - left_out + (sale.discount if counts.discount else ZERO))
+    return max(ZERO, sale.total - left_out)
 
 
 def terms(sale: Sale, *, version: int, programme: Programme, rate: Decimal, buyer: Buyer = NEWCOMER) -> Terms:
     """Return the snapshot of what `sale` earns under `programme`, with the buyer's tier and the room that caps leave."""
     gross = eligible(sale, programme)
-    base = gross if programme.earn_base.tax else max(ZERO, gross - sale.tax)
+    base = _base(sale, gross, programme)
     if programme.is_plain:
         return Terms(version, rate, programme.minimum, gross, base)
     lines = sum((line.amount for line in sale.lines), ZERO)
@@ -162,6 +162,12 @@ def terms(sale: Sale, *, version: int, programme: Programme, rate: Decimal, buye
         groups=tuple(_groups(sale, programme, buyer, lines)),
         bonuses=tuple(_bonuses(sale, programme, buyer, lines)),
     )
+
+
+def _base(sale: Sale, gross: Decimal, programme: Programme) -> Decimal:
+    counts = programme.earn_base
+    more = sale.discount if counts.discount and gross else ZERO
+    return max(ZERO, gross + more - (ZERO if counts.tax else sale.tax))
 
 
 def _groups(sale: Sale, programme: Programme, buyer: Buyer, lines: Decimal) -> Iterator[Group]:
@@ -307,7 +313,7 @@ def _multiplied(snapshot: Terms, value: Decimal, of: Decimal, kept: Decimal) -> 
         yield Part(f"tier {snapshot.tier}", now - so_far)
     of, weight = EXACT.multiply(of, snapshot.lines), snapshot.lines
     for name, more in _weights(snapshot, kept).items():
-        so_far, weight = now, weight + more
+        so_far, weight = now, EXACT.add(weight, more)
         now = _floor(EXACT.multiply(value, weight), of)
         if now != so_far:
             yield Part(name, now - so_far)
@@ -319,7 +325,8 @@ def _weights(snapshot: Terms, kept: Decimal) -> dict[str, Decimal]:
     for group in snapshot.groups:
         found = next((each for each in group.choices if _comes_to(each, snapshot, kept)), None)
         name, multiplier = ("other lines", snapshot.other_lines) if found is None else (found.name, found.multiplier)
-        weights[name] = weights.get(name, ZERO) + EXACT.multiply(group.amount, multiplier - ONE)
+        more = EXACT.multiply(group.amount, EXACT.subtract(multiplier, ONE))
+        weights[name] = EXACT.add(weights.get(name, ZERO), more)
     return weights
 
 

@@ -1,8 +1,10 @@
 """Tiers: which one a count earns, how long it lasts, what a review makes of it (rule 22)."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 
 from services.points.programme import Tiers
 from services.points.rules.dates import DAY, add_months
@@ -50,7 +52,7 @@ def standing(tiers: Tiers, place: int, since: dt.date, count: Decimal) -> Standi
     if place + 1 >= len(tiers.levels):
         return Standing(name, since)
     following = tiers.levels[place + 1]
-    return Standing(name, since, following.name, max(0, -int((count - following.threshold) // 1)))
+    return Standing(name, since, following.name, max(0, ceil(following.threshold - count)))
 
 
 def review_on(tiers: Tiers, since: dt.date) -> dt.date | None:
@@ -62,6 +64,23 @@ def review_on(tiers: Tiers, since: dt.date) -> dt.date | None:
             return add_months(since, 12 + tiers.grace_months)
         case "lifetime":
             return None
+
+
+def next_review_on(tiers: Tiers, reviewed_on: dt.date) -> dt.date | None:
+    """Return when a tier that was reviewed is reviewed again."""
+    return None if tiers.window == "lifetime" else add_months(reviewed_on, 12)
+
+
+def counted(tiers: Tiers, days: Iterable[tuple[dt.date, Decimal]], day: dt.date) -> Counts:
+    """Return what was earned, day by day, in the window that `day` is in and in the one before it."""
+    since, before = window(tiers, day)
+    now, earlier = Decimal(0), Decimal(0)
+    for on, amount in days:
+        if since <= on <= day:
+            now += amount
+        elif before <= on < since:
+            earlier += amount
+    return Counts(now, earlier)
 
 
 def worth(tiers: Tiers, counts: Counts) -> int:
@@ -86,4 +105,4 @@ def reviewed(tiers: Tiers, place: int, counts: Counts) -> int:
 def to_keep(tiers: Tiers, place: int, counts: Counts) -> int:
     """Return what is missing to keep the tier at its review; 0 where it is kept already."""
     best = max(counts.now, counts.before) if tiers.window == "calendar_year" else counts.now
-    return max(0, -int((best - tiers.levels[place].threshold) // 1))
+    return max(0, ceil(tiers.levels[place].threshold - best))

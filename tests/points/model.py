@@ -1,0 +1,339 @@
+"""A model of the books that goes day by day and looks everything up: slow, and sharing no rule with the service."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from typing import Any
+from zoneinfo import ZoneInfo
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = dt.timedelta(days=1)
+CLAIM_DAYS = 30
+
+WINE_TIMES, WINE_FROM = 3, 2_000
+BONUS, BONUS_FROM, BONUS_PER_CUSTOMER, BONUS_BUDGET = 7, 3_000, 12, 20
+HALF = Fraction(1, 2)
+TIERS = ("Basic", 0, 1), ("Silver", 100, 1), ("Gold", 300, 2)
+"""Name, threshold, multiplier. Money is in cents everywhere."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What differs between the programmes that are tried."""
+
+    pending_days: int
+    expiry: str
+    months: int
+    window: str
+    downgrade: str
+    unmet_clawback: str
+
+    def document(self, name: str) -> dict[str, Any]:
+        """The programme; its campaigns are named anew, so that their budgets are whole."""
+        bonus = {"name": f"bonus-{name}", "points": BONUS, "minimum": "30"}
+        bonus |= {"per_customer": {"points": BONUS_PER_CUSTOMER}, "budget": {"points": BONUS_BUDGET}}
+        return {
+            "time_zone": "Europe/Berlin",
+            "pending_days": self.pending_days,
+            "expiry": {"model": self.expiry, "months": self.months, "announce_days": 5},
+            "tiers": {
+                "window": self.window,
+                "downgrade": self.downgrade,
+                "levels": [
+                    {"name": level, "threshold": threshold, "multiplier": str(times)}
+                    for level, threshold, times in TIERS
+                ],
+            },
+            "rules": [{"name": "wine", "categories": ["wine"], "multiplier": str(WINE_TIMES), "minimum": "20"}],
+            "campaigns": [bonus, {"name": f"half-{name}", "factor": "0.5", "first_purchase": True}],
+            "unmet_clawback": self.unmet_clawback,
+        }
+
+
+@dataclass(eq=False)
+class Lot:
+    left: int
+    available_on: dt.date
+    last_day: dt.date | None = None
+    lapses: bool = False
+    pending: bool = False
+    expired: int = 0
+
+
+@dataclass(eq=False)
+class Customer:
+    seen_on: dt.date
+    status: str = "active"
+    lots: list[Lot] = field(default_factory=list)
+    debt: int = 0
+    level: int = 0
+    review_on: dt.date | None = None
+    counts: dict[dt.date, int] = field(default_factory=dict)
+    purchases: int = 0
+    bonus: int = 0
+    inactive_on: dt.date | None = None
+
+    @property
+    def available(self) -> int:
+        return sum(lot.left for lot in self.lots if not lot.pending) - self.debt
+
+    @property
+    def pending(self) -> int:
+        return sum(lot.left for lot in self.lots if lot.pending)
+
+    def last_day(self, lot: Lot) -> dt.date | None:
+        return self.inactive_on if lot.lapses else lot.last_day
+
+    def seen(self) -> tuple[int, int, str, list[str]]:
+        """What is compared with the books: the balance, the tier, and the open lots with their last days."""
+        lots = sorted(f"{lot.left} until {lot.last_day or 'ever'}" for lot in self.lots if lot.left)
+        return self.available, self.pending, TIERS[self.level][0], lots
+
+
+@dataclass(eq=False)
+class Bill:
+    total: int | None = None
+    wine: int = 0
+    occurred_at: dt.datetime | None = None
+    customer: Customer | None = None
+    refunds: dict[str, int] = field(default_factory=dict)
+    times: int = 0
+    is_first: bool = False
+    room: int = 0
+    points: int = 0
+    clawed: int = 0
+    clawed_expired: int = 0
+    lot: Lot | None = None
+
+
+def months_later(day: dt.date, months: int) -> dt.date:
+    years, month = divmod(day.month - 1 + months, 12)
+    last = day.day
+    while True:
+        try:
+            return dt.date(day.year + years, month + 1, last)
+        except ValueError:
+            last -= 1
+
+
+class Model:
+    """What the rules say of a history, told in the words of the rules."""
+
+    def __init__(self, rules: Rules, now: dt.datetime) -> None:
+        self.rules = rules
+        self.now = now
+        self.customers: dict[str, Customer] = {}
+        self.aliases: set[str] = set()
+        self.bills: dict[str, Bill] = {}
+        self.bonus = 0
+
+    @property
+    def today(self) -> dt.date:
+        return self.now.astimezone(BERLIN).date()
+
+    # Time
+
+    def pass_time(self, time: dt.timedelta) -> None:
+        self.now += time
+        for customer in self.customers.values():
+            while customer.seen_on < self.today:
+                customer.seen_on += DAY
+                self._begin(customer, customer.seen_on)
+
+    def _begin(self, customer: Customer, day: dt.date) -> None:
+        for lot in customer.lots:
+            if lot.pending and lot.available_on <= day:
+                lot.pending = False
+                self._repay(customer, lot)
+        for lot in customer.lots:
+            self._expire(customer, lot, day)
+        if customer.review_on == day:
+            self._review(customer, day)
+
+    def _expire(self, customer: Customer, lot: Lot, day: dt.date) -> None:
+        last_day = customer.last_day(lot)
+        if not lot.pending and last_day is not None and last_day < day:
+            lot.expired, lot.left = lot.expired + lot.left, 0
+
+    # Tiers
+
+    def _count(self, customer: Customer, day: dt.date) -> int:
+        if self.rules.window == "calendar_year":
+            return sum(points for on, points in customer.counts.items() if on.year == day.year)
+        return sum(points for on, points in customer.counts.items() if months_later(day, -12) < on <= day)
+
+    @staticmethod
+    def _earned(count: int) -> int:
+        return max(level for level, (_, threshold, _) in enumerate(TIERS) if count >= threshold or level == 0)
+
+    def _raise(self, customer: Customer, level: int) -> None:
+        if level <= customer.level:
+            return
+        customer.level = level
+        is_calendar = self.rules.window == "calendar_year"
+        customer.review_on = dt.date(self.today.year + 1, 1, 1) if is_calendar else months_later(self.today, 12)
+
+    def _review(self, customer: Customer, day: dt.date) -> None:
+        earned = self._earned(self._count(customer, day))
+        if self.rules.window == "calendar_year":
+            earned = max(earned, self._earned(self._count(customer, dt.date(day.year - 1, 12, 31))))
+        lowest = {"none": customer.level, "one_level": customer.level - 1, "to_earned": 0}[self.rules.downgrade]
+        customer.level = max(earned, lowest, 0)
+        customer.review_on = months_later(day, 12) if customer.level else None
+
+    # Points
+
+    @staticmethod
+    def _repay(customer: Customer, lot: Lot) -> None:
+        part = min(customer.debt, lot.left)
+        lot.left -= part
+        customer.debt -= part
+
+    def _add(self, customer: Customer, lot: Lot) -> None:
+        if not lot.pending:
+            self._repay(customer, lot)
+        customer.lots.append(lot)
+
+    @staticmethod
+    def _take(customer: Customer, points: int, own: Lot | None = None) -> None:
+        by_end = sorted((lot for lot in customer.lots if not lot.pending), key=lambda lot: lot.last_day or dt.date.max)
+        for lot in [own, *by_end] if own in customer.lots else by_end:
+            assert lot is not None
+            part = min(lot.left, points)
+            lot.left -= part
+            points -= part
+        customer.debt += points
+
+    # What is said to it
+
+    def enrol(self, who: str) -> Customer:
+        return self.customers.setdefault(who, Customer(self.today))
+
+    def buy(self, invoice: str, total: int, wine: int, who: str | None, occurred_at: dt.datetime) -> None:
+        bill = self.bills.setdefault(invoice, Bill())
+        if bill.total is None:
+            bill.total, bill.wine, bill.occurred_at = total, wine, occurred_at
+            waiting, bill.refunds = bill.refunds, {}
+            if who is not None:
+                self._award(bill, self.enrol(who))
+            for name, amount in waiting.items():
+                self.refund(invoice, name, amount)
+        elif bill.total == total and bill.customer is None and who is not None and self._is_claimable(bill):
+            self._attach(bill, self.enrol(who))
+
+    def claim(self, invoice: str, who: str) -> None:
+        bill = self.bills.get(invoice)
+        is_nobodys = bill is not None and bill.total is not None and bill.customer is None
+        if bill and is_nobodys and who in self.customers and self._is_claimable(bill):
+            self._attach(bill, self.customers[who])
+
+    def _is_claimable(self, bill: Bill) -> bool:
+        assert bill.occurred_at is not None
+        return self.now - bill.occurred_at <= CLAIM_DAYS * DAY
+
+    def _attach(self, bill: Bill, customer: Customer) -> None:
+        self._award(bill, customer)
+        refunded = 0
+        for amount in bill.refunds.values():
+            refunded += amount
+            self._claw_back(bill, refunded)
+
+    def _award(self, bill: Bill, customer: Customer) -> None:
+        assert bill.occurred_at is not None
+        day = bill.occurred_at.astimezone(BERLIN).date()
+        bill.customer = customer
+        customer.purchases += 1
+        if self.rules.expiry == "inactivity":
+            customer.inactive_on = max(customer.inactive_on or dt.date.min, months_later(day, self.rules.months))
+        if customer.status != "active":
+            return
+        bill.times, bill.is_first = TIERS[customer.level][2], customer.purchases == 1
+        bill.room = max(0, min(BONUS_PER_CUSTOMER - customer.bonus, BONUS_BUDGET - self.bonus))
+        bonus = self._bonus(bill, bill.total or 0)
+        customer.bonus += bonus
+        self.bonus += bonus
+        bill.points = self._deserved(bill, bill.total or 0)
+        if bill.points:
+            bill.lot = self._lot(bill.points, day, pending_days=self.rules.pending_days)
+            self._add(customer, bill.lot)
+            self._expire(customer, bill.lot, self.today)
+        customer.counts[day] = customer.counts.get(day, 0) + bill.points
+        self._raise(customer, self._earned(self._count(customer, self.today)))
+
+    def _lot(self, points: int, day: dt.date, *, pending_days: int) -> Lot:
+        available_on = day + DAY * (pending_days + 1) if pending_days else day
+        last_day = months_later(day, self.rules.months) if self.rules.expiry == "after_earning" else None
+        lapses = self.rules.expiry == "inactivity"
+        return Lot(points, available_on, last_day, lapses, pending=available_on > self.today)
+
+    @staticmethod
+    def _bonus(bill: Bill, kept: int) -> int:
+        return min(BONUS, bill.room) if kept >= BONUS_FROM else 0
+
+    def _deserved(self, bill: Bill, kept: int) -> int:
+        if not kept or not bill.total or not bill.times:
+            return 0
+        wine_times = WINE_TIMES if kept * Fraction(bill.wine, bill.total) >= WINE_FROM else 1
+        weighed = Fraction(bill.wine * wine_times + bill.total - bill.wine, bill.total)
+        half = floor(Fraction(kept, 100) * HALF) if bill.is_first else 0
+        return floor(Fraction(kept, 100) * bill.times * weighed) + half + self._bonus(bill, kept)
+
+    def refund(self, invoice: str, name: str, amount: int) -> None:
+        bill = self.bills.setdefault(invoice, Bill())
+        refunded = sum(bill.refunds.values()) + amount
+        if name in bill.refunds or (bill.total is not None and refunded > bill.total):
+            return
+        bill.refunds[name] = amount
+        if bill.customer is not None:
+            self._claw_back(bill, refunded)
+
+    def _claw_back(self, bill: Bill, refunded: int) -> None:
+        assert bill.occurred_at is not None
+        points = bill.points - self._deserved(bill, (bill.total or 0) - refunded) - bill.clawed
+        customer, lot = bill.customer, bill.lot
+        if not points or customer is None or lot is None:
+            return
+        bill.clawed += points
+        customer.counts[bill.occurred_at.astimezone(BERLIN).date()] -= points
+        gone = min(max(0, points - lot.left), lot.expired - bill.clawed_expired)
+        bill.clawed_expired += gone
+        debt = customer.debt
+        self._take(customer, points - gone, lot)
+        if self.rules.unmet_clawback == "write_off":
+            customer.debt = debt
+
+    def adjust(self, who: str, points: int, *, correction: bool) -> None:
+        customer = self.customers.get(who)
+        if customer is None or customer.status == "closed":
+            return
+        if points > 0:
+            if self.rules.expiry == "inactivity" and (customer.inactive_on or dt.date.min) < self.today:
+                customer.inactive_on = months_later(self.today, self.rules.months)
+            self._add(customer, self._lot(points, self.today, pending_days=0))
+        elif correction or customer.available >= -points:
+            self._take(customer, -points)
+
+    def change_status(self, who: str, status: str) -> None:
+        if who in self.customers:
+            self.customers[who].status = status
+
+    def merge(self, who: str, into: str) -> None:
+        source, target = self.customers.get(who), self.customers.get(into)
+        if source is None or target is None or source is target or target.status == "closed" or who in self.aliases:
+            return
+        if source.inactive_on is not None:
+            target.inactive_on = max(target.inactive_on or dt.date.min, source.inactive_on)
+        self._take(target, source.debt)
+        for lot in source.lots:
+            self._add(target, lot)
+        for day, points in source.counts.items():
+            target.counts[day] = target.counts.get(day, 0) + points
+        target.purchases += source.purchases
+        target.bonus += source.bonus
+        self._raise(target, max(source.level, self._earned(self._count(target, self.today))))
+        self.customers = {name: target if each is source else each for name, each in self.customers.items()}
+        for bill in self.bills.values():
+            if bill.customer is source:
+                bill.customer = target
+        self.aliases.add(who)
