@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from decimal import Decimal
 
 import asyncpg
@@ -63,10 +64,11 @@ SELECT shop_id, invoice_number, refund_id, currency, amount, shipping, gift_card
 LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
 LOCK_CARDS = LOAD_CARDS + " ORDER BY card_number FOR UPDATE"
 
+ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
+"""In the order in which a row makes an `Account`."""
+
 LOCK_ACCOUNTS = f"""
-SELECT customer_id, card_number, status, sequence, event_sequence, available, pending, lifetime_points, purchases,
-  enrolled_at, due_at, inactive_on, inactivity_announced, tier, tier_since, tier_review_on, tier_announced, tier_floor,
-  tier_floor_until, merged_into
+SELECT {", ".join(ACCOUNT_COLUMNS)}
   FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
 
 SERIALS_AT_ONCE = 100

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.commands import Account
 from services.points.decisions import snapshots
-from services.points.loading import COUNT
+from services.points.loading import ACCOUNT_COLUMNS, COUNT
 from services.points.programme import Programme
 from services.points.rules import tiers
 from services.points.rules.earning import Use
@@ -18,15 +18,13 @@ from services.points.rules.tiers import Standing
 from services.points.rules.trial import Sample
 from shared.database import fetch
 
-ACCOUNT_COLUMNS = """a.customer_id, a.card_number, a.status, a.sequence, a.event_sequence, a.available, a.pending,
-  a.lifetime_points, a.purchases, a.enrolled_at, a.due_at, a.inactive_on, a.inactivity_announced, a.tier, a.tier_since,
-  a.tier_review_on, a.tier_announced, a.tier_floor, a.tier_floor_until, a.merged_into"""
+OF_ACCOUNT = ", ".join(f"a.{name}" for name in ACCOUNT_COLUMNS)
 
 ACCOUNT = f"""
-SELECT {ACCOUNT_COLUMNS} FROM account n JOIN account a ON a.customer_id = coalesce(n.merged_into, n.customer_id)
+SELECT {OF_ACCOUNT} FROM account n JOIN account a ON a.customer_id = coalesce(n.merged_into, n.customer_id)
  WHERE n.customer_id = $1"""
 
-ACCOUNT_OF_CARD = f"SELECT {ACCOUNT_COLUMNS} FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1"
+ACCOUNT_OF_CARD = f"SELECT {OF_ACCOUNT} FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1"
 
 EXPIRING_NEXT = """
 SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FROM lot

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 from services.points.books import Books, Progress
 from services.points.commands import Account, AwardPurchase, ClaimPurchase, Origin, Outcome, Purchase, refused
@@ -10,8 +11,8 @@ from services.points.decisions.accounts import open_account
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
 from services.points.decisions.settling import end_late
-from services.points.decisions.tiers import standing_of, upgrade
-from services.points.programme import Programme, Version
+from services.points.decisions.tiers import answer, upgrade
+from services.points.programme import Programme
 from services.points.rules import dates, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted
@@ -77,10 +78,7 @@ def repeated(books: Books, known: Purchase | None) -> Outcome:
     account = books.accounts.get(known.customer_id) if known is not None and known.customer_id else None
     if account is None:
         return Outcome("repeated", purchase=known)
-    standing = standing_of(books, account)
-    return Outcome(
-        "repeated", purchase=known, account=account, balance=account.balance, standing=standing, now=books.now
-    )
+    return answer("repeated", books, account, purchase=known)
 
 
 def _new_purchase(
@@ -106,15 +104,7 @@ def _new_purchase(
     record.customer_id = account.customer_id
     passed_over = _award(books, record, account, purchase, origin)
     settle_waiting(books, record)
-    return Outcome(
-        "booked",
-        purchase=record,
-        account=account,
-        balance=account.balance,
-        standing=standing_of(books, account),
-        passed_over=passed_over,
-        now=books.now,
-    )
+    return answer("booked", books, account, purchase=record, passed_over=passed_over)
 
 
 def _card_unknown(purchase: PurchaseCompleted) -> Outcome:
@@ -200,11 +190,13 @@ def _award(
     record.points = sum(part.points for part in parts)
     day = version.programme.local_day(occurred_at)
     lot = entries.new_lot(record.points, day, version.programme, now=books.now)
-    record.award = snapshots.dump(terms, parts, lot.available_at if lot.pending else None)
+    breakdown = snapshots.lines(parts)
+    record.award = snapshots.dump(terms, breakdown, lot.available_at if lot.pending else None)
     _use_campaigns(books, account, version.programme, parts)
     _be_active(books, account, version.programme, occurred_at)
     if record.points:
-        _book_award(books, record, account, version, lot, origin)
+        said = {"breakdown": breakdown, "programme_version": version.version}
+        _book_award(books, record, account, lot, said, origin)
     _count(books, record, account, day, terms.gross)
     if account.status != "active":
         return _all_passed_over(version.programme, account)
@@ -236,7 +228,7 @@ def _use_campaigns(books: Books, account: Account, programme: Programme, parts: 
 
 
 def _book_award(
-    books: Books, record: Purchase, account: Account, version: Version, lot: Lot, origin: Origin | None
+    books: Books, record: Purchase, account: Account, lot: Lot, said: dict[str, Any], origin: Origin | None
 ) -> None:
     occurred_at = record.occurred_at or books.now
     reference = f"{record.shop_id}/{record.invoice_number}"
@@ -246,9 +238,8 @@ def _book_award(
     details = {
         "shop_id": record.shop_id,
         "invoice_number": record.invoice_number,
-        "breakdown": snapshots.breakdown_of(record.award),
-        "programme_version": version.version,
         "status": "pending" if lot.pending else "available",
+        **said,
     }
     if lot.pending and lot.available_at is not None:
         details["available_at"] = lot.available_at.isoformat()
@@ -301,7 +292,7 @@ def claim_purchase(books: Books, command: ClaimPurchase) -> Outcome:
     if account is None:
         return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
     attach(books, purchase, account)
-    return _attached(books, purchase, account)
+    return answer("booked", books, account, purchase=purchase)
 
 
 def _too_late(books: Books, purchase: Purchase) -> Outcome | None:
@@ -312,17 +303,6 @@ def _too_late(books: Books, purchase: Purchase) -> Outcome | None:
         return None
     detail = f"a purchase can be claimed for {window.days} days; it is from {occurred_at}"
     return refused("claim-window-over", detail)
-
-
-def _attached(books: Books, purchase: Purchase, account: Account) -> Outcome:
-    return Outcome(
-        "booked",
-        purchase=purchase,
-        account=account,
-        balance=account.balance,
-        standing=standing_of(books, account),
-        now=books.now,
-    )
 
 
 def _names_card(known: Purchase, said: PurchaseCompleted) -> bool:
@@ -351,7 +331,7 @@ def _name_buyer(books: Books, command: AwardPurchase, known: Purchase, customer_
     attach(books, known, account)
     if command.origin.author is not None:
         books.changes.deeds.append((command.origin.author, "purchase.claim", "/".join(known.key), None, None))
-    return _attached(books, known, account)
+    return answer("booked", books, account, purchase=known)
 
 
 def _unpark(books: Books, known: Purchase) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from services.points.rules.trial import Sample
 from shared.contracts.purchases import PurchaseCompleted
 
 
-def dump(terms: Terms, parts: list[Part], available_at: dt.datetime | None = None) -> str:
+def dump(terms: Terms, breakdown: list[dict[str, Any]], available_at: dt.datetime | None = None) -> str:
     """Return the JSON of the terms, with the breakdown that they came to, and from when its points can be spent."""
     stored: dict[str, Any] = {
         "version": terms.version,
@@ -21,7 +22,7 @@ def dump(terms: Terms, parts: list[Part], available_at: dt.datetime | None = Non
         "minimum": str(terms.minimum),
         "gross": str(terms.gross),
         "base": str(terms.base),
-        "breakdown": lines(parts),
+        "breakdown": breakdown,
     }
     if terms.tier is not None:
         stored |= {"tier": terms.tier, "tier_multiplier": str(terms.tier_multiplier)}
@@ -88,8 +89,9 @@ def sale_of(purchase: PurchaseCompleted, occurred_at: dt.datetime) -> Sale:
     )
 
 
+@lru_cache(maxsize=1024)
 def load(award: str) -> Terms:
-    """Read back what an award was computed from."""
+    """Read back what an award was computed from; a refund asks for it more than once."""
     stored = orjson.loads(award)
     return Terms(
         stored["version"],
@@ -107,11 +109,6 @@ def load(award: str) -> Terms:
         ),
         bonuses=tuple(_load_bonus(each) for each in stored.get("bonuses", ())),
     )
-
-
-def breakdown_of(award: str | None) -> list[dict[str, Any]]:
-    """Return the stored breakdown; none where nothing was awarded yet."""
-    return [] if award is None else list(orjson.loads(award)["breakdown"])
 
 
 def _choice(choice: Choice) -> list[str]:

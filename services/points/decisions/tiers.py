@@ -1,15 +1,17 @@
 """Tiers: raised at once by what is earned, lowered only by a review, told ahead (rule 22)."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
 from services.points.books import Books
-from services.points.commands import Account, Outcome
+from services.points.commands import Account, Outcome, Purchase
 from services.points.decisions.events import emit
 from services.points.programme import Tiers
 from services.points.rules import dates, tiers
+from services.points.rules.earning import PassedOver
 from services.points.rules.tiers import Counts, Standing
 
 NONE = Counts(Decimal(0))
@@ -25,9 +27,24 @@ def standing_of(books: Books, account: Account) -> Standing | None:
     return tiers.standing(levels, levels.level(account.tier), since, count)
 
 
-def answer(status: Literal["booked", "repeated"], books: Books, account: Account) -> Outcome:
+def answer(
+    status: Literal["booked", "repeated"],
+    books: Books,
+    account: Account,
+    *,
+    purchase: Purchase | None = None,
+    passed_over: Sequence[PassedOver] = (),
+) -> Outcome:
     """Answer with the account as it is now."""
-    return Outcome(status, account=account, balance=account.balance, standing=standing_of(books, account))
+    return Outcome(
+        status,
+        purchase=purchase,
+        account=account,
+        balance=account.balance,
+        standing=standing_of(books, account),
+        passed_over=passed_over,
+        now=books.now,
+    )
 
 
 def upgrade(books: Books, account: Account, day: dt.date, *, points: int, spend: Decimal) -> None:
