@@ -132,7 +132,8 @@ async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: Key
 async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Response:
     points = service_of(http)
     async with database_errors():
-        (outcome,) = await points.preview(AwardPurchase(purchase, _purchase_origin(http, purchase), park=False))
+        command = AwardPurchase(purchase, _purchase_origin(http, purchase), park=False, explain=True)
+        (outcome,) = await points.preview(command)
         buyer = await points.account(outcome.account.customer_id) if outcome.account else None
     return respond(render_preview(outcome, spendable=buyer["balance"]["available"] if buyer else 0))
 

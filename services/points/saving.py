@@ -20,31 +20,28 @@ CONSUMER = "points"
 
 ACCOUNT = ("text", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "timestamptz")
 NEW_ACCOUNT = (*ACCOUNT, "text", "timestamptz")
-PURCHASE = (
+NEW_PURCHASE = (
     "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "boolean",
-    "timestamptz", "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "bigint", "jsonb",
-    "text", "jsonb",
+    "timestamptz", "timestamptz", "bigint", "bigint", "jsonb", "jsonb", "text", "jsonb",
 )  # fmt: skip
+PURCHASE = (*NEW_PURCHASE, "numeric", "numeric", "numeric", "bigint", "bigint")
 ENTRY = ("text", "bigint", "text", "bigint", "bigint", "bigint", "text", "timestamptz")
-LOT = (
-    "text", "bigint", "bigint", "bigint", "boolean", "timestamptz", "date", "timestamptz", "boolean", "bigint", "boolean",
-    "text", "bigint",
-)  # fmt: skip
+NEW_LOT = ("text", "bigint", "bigint", "bigint", "boolean", "timestamptz", "date", "timestamptz", "boolean")
 PROGRESS = ("text", "date", "bigint", "numeric")
 
-PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards,
-  points_paid, promoted, occurred_at, received_at, points, entry_sequence, award, refunded, refunded_eligible,
-  refunded_points_paid, clawed_back, clawed_back_expired, document, recorded_by, sample"""
+NEW_PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards,
+  points_paid, promoted, occurred_at, received_at, points, entry_sequence, award, document, recorded_by, sample"""
+PURCHASE_COLUMNS = f"""{NEW_PURCHASE_COLUMNS},
+  refunded, refunded_eligible, refunded_points_paid, clawed_back, clawed_back_expired"""
 ACCOUNT_COLUMNS = "customer_id, sequence, event_sequence, available, pending, lifetime_points, purchases, due_at"
-LOT_COLUMNS = """customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses, expired,
-  announced, origin_customer_id, origin_sequence"""
+NEW_LOT_COLUMNS = "customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses"
 
 ROWS = numbered(
     2,
     changed=ACCOUNT,
-    purchases=PURCHASE,
+    purchases=NEW_PURCHASE,
     entries=ENTRY,
-    lots=LOT,
+    lots=NEW_LOT,
     events=("text", "text"),
     outbox=("text", "text", "text"),
     accounts=NEW_ACCOUNT,
@@ -52,17 +49,18 @@ ROWS = numbered(
     progress=PROGRESS,
 )
 
-# One statement for what every award writes. Without a join between its parts: such a join would be planned as a nested
-# loop over the whole batch.
+# One statement for what every award writes, and no more of it: what else happened to a new purchase or lot in the same
+# batch is written over it. Without a join between its parts: such a join would be planned as a nested loop over the
+# whole batch.
 SAVE = f"""
 WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.event_sequence, available = k.available,
       pending = k.pending, lifetime_points = k.lifetime_points, purchases = k.purchases, due_at = k.due_at
     FROM {ROWS["changed"]} AS k({ACCOUNT_COLUMNS}) WHERE account.customer_id = k.customer_id),
-  purchases AS (INSERT INTO purchase ({PURCHASE_COLUMNS}) SELECT * FROM {ROWS["purchases"]}),
+  purchases AS (INSERT INTO purchase ({NEW_PURCHASE_COLUMNS}) SELECT * FROM {ROWS["purchases"]}),
   entries AS (INSERT INTO entry (customer_id, sequence, kind, points, available_after, pending_after, reference,
       occurred_at, recorded_at)
     SELECT *, $1::timestamptz FROM {ROWS["entries"]}),
-  lots AS (INSERT INTO lot ({LOT_COLUMNS}) SELECT * FROM {ROWS["lots"]}),
+  lots AS (INSERT INTO lot ({NEW_LOT_COLUMNS}) SELECT * FROM {ROWS["lots"]}),
   events AS (INSERT INTO event (source, id) SELECT * FROM {ROWS["events"]}),
   accounts AS (INSERT INTO account ({ACCOUNT_COLUMNS}, card_number, enrolled_at) SELECT * FROM {ROWS["accounts"]}),
   cards AS (INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM {ROWS["cards"]}),
@@ -121,9 +119,10 @@ UPDATE refund SET status = k.status, points_paid_part = k.points_paid_part, poin
  WHERE refund.shop_id = k.shop_id AND refund.invoice_number = k.invoice_number AND refund.refund_id = k.refund_id"""
 
 UPDATE_LOTS = f"""
-UPDATE lot SET remaining = k.remaining, pending = k.pending, expired = k.expired, announced = k.announced
-  FROM {rows_of("text", "bigint", "bigint", "boolean", "bigint", "boolean")}
-    AS k(customer_id, sequence, remaining, pending, expired, announced)
+UPDATE lot SET remaining = k.remaining, pending = k.pending, expired = k.expired, announced = k.announced,
+  origin_customer_id = k.origin_customer_id, origin_sequence = k.origin_sequence
+  FROM {rows_of("text", "bigint", "bigint", "boolean", "bigint", "boolean", "text", "bigint")}
+    AS k(customer_id, sequence, remaining, pending, expired, announced, origin_customer_id, origin_sequence)
  WHERE lot.customer_id = k.customer_id AND lot.sequence = k.sequence"""
 
 INSERT_ALLOCATIONS = f"""
@@ -183,12 +182,15 @@ _standing = attrgetter(
     "customer_id", "card_number", "status", "inactive_on", "inactivity_announced", "tier", "tier_since",
     "tier_review_on", "tier_announced", "tier_floor", "tier_floor_until", "merged_into",
 )  # fmt: skip
-_purchase = attrgetter(
+NEW = (
     "shop_id", "invoice_number", "status", "customer_id", "card_number", "currency", "total", "shipping", "gift_cards",
-    "points_paid", "promoted", "occurred_at", "received_at", "points", "entry_sequence", "award", "refunded",
-    "refunded_eligible", "refunded_points_paid", "clawed_back", "clawed_back_expired", "document", "recorded_by",
+    "points_paid", "promoted", "occurred_at", "received_at", "points", "entry_sequence", "award", "document", "recorded_by",
     "sample",
 )  # fmt: skip
+_new_purchase = attrgetter(*NEW)
+_purchase = attrgetter(
+    *NEW, "refunded", "refunded_eligible", "refunded_points_paid", "clawed_back", "clawed_back_expired"
+)
 _refund = attrgetter(
     "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",
     "occurred_at", "received_at", "customer_id", "status", "points_paid_part", "points", "points_expired",
@@ -204,16 +206,21 @@ _entry = attrgetter(
 _key = attrgetter("shop_id", "invoice_number")
 
 
-def _lot(customer_id: str, lot: Lot) -> tuple[object, ...]:
+def _new_lot(customer_id: str, lot: Lot) -> tuple[object, ...]:
     return (
-        customer_id, lot.sequence, lot.points, lot.remaining, lot.pending, lot.available_at, lot.expires_on, lot.expires_at,
-        lot.lapses, lot.expired, lot.announced, *(lot.origin or (None, None)),
+        customer_id, lot.sequence, lot.points, lot.points, lot.pending, lot.available_at, lot.expires_on, lot.expires_at,
+        lot.lapses,
     )  # fmt: skip
+
+
+def _lot(customer_id: str, lot: Lot) -> tuple[object, ...]:
+    origin = lot.origin or (None, None)
+    return customer_id, lot.sequence, lot.remaining, lot.pending, lot.expired, lot.announced, *origin
 
 
 async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
-    _forget_new(changes)
+    _forget_inserted(changes)
     await _save_hot(connection, changes, now)
     await _save_rest(connection, changes)
     await _save_free_text(connection, changes, now)
@@ -229,16 +236,12 @@ async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) 
         )
 
 
-def _forget_new(changes: Changes) -> None:
-    """What is new is inserted as it stands now; only what stood there before is updated."""
+def _forget_inserted(changes: Changes) -> None:
+    """What is inserted as it stands now needs no update."""
     for account in changes.accounts:
         changes.changed_accounts.pop(account.customer_id, None)
-    for purchase in changes.purchases:
-        changes.changed_purchases.pop(purchase.key, None)
     for key in changes.refunds:
         changes.changed_refunds.pop(key, None)
-    for customer_id, lot in changes.lots:
-        changes.changed_lots.pop((customer_id, lot.sequence), None)
 
 
 async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
@@ -248,9 +251,9 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
         SAVE,
         now,
         *joined([_account(each) for each in changes.changed_accounts.values()], len(ACCOUNT)),
-        *joined([_purchase(each) for each in sorted(changes.purchases, key=_key)], len(PURCHASE)),
+        *joined([_new_purchase(each) for each in sorted(changes.purchases, key=_key)], len(NEW_PURCHASE)),
         *joined([_entry(each) for each in changes.entries], len(ENTRY)),
-        *joined([_lot(*each) for each in changes.lots], len(LOT)),
+        *joined([_new_lot(*each) for each in changes.lots], len(NEW_LOT)),
         *joined(sorted(changes.events), 2),
         *joined(changes.outbox, 3),
         *joined(sorted(map(_new_account, changes.accounts)), len(NEW_ACCOUNT)),
@@ -260,7 +263,7 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
 
 
 async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
-    lots = changes.changed_lots.items()
+    lots = changes.changed_lots
     for statement, rows in (
         (OWN_CARDS, [(number, *card) for number, card in changes.owned_cards.items()]),
         (UPDATE_STANDINGS, [_standing(each) for each in changes.changed_standings.values()]),
@@ -269,7 +272,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         # in the order of their arrival, which the identity column keeps
         (INSERT_REFUNDS, [_refund(each) for each in changes.refunds.values()]),
         (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()]),
-        (UPDATE_LOTS, [(*key, lot.remaining, lot.pending, lot.expired, lot.announced) for key, lot in lots]),
+        (UPDATE_LOTS, [_lot(customer_id, lot) for (customer_id, _), lot in lots.items()]),
         (INSERT_ALLOCATIONS, changes.allocations),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 Status = Literal["accepted", "duplicate", "skipped", "waiting", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A validated event: `event` is the contract's model, `document` the structured CloudEvents JSON it came as."""
 
     event: Any
@@ -20,8 +19,7 @@ class Received:
     received_at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of an event; `code` and `detail` say why one was rejected."""
 
     status: Status

@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def later(days: float, invoice: str, total: str = "100.00", **more: Any) -> Awar
     """A purchase that comes when it happens, so many days from now."""
     when = NOW + days * DAY
     made = purchase(invoice, total, occurred_at=when.isoformat(), **more)
-    return replace(made, origin=replace(made.origin, received_at=when))
+    return made._replace(origin=made.origin._replace(received_at=when))
 
 
 def bought(outcome: Outcome) -> int:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +53,7 @@ def at(text: str) -> dt.datetime:
 def bought(occurred_at: str, invoice: str = "R-1", **more: Any) -> AwardPurchase:
     """A purchase that comes when it happens."""
     made = purchase(invoice, occurred_at=occurred_at, **more)
-    return replace(made, origin=replace(made.origin, received_at=at(occurred_at)))
+    return made._replace(origin=made.origin._replace(received_at=at(occurred_at)))
 
 
 def quiet(_done: int, _of: int) -> None:

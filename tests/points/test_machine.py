@@ -7,7 +7,6 @@ Each history has its own shop, customers and programme in one database; every ru
 import asyncio
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from itertools import count, product
 from typing import Any, Literal
@@ -116,7 +115,7 @@ class Histories(RuleBasedStateMachine):
             lines=[{"sku": name, "category": name, "amount": money(amount)} for name, amount in lines],
         )
         effect = lambda: self.model.buy(invoice, total, of_wine, buyer, occurred_at)  # noqa: E731 - said again later
-        self.say(replace(command, origin=self.origin()), effect)
+        self.say(command._replace(origin=self.origin()), effect)
 
     @rule(data=st.data(), customer=customers, wine=st.sampled_from([0, 0.25]))
     def buy_anew(self, data: st.DataObject, customer: str, wine: float) -> None:
@@ -132,7 +131,7 @@ class Histories(RuleBasedStateMachine):
         if bill is not None and bill.total is None and sum(bill.refunds.values()) + amount > 20_000:
             return  # which of several waiting refunds is refused would be part of the model
         command = refund(invoice, money(amount), name, shop_id=self.shop)
-        self.say(replace(command, origin=self.origin()), lambda: self.model.refund(invoice, name, amount))
+        self.say(command._replace(origin=self.origin()), lambda: self.model.refund(invoice, name, amount))
 
     @rule(invoice=invoices, customer=customers)
     def claim(self, invoice: str, customer: str) -> None:

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -71,11 +70,11 @@ def year(retail_folder: Path) -> list[Said]:  # noqa: F811 - the fixture
 def _happened(invoice: str, customer: str, sold_at: dt.datetime, total: Decimal, refunded: Decimal) -> Iterator[Said]:
     bought_at = sold_at.replace(tzinfo=LONDON).astimezone(dt.UTC)
     bought = purchase(invoice, str(total), customer, currency="GBP", occurred_at=bought_at.isoformat())
-    yield bought_at, replace(bought, origin=Origin("/retail", invoice, bought_at))
+    yield bought_at, bought._replace(origin=Origin("/retail", invoice, bought_at))
     returned_at = bought_at + 10 * DAY
     if refunded and returned_at < OVER:
         returned = refund(invoice, str(refunded), currency="GBP", occurred_at=returned_at.isoformat())
-        yield returned_at, replace(returned, origin=Origin("/retail", f"{invoice} returned", returned_at))
+        yield returned_at, returned._replace(origin=Origin("/retail", f"{invoice} returned", returned_at))
 
 
 @asynccontextmanager

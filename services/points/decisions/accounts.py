@@ -37,7 +37,7 @@ def open_account(
     data = {
         "customer_id": customer_id,
         "card_number": number,
-        "enrolled_at": enrolled_at.isoformat(),
+        "enrolled_at": enrolled_at,
         "balance": balance_of(account),
     }
     emit(books, account, "loyalty.account.opened.v1", data, origin)

@@ -136,6 +136,7 @@ def _move_points(books: Books, source: Account, target: Account) -> None:
         origin = lot.origin or (source.customer_id, lot.sequence)
         moved = replace(lot, points=lot.remaining, expired=0, origin=origin)
         entries.credit(books, target, "transfer_in", moved.points, reference_in, books.now, lot=moved)
+        books.changes.changed_lots[target.customer_id, moved.sequence] = moved
     entries.allocate(books, source, out.sequence, [(lot, lot.remaining) for lot in moving])
 
 

@@ -57,7 +57,7 @@ def say(
         "points": entry.points,
         "balance": balance_of(account),
         "entry_sequence": entry.sequence,
-        "occurred_at": entry.occurred_at.isoformat(),
+        "occurred_at": entry.occurred_at,
         **details,
     }
     emit(books, account, kind, data, origin)

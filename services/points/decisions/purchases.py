@@ -12,7 +12,7 @@ from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, re
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
 from services.points.decisions.settling import end_late
 from services.points.decisions.tiers import answer, upgrade
-from services.points.programme import Programme
+from services.points.programme import Programme, Version
 from services.points.rules import dates, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted
@@ -102,7 +102,7 @@ def _new_purchase(
         return _keep_unclaimed(books, record, purchase, parked=waits_for_card)
     account = open_account(books, customer_id, occurred_at, origin)
     record.customer_id = account.customer_id
-    passed_over = _award(books, record, account, purchase, origin)
+    passed_over = _award(books, record, account, purchase, origin, explain=command.explain)
     settle_waiting(books, record)
     return answer("booked", books, account, purchase=record, passed_over=passed_over)
 
@@ -171,23 +171,25 @@ def _park(books: Books, record: Purchase, card_number: str) -> None:
 
 
 def _award(
-    books: Books, record: Purchase, account: Account, purchase: PurchaseCompleted, origin: Origin | None
+    books: Books,
+    record: Purchase,
+    account: Account,
+    purchase: PurchaseCompleted,
+    origin: Origin | None,
+    *,
+    explain: bool = False,
 ) -> list[earning.PassedOver]:
-    """Book what the purchase earns, and return the rules that gave nothing."""
+    """Book what the purchase earns; where that is to be explained, return the rules that gave nothing."""
     occurred_at = record.occurred_at or books.now
     version = books.versions.at(occurred_at)
     sale = snapshots.sale_of(purchase, occurred_at)
     buyer = _buyer(books, account, version.programme)
-    terms, parts = NOTHING, [earning.Part(f"account {account.status}", 0)]
-    if account.status == "active":
-        rate = version.programme.rates[purchase.currency]
-        terms = earning.terms(sale, version=version.version, programme=version.programme, rate=rate, buyer=buyer)
-        parts = earning.breakdown(terms)
+    terms, parts = _earned(account, sale, version, purchase.currency, buyer)
     account.purchases += 1
     books.changes.changed_accounts[account.customer_id] = account
     record.status = "booked"
     record.sample = snapshots.sample(purchase, occurred_at=occurred_at, is_first=account.purchases == 1)
-    record.points = sum(part.points for part in parts)
+    record.points = sum([part.points for part in parts])
     day = version.programme.local_day(occurred_at)
     lot = entries.new_lot(record.points, day, version.programme, now=books.now)
     breakdown = snapshots.lines(parts)
@@ -198,9 +200,23 @@ def _award(
         said = {"breakdown": breakdown, "programme_version": version.version}
         _book_award(books, record, account, lot, said, origin)
     _count(books, record, account, day, terms.gross)
+    if not explain:
+        return []
     if account.status != "active":
         return _all_passed_over(version.programme, account)
-    return [] if version.programme.is_plain else earning.passed_over(sale, version.programme, buyer, terms)
+    return earning.passed_over(sale, version.programme, buyer, terms)
+
+
+def _earned(
+    account: Account, sale: earning.Sale, version: Version, currency: str, buyer: earning.Buyer
+) -> tuple[earning.Terms, list[earning.Part]]:
+    """Return the terms of an award and what they come to: nothing for an account that is blocked or closed."""
+    if account.status != "active":
+        return NOTHING, [earning.Part(f"account {account.status}", 0)]
+    programme = version.programme
+    rate = programme.rates[currency]
+    terms = earning.terms(sale, version=version.version, programme=programme, rate=rate, buyer=buyer)
+    return terms, earning.breakdown(terms)
 
 
 def _all_passed_over(programme: Programme, account: Account) -> list[earning.PassedOver]:
@@ -242,9 +258,9 @@ def _book_award(
         **said,
     }
     if lot.pending and lot.available_at is not None:
-        details["available_at"] = lot.available_at.isoformat()
+        details["available_at"] = lot.available_at
     if lot.expires_on is not None:
-        details["expires_on"] = lot.expires_on.isoformat()
+        details["expires_on"] = lot.expires_on
     say(books, account, "loyalty.points.awarded.v1", entry, details, origin)
     end_late(books, account, lot)
 

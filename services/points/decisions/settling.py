@@ -83,7 +83,7 @@ def _expire(books: Books, account: Account, ends_at: dt.datetime, day: dt.date, 
     for lot in lots:
         lot.expired += lot.remaining
     entries.allocate(books, account, entry.sequence, [(lot, lot.remaining) for lot in lots])
-    details = {"expired_on": day.isoformat(), "breakdown": [{"rule": "expiry", "points": -points}]}
+    details = {"expired_on": day, "breakdown": [{"rule": "expiry", "points": -points}]}
     say(books, account, "loyalty.points.expired.v1", entry, details)
 
 
@@ -109,7 +109,7 @@ def _announce(books: Books, account: Account, day: dt.date, lots: list[Lot]) -> 
     data = {
         "customer_id": account.customer_id,
         "points": sum(lot.remaining for lot in lots),
-        "on": day.isoformat(),
+        "on": day,
         "balance": balance_of(account),
     }
     emit(books, account, "loyalty.points.expiring.v1", data)

@@ -90,7 +90,7 @@ def put(
     account.tier_review_on = tiers.review_on(levels, since) if place else None
     watch_review(books, account, levels)
     books.changes.changed_standings[account.customer_id] = account
-    data = {"customer_id": account.customer_id, "from": before, "to": name, "since": since.isoformat()}
+    data = {"customer_id": account.customer_id, "from": before, "to": name, "since": since}
     emit(books, account, "loyalty.tier.changed.v1", data | {"reason": reason})
     change = (account.customer_id, account.event_sequence, since, before, name, reason)
     books.changes.tier_changes.append(change)
@@ -180,7 +180,7 @@ def _announce(books: Books, account: Account, levels: Tiers, due_on: dt.date) ->
         "customer_id": account.customer_id,
         "tier": levels.levels[place].name,
         "to": levels.levels[after].name,
-        "on": due_on.isoformat(),
+        "on": due_on,
         "missing": tiers.to_keep(levels, place, counts),
     }
     emit(books, account, "loyalty.tier.expiring.v1", data)
