@@ -6,26 +6,71 @@ the contract and no JSON holds the two control characters that separate and stan
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from operator import attrgetter
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 SEPARATOR, NOTHING = "\x1f", "\x1e"
+
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+class Columns:
+    """Some columns of a table, and the SQL that writes rows of them; their arguments are `$first`, `$first + 1`, …"""
+
+    def __init__(self, table: sa.Table, names: str) -> None:
+        """`names` are separated by blanks."""
+        quote = DIALECT.identifier_preparer.quote
+        columns = [table.columns[name] for name in names.split()]
+        key = [quote(column.name) for column in table.primary_key]
+        self.width = len(columns)
+        self.of = attrgetter(*names.split())
+        """Give an object's values of these columns."""
+        self._table = table.name
+        self._names = [quote(column.name) for column in columns]
+        self._types = [column.type.compile(DIALECT) for column in columns]
+        self._key = ", ".join(key)
+        self._others = [name for name in self._names if name not in key]
+        self._matches = " AND ".join(f"{table.name}.{name} = k.{name}" for name in key)
+
+    def rows(self, first: int = 1) -> str:
+        return f"{rows_of(*self._types, first=first)} AS k({', '.join(self._names)})"
+
+    def insert(self, first: int = 1, **same: str) -> str:
+        """Add rows; `same` are columns that have one value in all of them, as SQL."""
+        names, values = ", ".join([*self._names, *same]), ", ".join(["*", *same.values()])
+        return f"INSERT INTO {self._table} ({names}) SELECT {values} FROM {self.rows(first)}"
+
+    def add(self, first: int = 1) -> str:
+        """Add rows, or their numbers to those of the rows that stand there."""
+        sums = ", ".join(f"{name} = {self._table}.{name} + excluded.{name}" for name in self._others)
+        return f"{self.insert(first)} ON CONFLICT ({self._key}) DO UPDATE SET {sums}"
+
+    def update(self, first: int = 1) -> str:
+        """Change the rows that have the same primary key."""
+        changes = ", ".join(f"{name} = k.{name}" for name in self._others)
+        return f"UPDATE {self._table} SET {changes} FROM {self.rows(first)} WHERE {self._matches}"
+
+    def delete(self, first: int = 1) -> str:
+        return f"DELETE FROM {self._table} USING {self.rows(first)} WHERE {self._matches}"
+
+    def joined(self, rows: Sequence[tuple[Any, ...]]) -> list[str]:
+        return joined(rows, self.width)
+
+
+def firsts(first: int, *shapes: Columns) -> list[int]:
+    """Return the number of the first argument of each, where they follow each other in one statement."""
+    return list(accumulate((each.width for each in shapes), initial=first))[:-1]
 
 
 def rows_of(*types: str, first: int = 1) -> str:
     """Return the SQL that makes rows of the columns `$first`, `$first + 1`, …, each sent as one joined string."""
     arrays = (f"string_to_array(${first + i}, '{SEPARATOR}', '{NOTHING}')::{each}[]" for i, each in enumerate(types))
     return f"unnest({', '.join(arrays)})"
-
-
-def numbered(first: int, **tables: tuple[str, ...]) -> dict[str, str]:
-    """Return the SQL for the rows of several tables in one statement, whose columns follow each other from `$first`."""
-    numbers, found = first, {}
-    for name, types in tables.items():
-        found[name] = rows_of(*types, first=numbers)
-        numbers += len(types)
-    return found
 
 
 def joined(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:

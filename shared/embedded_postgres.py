@@ -373,6 +373,6 @@ def _ensure_database(directory: Path, name: str) -> None:
         message = f"not a plain database name: {name!r}"
         raise EmbeddedPostgresError(message)
     server = ("-h", str(_socket_directory(directory)), "-p", str(PORT), "-U", SUPERUSER)
-    known = f"SELECT count(*) FROM pg_database WHERE datname = '{name}'"  # noqa: S608 - checked above
+    known = f"SELECT count(*) FROM pg_database WHERE datname = '{name}'"
     if _checked(directory, "psql", *server, "-d", "postgres", "-XAtqc", known) == "0":
         _checked(directory, "createdb", *server, name)

@@ -45,7 +45,8 @@ SELECT (SELECT max(version) FROM programme) AS version,
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
   gift_cards, points_paid, promoted, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
-  refunded_points_paid, clawed_back, clawed_back_expired, document::text, recorded_by"""
+  refunded_points_paid, clawed_back, clawed_back_expired, document::text, recorded_by,
+  sample::text"""
 
 LOCK_PURCHASES = f"""
 SELECT {PURCHASE_COLUMNS} FROM purchase

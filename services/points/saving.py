@@ -7,137 +7,94 @@ from operator import attrgetter
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.points import tables
 from services.points.books import Changes
 from services.points.commands import SOURCE, Refund
 from services.points.decisions.events import PURCHASES_TOPIC, event_name
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.lots import Lot
-from shared.columns import joined, numbered, rows_of
+from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 from shared.messaging import dead_letters
 
 CONSUMER = "points"
 
-ACCOUNT = ("text", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "timestamptz")
-NEW_ACCOUNT = (*ACCOUNT, "text", "timestamptz")
-NEW_PURCHASE = (
-    "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "boolean",
-    "timestamptz", "timestamptz", "bigint", "bigint", "jsonb", "jsonb", "text", "jsonb",
-)  # fmt: skip
-PURCHASE = (*NEW_PURCHASE, "numeric", "numeric", "numeric", "bigint", "bigint")
-ENTRY = ("text", "bigint", "text", "bigint", "bigint", "bigint", "text", "timestamptz")
-NEW_LOT = ("text", "bigint", "bigint", "bigint", "boolean", "timestamptz", "date", "timestamptz", "boolean")
-PROGRESS = ("text", "date", "bigint", "numeric")
-
-NEW_PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, shipping, gift_cards,
-  points_paid, promoted, occurred_at, received_at, points, entry_sequence, award, document, recorded_by, sample"""
-PURCHASE_COLUMNS = f"""{NEW_PURCHASE_COLUMNS},
-  refunded, refunded_eligible, refunded_points_paid, clawed_back, clawed_back_expired"""
-ACCOUNT_COLUMNS = "customer_id, sequence, event_sequence, available, pending, lifetime_points, purchases, due_at"
-NEW_LOT_COLUMNS = "customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses"
-
-ROWS = numbered(
-    2,
-    changed=ACCOUNT,
-    purchases=NEW_PURCHASE,
-    entries=ENTRY,
-    lots=NEW_LOT,
-    events=("text", "text"),
-    outbox=("text", "text", "text"),
-    accounts=NEW_ACCOUNT,
-    cards=("text", "text", "timestamptz"),
-    progress=PROGRESS,
+ACCOUNT = Columns(
+    tables.account, "customer_id sequence event_sequence available pending lifetime_points purchases due_at"
 )
+NEW_ACCOUNT = Columns(
+    tables.account,
+    "customer_id sequence event_sequence available pending lifetime_points purchases due_at card_number enrolled_at",
+)
+STANDING = Columns(
+    tables.account,
+    "customer_id card_number status inactive_on inactivity_announced tier tier_since tier_review_on tier_announced"
+    " tier_floor tier_floor_until merged_into",
+)
+CARD = Columns(tables.card, "card_number customer_id issued_at")
+NEW_PURCHASE = Columns(
+    tables.purchase,
+    "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
+    " occurred_at received_at points entry_sequence award document recorded_by sample",
+)
+PURCHASE = Columns(
+    tables.purchase,
+    "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
+    " occurred_at received_at points entry_sequence award document recorded_by sample"
+    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired",
+)
+REFUND_KEY = Columns(tables.refund, "shop_id invoice_number refund_id")
+NEW_REFUND = Columns(
+    tables.refund,
+    "shop_id invoice_number refund_id currency amount shipping gift_cards points_paid kind occurred_at received_at"
+    " customer_id status points_paid_part points points_expired entry_sequence refused_code",
+)
+REFUND = Columns(
+    tables.refund,
+    "shop_id invoice_number refund_id status points_paid_part points points_expired entry_sequence refused_code",
+)
+ENTRY = Columns(tables.entry, "customer_id sequence kind points available_after pending_after reference occurred_at")
+NEW_LOT = Columns(tables.lot, "customer_id sequence points remaining pending available_at expires_on expires_at lapses")
+LOT = Columns(tables.lot, "customer_id sequence remaining pending expired announced origin_customer_id origin_sequence")
+ALLOCATION = Columns(tables.allocation, "customer_id debit_sequence lot_sequence points")
+EVENT = Columns(tables.event, "source id")
+OUTBOX = Columns(tables.outbox, "topic key payload")
+PROGRESS = Columns(tables.progress, "customer_id on points spend")
+USE = Columns(tables.campaign_use, "customer_id campaign points awards")
+BUDGET = Columns(tables.campaign_budget, "campaign points awards")
+TIER_CHANGE = Columns(tables.tier_change, "customer_id event_sequence on left reached reason")
+DEED = Columns(tables.audit, "actor action subject request_id reason")
+
+HOT = (ACCOUNT, NEW_PURCHASE, ENTRY, NEW_LOT, EVENT, NEW_ACCOUNT, CARD, PROGRESS, OUTBOX)
+AT = dict(zip(HOT, firsts(2, *HOT), strict=True))
 
 # One statement for what every award writes, and no more of it: what else happened to a new purchase or lot in the same
 # batch is written over it. Without a join between its parts: such a join would be planned as a nested loop over the
 # whole batch.
 SAVE = f"""
-WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.event_sequence, available = k.available,
-      pending = k.pending, lifetime_points = k.lifetime_points, purchases = k.purchases, due_at = k.due_at
-    FROM {ROWS["changed"]} AS k({ACCOUNT_COLUMNS}) WHERE account.customer_id = k.customer_id),
-  purchases AS (INSERT INTO purchase ({NEW_PURCHASE_COLUMNS}) SELECT * FROM {ROWS["purchases"]}),
-  entries AS (INSERT INTO entry (customer_id, sequence, kind, points, available_after, pending_after, reference,
-      occurred_at, recorded_at)
-    SELECT *, $1::timestamptz FROM {ROWS["entries"]}),
-  lots AS (INSERT INTO lot ({NEW_LOT_COLUMNS}) SELECT * FROM {ROWS["lots"]}),
-  events AS (INSERT INTO event (source, id) SELECT * FROM {ROWS["events"]}),
-  accounts AS (INSERT INTO account ({ACCOUNT_COLUMNS}, card_number, enrolled_at) SELECT * FROM {ROWS["accounts"]}),
-  cards AS (INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM {ROWS["cards"]}),
-  progress AS (INSERT INTO progress (customer_id, "on", points, spend) SELECT * FROM {ROWS["progress"]}
-    ON CONFLICT (customer_id, "on") DO UPDATE SET points = progress.points + excluded.points,
-      spend = progress.spend + excluded.spend)
+WITH changed AS ({ACCOUNT.update(AT[ACCOUNT])}),
+  purchases AS ({NEW_PURCHASE.insert(AT[NEW_PURCHASE])}),
+  entries AS ({ENTRY.insert(AT[ENTRY], recorded_at="$1::timestamptz")}),
+  lots AS ({NEW_LOT.insert(AT[NEW_LOT])}),
+  events AS ({EVENT.insert(AT[EVENT])}),
+  accounts AS ({NEW_ACCOUNT.insert(AT[NEW_ACCOUNT])}),
+  cards AS ({CARD.insert(AT[CARD])}),
+  progress AS ({PROGRESS.add(AT[PROGRESS])})
 INSERT INTO outbox (topic, key, payload)
-SELECT topic, key, convert_to(payload, 'UTF8') FROM {ROWS["outbox"]} AS k(topic, key, payload)"""
+SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "text", first=AT[OUTBOX])} AS k(topic, key, payload)"""
+
+UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
+INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
+INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
+ADD_USES = USE.add()
 
 # a card that purchases wait for stands there already, without an owner
-OWN_CARDS = f"""
-UPDATE card SET customer_id = k.customer_id, issued_at = k.issued_at
-  FROM {rows_of("text", "text", "timestamptz")} AS k(card_number, customer_id, issued_at)
- WHERE card.card_number = k.card_number AND card.customer_id IS NULL"""
-
-UPDATE_PURCHASES = f"""
-UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number = k.card_number, currency = k.currency,
-  total = k.total, shipping = k.shipping, gift_cards = k.gift_cards, points_paid = k.points_paid,
-  promoted = k.promoted, occurred_at = k.occurred_at, received_at = k.received_at, points = k.points,
-  entry_sequence = k.entry_sequence, award = k.award, refunded = k.refunded, refunded_eligible = k.refunded_eligible,
-  refunded_points_paid = k.refunded_points_paid, clawed_back = k.clawed_back,
-  clawed_back_expired = k.clawed_back_expired, document = k.document, recorded_by = k.recorded_by,
-  sample = coalesce(k.sample, purchase.sample)
-  FROM {rows_of(*PURCHASE)} AS k({PURCHASE_COLUMNS})
- WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
-
-STANDING = ("text", "text", "text", "date", "boolean", "text", "date", "date", "boolean", "text", "date", "text")
-UPDATE_STANDINGS = f"""
-UPDATE account SET card_number = k.card_number, status = k.status, inactive_on = k.inactive_on,
-  inactivity_announced = k.inactivity_announced, tier = k.tier, tier_since = k.tier_since,
-  tier_review_on = k.tier_review_on, tier_announced = k.tier_announced, tier_floor = k.tier_floor,
-  tier_floor_until = k.tier_floor_until, merged_into = k.merged_into
-  FROM {rows_of(*STANDING)} AS k(customer_id, card_number, status, inactive_on, inactivity_announced, tier, tier_since,
-    tier_review_on, tier_announced, tier_floor, tier_floor_until, merged_into)
- WHERE account.customer_id = k.customer_id"""
-
-REFUND = (
-    "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "text", "timestamptz", "timestamptz",
-    "text", "text", "numeric", "bigint", "bigint", "bigint", "text",
-)  # fmt: skip
-DELETE_REFUSED = f"""
-DELETE FROM refund USING {rows_of("text", "text", "text")} AS k(shop_id, invoice_number, refund_id)
- WHERE refund.shop_id = k.shop_id AND refund.invoice_number = k.invoice_number AND refund.refund_id = k.refund_id"""
-
-INSERT_REFUNDS = f"""
-INSERT INTO refund (shop_id, invoice_number, refund_id, currency, amount, shipping, gift_cards, points_paid, kind,
-  occurred_at, received_at, customer_id, status, points_paid_part, points, points_expired, entry_sequence, refused_code)
-SELECT * FROM {rows_of(*REFUND)}"""
-
-UPDATE_REFUNDS = f"""
-UPDATE refund SET status = k.status, points_paid_part = k.points_paid_part, points = k.points,
-  points_expired = k.points_expired, entry_sequence = k.entry_sequence, refused_code = k.refused_code
-  FROM {rows_of("text", "text", "text", "text", "numeric", "bigint", "bigint", "bigint", "text")}
-    AS k(shop_id, invoice_number, refund_id, status, points_paid_part, points, points_expired, entry_sequence,
-      refused_code)
- WHERE refund.shop_id = k.shop_id AND refund.invoice_number = k.invoice_number AND refund.refund_id = k.refund_id"""
-
-UPDATE_LOTS = f"""
-UPDATE lot SET remaining = k.remaining, pending = k.pending, expired = k.expired, announced = k.announced,
-  origin_customer_id = k.origin_customer_id, origin_sequence = k.origin_sequence
-  FROM {rows_of("text", "bigint", "bigint", "boolean", "bigint", "boolean", "text", "bigint")}
-    AS k(customer_id, sequence, remaining, pending, expired, announced, origin_customer_id, origin_sequence)
- WHERE lot.customer_id = k.customer_id AND lot.sequence = k.sequence"""
-
-INSERT_ALLOCATIONS = f"""
-INSERT INTO allocation (customer_id, debit_sequence, lot_sequence, points)
-SELECT * FROM {rows_of("text", "bigint", "bigint", "bigint")}"""
-
-ADD_USES = f"""
-INSERT INTO campaign_use (customer_id, campaign, points, awards) SELECT * FROM {rows_of("text", "text", "bigint", "bigint")}
-ON CONFLICT (customer_id, campaign) DO UPDATE SET points = campaign_use.points + excluded.points,
-  awards = campaign_use.awards + excluded.awards"""
+OWN_CARDS = f"{CARD.update()} AND card.customer_id IS NULL"
 
 # only campaigns with a budget have a row
 ADD_TO_BUDGETS = f"""
 UPDATE campaign_budget SET points = campaign_budget.points + k.points, awards = campaign_budget.awards + k.awards
-  FROM {rows_of("text", "bigint", "bigint")} AS k(campaign, points, awards) WHERE campaign_budget.campaign = k.campaign"""
+  FROM {BUDGET.rows()} WHERE campaign_budget.campaign = k.campaign"""
 
 MERGES = (
     "UPDATE card SET customer_id = $2 WHERE customer_id = $1",
@@ -154,14 +111,6 @@ MERGES = (
       awards = campaign_use.awards + excluded.awards""",
 )
 
-INSERT_TIER_CHANGES = f"""
-INSERT INTO tier_change (customer_id, event_sequence, "on", "left", reached, reason)
-SELECT * FROM {rows_of("text", "bigint", "date", "text", "text", "text")}"""
-
-INSERT_DEEDS = f"""
-INSERT INTO audit (actor, action, subject, request_id, reason)
-SELECT * FROM {rows_of("text", "text", "text", "text", "text")}"""
-
 INSERT_ADJUSTMENTS = """
 INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, entry_sequence)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])"""
@@ -171,38 +120,6 @@ INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, 
 SELECT *, $8::timestamptz
   FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[], $6::text[], $7::boolean[])"""
 
-_account = attrgetter(
-    "customer_id", "sequence", "event_sequence", "available", "pending", "lifetime_points", "purchases", "due_at"
-)
-_new_account = attrgetter(
-    "customer_id", "sequence", "event_sequence", "available", "pending", "lifetime_points", "purchases", "due_at",
-    "card_number", "enrolled_at",
-)  # fmt: skip
-_standing = attrgetter(
-    "customer_id", "card_number", "status", "inactive_on", "inactivity_announced", "tier", "tier_since",
-    "tier_review_on", "tier_announced", "tier_floor", "tier_floor_until", "merged_into",
-)  # fmt: skip
-NEW = (
-    "shop_id", "invoice_number", "status", "customer_id", "card_number", "currency", "total", "shipping", "gift_cards",
-    "points_paid", "promoted", "occurred_at", "received_at", "points", "entry_sequence", "award", "document", "recorded_by",
-    "sample",
-)  # fmt: skip
-_new_purchase = attrgetter(*NEW)
-_purchase = attrgetter(
-    *NEW, "refunded", "refunded_eligible", "refunded_points_paid", "clawed_back", "clawed_back_expired"
-)
-_refund = attrgetter(
-    "shop_id", "invoice_number", "refund_id", "currency", "amount", "shipping", "gift_cards", "points_paid", "kind",
-    "occurred_at", "received_at", "customer_id", "status", "points_paid_part", "points", "points_expired",
-    "entry_sequence", "refused_code",
-)  # fmt: skip
-_refund_change = attrgetter(
-    "shop_id", "invoice_number", "refund_id", "status", "points_paid_part", "points", "points_expired",
-    "entry_sequence", "refused_code",
-)  # fmt: skip
-_entry = attrgetter(
-    "customer_id", "sequence", "kind", "points", "available_after", "pending_after", "reference", "occurred_at"
-)
 _key = attrgetter("shop_id", "invoice_number")
 
 
@@ -250,29 +167,28 @@ async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datet
         connection,
         SAVE,
         now,
-        *joined([_account(each) for each in changes.changed_accounts.values()], len(ACCOUNT)),
-        *joined([_new_purchase(each) for each in sorted(changes.purchases, key=_key)], len(NEW_PURCHASE)),
-        *joined([_entry(each) for each in changes.entries], len(ENTRY)),
-        *joined([_new_lot(*each) for each in changes.lots], len(NEW_LOT)),
-        *joined(sorted(changes.events), 2),
-        *joined(changes.outbox, 3),
-        *joined(sorted(map(_new_account, changes.accounts)), len(NEW_ACCOUNT)),
-        *joined([(number, *changes.cards[number]) for number in sorted(changes.cards)], 3),
-        *joined([(*key, each.points, each.spend) for key, each in sorted(changes.progress.items())], len(PROGRESS)),
+        *ACCOUNT.joined([ACCOUNT.of(each) for each in changes.changed_accounts.values()]),
+        *NEW_PURCHASE.joined([NEW_PURCHASE.of(each) for each in sorted(changes.purchases, key=_key)]),
+        *ENTRY.joined(changes.entries),
+        *NEW_LOT.joined([_new_lot(*each) for each in changes.lots]),
+        *EVENT.joined(sorted(changes.events)),
+        *NEW_ACCOUNT.joined(sorted(map(NEW_ACCOUNT.of, changes.accounts))),
+        *CARD.joined([(number, *changes.cards[number]) for number in sorted(changes.cards)]),
+        *PROGRESS.joined([(*key, each.points, each.spend) for key, each in sorted(changes.progress.items())]),
+        *OUTBOX.joined(changes.outbox),
     )
 
 
 async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
-    lots = changes.changed_lots
     for statement, rows in (
         (OWN_CARDS, [(number, *card) for number, card in changes.owned_cards.items()]),
-        (UPDATE_STANDINGS, [_standing(each) for each in changes.changed_standings.values()]),
-        (UPDATE_PURCHASES, [_purchase(each) for each in changes.changed_purchases.values()]),
+        (UPDATE_STANDINGS, [STANDING.of(each) for each in changes.changed_standings.values()]),
+        (UPDATE_PURCHASES, [PURCHASE.of(each) for each in changes.changed_purchases.values()]),
         (DELETE_REFUSED, changes.retried_refunds),
         # in the order of their arrival, which the identity column keeps
-        (INSERT_REFUNDS, [_refund(each) for each in changes.refunds.values()]),
-        (UPDATE_REFUNDS, [_refund_change(each) for each in changes.changed_refunds.values()]),
-        (UPDATE_LOTS, [_lot(customer_id, lot) for (customer_id, _), lot in lots.items()]),
+        (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.refunds.values()]),
+        (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.changed_refunds.values()]),
+        (UPDATE_LOTS, [_lot(customer_id, lot) for (customer_id, _), lot in changes.changed_lots.items()]),
         (INSERT_ALLOCATIONS, changes.allocations),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),

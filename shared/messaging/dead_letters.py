@@ -25,9 +25,9 @@ COLUMNS = """id, consumer, topic, partition, record_offset, key, value, headers:
 
 LIST = f"""
 SELECT {COLUMNS} FROM dead_letter
- WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR topic = $2) AND id > $3 ORDER BY id LIMIT $4"""  # noqa: S608 - our own columns
+ WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR topic = $2) AND id > $3 ORDER BY id LIMIT $4"""
 
-SHOW = f"SELECT {COLUMNS} FROM dead_letter WHERE id = $1"  # noqa: S608 - our own columns
+SHOW = f"SELECT {COLUMNS} FROM dead_letter WHERE id = $1"
 LOCK = SHOW + " FOR UPDATE"
 
 SETTLE = "UPDATE dead_letter SET status = $2, settled_at = now() WHERE id = $1 AND status = 'open' RETURNING id"

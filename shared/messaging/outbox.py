@@ -40,7 +40,7 @@ WITH gone AS (DELETE FROM outbox WHERE id = ANY(string_to_array($1, ',')::bigint
 INSERT INTO outbox_sent (id, topic, key, payload, recorded_at, sent_at) SELECT *, now() FROM gone"""
 
 READ_DEAD_LETTERS = f"""
-SELECT {dead_letters.COLUMNS} FROM dead_letter WHERE relayed_at IS NULL ORDER BY id LIMIT $1"""  # noqa: S608 - our own columns
+SELECT {dead_letters.COLUMNS} FROM dead_letter WHERE relayed_at IS NULL ORDER BY id LIMIT $1"""
 RELAYED = "UPDATE dead_letter SET relayed_at = now() WHERE id = ANY(string_to_array($1, ',')::bigint[])"
 
 TRY_LOCK = "SELECT pg_try_advisory_lock($1) AS ours"
