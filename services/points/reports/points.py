@@ -28,18 +28,14 @@ SELECT ends_on, sum(remaining) FILTER (WHERE NOT waits)::bigint AS available,
 
 OWED = "SELECT count(*) AS accounts, coalesce(-sum(available), 0)::bigint AS points FROM account WHERE available < 0"
 
-# a lot that a merge moved goes on as another, which remembers the one it was
+# a lot that a merge moved goes on as another, which remembers the one it was; what made no lot need not be looked up
 FATES = """
-SELECT width_bucket(earned_at, $1::timestamptz[]) AS period, sum(issued)::bigint AS issued, sum(expired)::bigint AS expired,
-    sum(remaining)::bigint AS remaining
-  FROM (
-    SELECT e.occurred_at AS earned_at, l.points AS issued, l.expired, l.remaining
-      FROM lot AS l JOIN entry AS e USING (customer_id, sequence) WHERE l.origin_customer_id IS NULL
-    UNION ALL
-    SELECT e.occurred_at, 0, l.expired, l.remaining
-      FROM lot AS l JOIN entry AS e ON e.customer_id = l.origin_customer_id AND e.sequence = l.origin_sequence
-     WHERE l.origin_customer_id IS NOT NULL) AS fate
- WHERE earned_at >= $1[1] AND earned_at < $2 GROUP BY period"""
+SELECT width_bucket(e.occurred_at, $1::timestamptz[]) AS period,
+    (sum(l.points) FILTER (WHERE l.origin_customer_id IS NULL))::bigint AS issued, sum(l.expired)::bigint AS expired,
+    sum(l.remaining)::bigint AS remaining
+  FROM lot AS l JOIN entry AS e ON e.customer_id = coalesce(l.origin_customer_id, l.customer_id)
+   AND e.sequence = coalesce(l.origin_sequence, l.sequence)
+ WHERE e.points > 0 AND e.kind <> 'activation' AND e.occurred_at >= $1[1] AND e.occurred_at < $2 GROUP BY period"""
 
 KINDS = {
     "issued": "award",

@@ -144,6 +144,18 @@ async def test_tiers_and_who_rose_and_fell(reports: Reports, book: Book, engine:
     ]
 
 
+async def test_changes_of_a_tier_and_the_customers_who_made_them_are_told_apart(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    levels = [{"name": "Basic", "threshold": 0}, {"name": "Gold", "threshold": 500}]
+    await publish(engine, {"tiers": {"levels": levels}})
+    await book(bought("R-1", "c-1", "2026-11-05"), bought("R-2", "c-2", "2026-11-05", total="500.00"))
+    given, taken = GiveTier("c-1", "Gold", dt.date(2027, 1, 1), "a gift"), GiveTier("c-1", None, None, "a mistake")
+    await book(given, taken, given)
+    moved = [(each["left"], each["changes"], each["customers"]) for each in await records(reports, "tier-movements")]
+    assert moved == [("Basic", 3, 2), ("Gold", 1, 1)]
+
+
 async def publish(engine: AsyncEngine, programme: dict[str, Any]) -> None:
     async with engine.begin() as connection:
         beginning = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
