@@ -10,14 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services import reporting
 from services.importing import run as run_import
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS
 from services.points.imports.records import FileError
 from services.points.programme import Programme
+from services.points.reports.customers import RETENTION
+from services.points.reports.reader import Reports
+from services.points.reports.report import Answer
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
-from services.points.summary import Quarter, Summary, campaign_gifts, summary, tier_counts
+from services.points.summary import Summary, campaign_gifts, summary, tier_counts
 from services.running import points_service
 from shared.database import create_engine
 
@@ -68,6 +72,7 @@ class Sums:
     purchases: Summary
     tiers: dict[str, int]
     campaigns: list[dict[str, Any]]
+    retention: Answer
 
 
 async def run(settings: PointsSettings) -> tuple[imports.Report, Sums]:
@@ -79,10 +84,12 @@ async def run(settings: PointsSettings) -> tuple[imports.Report, Sums]:
     report, _ = await run_import(settings, wanted)
     async with points_service(settings) as (points, books):
         engine = create_engine(books.url, name="loyalty-demo", reporting=True)
+        reports = Reports(engine, clock=points.clock)
         try:
             async with engine.connect() as connection:
-                return report, await _loyalty(connection, points)
+                return report, await _loyalty(connection, points, reports)
         finally:
+            await reports.close()
             await engine.dispose()
 
 
@@ -94,10 +101,15 @@ async def _publish(points: PointsService) -> None:
             await points.ledger.publish(connection, PROGRAMME, valid_from=OPENING, now=now, actor="loyalty demo")
 
 
-async def _loyalty(connection: AsyncConnection, points: PointsService) -> Sums:
+async def _loyalty(connection: AsyncConnection, points: PointsService, reports: Reports) -> Sums:
     programme = (await points.ledger.versions(connection)).at(points.clock()).programme
     purchases = await summary(connection, SHOP)
-    return Sums(purchases, await tier_counts(connection, programme.tiers), await campaign_gifts(connection))
+    first, last = (programme.local_day(purchases.totals[name]) for name in ("first", "last"))
+    retention = await reports.read(
+        RETENTION, first=first, end=last + dt.timedelta(days=1), period="quarter", narrowing={"shop_id": SHOP}
+    )
+    tiers, campaigns = await tier_counts(connection, programme.tiers), await campaign_gifts(connection)
+    return Sums(purchases, tiers, campaigns, retention)
 
 
 def show(report: imports.Report, sums: Sums, out: Console) -> None:
@@ -110,8 +122,7 @@ def show(report: imports.Report, sums: Sums, out: Console) -> None:
     out.print(_top(sums.purchases))
     out.print(_tiers(sums.tiers))
     out.print(_campaigns(sums.campaigns))
-    out.print(_retention(sums.purchases.quarters))
-    out.print("Retention = (active - new) / active in the quarter before; strictly: who bought in both.")
+    reporting.show(sums.retention, out)
     out.print("`make run` serves these accounts; their purchases are those of CDNOW, 1997 and 1998.")
 
 
@@ -145,12 +156,4 @@ def _campaigns(gifts: list[dict[str, Any]]) -> Table:
     table = Table("campaign", "customers", "awards", "points", title="campaigns")
     for each in gifts:
         table.add_row(each["campaign"], *(f"{each[name]:,}" for name in ("customers", "awards", "points")))
-    return table
-
-
-def _retention(quarters: list[Quarter]) -> Table:
-    table = Table("quarter", "active before", "active", "new", "retention", "strictly", title="retention")
-    for each in quarters:
-        counts = (each.before, each.active, each.new)
-        table.add_row(each.name, *(f"{count:,}" for count in counts), f"{each.retention:.1f} %", f"{each.strict:.1f} %")
     return table

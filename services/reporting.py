@@ -90,7 +90,7 @@ async def read(settings: PointsSettings, report: Report, *, narrowing: dict[str,
 def write(answer: Answer, form: Form, output: Path | None) -> None:
     """Write an answer where it was asked for."""
     if form is Form.TABLE and output is None:
-        _show(answer, Console(width=None if sys.stdout.isatty() else 200))
+        show(answer, Console(width=None if sys.stdout.isatty() else 200))
     elif output is None:
         sys.stdout.write(written(answer, form) + "\n" * (form is Form.JSON))
     else:
@@ -109,11 +109,12 @@ def written(answer: Answer, form: Form) -> str:
             return as_svg(answer)
         case Form.TABLE:
             console = Console(record=True, width=200, quiet=True)
-            _show(answer, console)
+            show(answer, console)
             return console.export_text()
 
 
-def _show(answer: Answer, console: Console) -> None:
+def show(answer: Answer, console: Console) -> None:
+    """Show an answer as a table, with how it was counted."""
     report = answer.report
     console.print(f"[bold]{report.title}[/], {answer.about()}", highlight=False)
     table = Table(header_style="bold")
