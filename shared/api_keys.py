@@ -20,6 +20,8 @@ SCOPES = {
     "purchases:write": "book purchases, refunds and claims",
     "accounts:read": "read accounts, statements, lots and cards",
     "accounts:write": "enrol customers and look after their accounts",
+    "redemptions:read": "read redemptions and holds",
+    "redemptions:write": "spend points, hold them, give them back",
     "adjustments:write": "give and take points by hand",
     "programme:read": "read the programme and its campaigns, try a draft of it",
     "programme:write": "publish a programme",

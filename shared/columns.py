@@ -50,6 +50,11 @@ class Columns:
         sums = ", ".join(f"{name} = {self._table}.{name} + excluded.{name}" for name in self._others)
         return f"{self.insert(first)} ON CONFLICT ({self._key}) DO UPDATE SET {sums}"
 
+    def put(self, first: int = 1) -> str:
+        """Add rows, or write them over those that stand there."""
+        changes = ", ".join(f"{name} = excluded.{name}" for name in self._others)
+        return f"{self.insert(first)} ON CONFLICT ({self._key}) DO UPDATE SET {changes}"
+
     def update(self, first: int = 1) -> str:
         """Change the rows that have the same primary key."""
         changes = ", ".join(f"{name} = k.{name}" for name in self._others)

@@ -6,15 +6,18 @@ from typing import Any
 
 import orjson
 
-from services.points.commands import Account, Answer, Balance, Outcome, Purchase
+from services.points.commands import Account, Answer, Balance, Outcome, Purchase, Redemption
 from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 
 REFUSALS = {
+    "account-blocked": 409,
     "account-closed": 409,
     "account-conflict": 409,
+    "account-has-holds": 409,
     "account-merged": 409,
     "account-unknown": 404,
+    "capture-exceeds-hold": 409,
     "card-mistyped": 422,
     "card-of-another-customer": 409,
     "card-taken": 409,
@@ -30,11 +33,15 @@ REFUSALS = {
     "purchase-conflict": 409,
     "purchase-has-card": 409,
     "purchase-unknown": 404,
+    "redemption-not-held": 409,
+    "redemption-paid-purchase": 409,
+    "redemption-unknown": 404,
     "refund-conflict": 409,
     "refund-currency": 422,
     "refund-customer": 409,
     "refund-exceeds-purchase": 409,
     "refund-parts-exceed-amount": 422,
+    "reversal-exceeds-redemption": 409,
     "tier-over": 422,
     "tier-unknown": 422,
 }
@@ -61,7 +68,7 @@ def render_preview(outcome: Outcome, *, spendable: int) -> Answer:
     """Return what the purchase would be answered, and the points that its buyer has to pay with before it."""
     if outcome.status == "refused" or outcome.purchase is None:
         return refusal(outcome)
-    body = _purchase(outcome, outcome.purchase) | {"spendable_points": max(0, spendable)}
+    body = _purchase(outcome, outcome.purchase) | {"spendable_points": spendable}
     body["passed_over"] = [
         {"rule": each.rule, "code": each.code, "detail": each.detail} for each in outcome.passed_over
     ]
@@ -79,6 +86,8 @@ def _purchase(outcome: Outcome, purchase: Purchase) -> dict[str, Any]:
         "breakdown": award["breakdown"],
         "balance": balance_view(outcome.balance),
         "tier": tier_view(outcome.standing),
+        "redeemed": purchase.redeemed,
+        "unpaid": purchase.unpaid,
     }
 
 
@@ -134,6 +143,30 @@ def render_adjustment(outcomes: Sequence[Outcome]) -> Answer:
         "balance": balance_view(outcome.balance),
     }
     return _answer(outcome, body)
+
+
+def render_redemption(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    if outcome.status == "refused" or outcome.redemption is None:
+        return refusal(outcome)
+    return _answer(outcome, redemption_view(outcome.redemption) | {"balance": balance_view(outcome.balance)})
+
+
+def redemption_view(redemption: Redemption) -> dict[str, Any]:
+    """Return a redemption as answers show it."""
+    return {
+        "redemption_id": redemption.redemption_id,
+        "customer_id": redemption.customer_id,
+        "status": redemption.status,
+        "points": redemption.points,
+        "held": redemption.held,
+        "captured": redemption.captured,
+        "restored": redemption.restored,
+        "hold_until": redemption.hold_until,
+        "shop_id": redemption.shop_id,
+        "invoice_number": redemption.invoice_number,
+        "created_at": redemption.created_at,
+    }
 
 
 def account_view(account: Account, standing: Standing | None, expiring: dict[str, Any] | None) -> dict[str, Any]:

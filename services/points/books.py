@@ -5,7 +5,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from services.points.commands import Account, AdjustBalance, Answer, Entry, IdempotencyKey, Purchase, Refund
+from services.points.commands import (
+    Account,
+    AdjustBalance,
+    Answer,
+    Entry,
+    IdempotencyKey,
+    Purchase,
+    Redemption,
+    Refund,
+)
 from services.points.programme import Programme, Versions
 from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
@@ -52,6 +61,8 @@ class Changes:
     changed_purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     changed_refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     changed_lots: dict[tuple[str, int], Lot] = field(default_factory=dict)
+    redemptions: dict[str, Redemption] = field(default_factory=dict)
+    """New or changed."""
 
 
 @dataclass(slots=True)
@@ -59,7 +70,8 @@ class Books:
     """`accounts` holds an account under its customer's id and under every id that was merged into it; `merged` all those
     ids, of accounts from whose past something may be refunded.
 
-    `lots` holds open lots only of customers who may be debited or of whom something is due, `debts` the debits that lots
+    `lots` holds open lots only of customers who may be debited or of whom something is due, with those that `redemptions`
+    were taken from; of accounts on which something is due all open holds are there. `debts` are the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
     programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
     `budgets` where it has capped campaigns.
@@ -77,6 +89,7 @@ class Books:
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     waiting: dict[PurchaseKey, list[Refund]] = field(default_factory=dict)
     lots: dict[str, list[Lot]] = field(default_factory=dict)
+    redemptions: dict[str, Redemption] = field(default_factory=dict)
     debts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     days: dict[str, list[tuple[dt.date, Decimal]]] = field(default_factory=dict)

@@ -81,7 +81,11 @@ async def replace_card(
     responses={
         **DONE_BEFORE,
         **problem_responses(
-            UNKNOWN | {409: ["account-closed", "account-merged", "idempotency-key-reused"], 422: ["merge-with-itself"]}
+            UNKNOWN
+            | {
+                409: ["account-closed", "account-has-holds", "account-merged", "idempotency-key-reused"],
+                422: ["merge-with-itself"],
+            }
         ),
     },
 )

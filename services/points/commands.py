@@ -4,10 +4,10 @@ Those that every purchase needs are tuples: a frozen dataclass takes three times
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from services.points.rules.earning import PassedOver
 from services.points.rules.tiers import Standing
@@ -140,6 +140,40 @@ class GiveTier:
     reason: str
 
 
+class Redeem(NamedTuple):
+    """Spend points at once, or hold them so long until they are captured or released."""
+
+    redemption_id: str
+    customer_id: str
+    points: int
+    occurred_at: dt.datetime
+    hold_seconds: int | None = None
+    shop_id: str | None = None
+    invoice_number: str | None = None
+
+
+class CaptureHold(NamedTuple):
+    """Spend what is held, or a part of it; `final` frees the rest."""
+
+    redemption_id: str
+    points: int | None = None
+    final: bool = True
+
+
+class ReleaseHold(NamedTuple):
+    """Let go what is held."""
+
+    redemption_id: str
+
+
+class ReverseRedemption(NamedTuple):
+    """Give spent points back, or a part of them, to the lots they came from."""
+
+    redemption_id: str
+    points: int | None
+    reason: str
+
+
 Command = (
     AwardPurchase
     | RefundPurchase
@@ -152,9 +186,13 @@ Command = (
     | ReplaceCard
     | MergeAccounts
     | GiveTier
+    | Redeem
+    | CaptureHold
+    | ReleaseHold
+    | ReverseRedemption
 )
 
-MOVING = (AdjustBalance,)
+MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption)
 """What takes or gives points as often as it is said."""
 
 Status = Literal["active", "blocked", "closed", "merged"]
@@ -162,29 +200,37 @@ Status = Literal["active", "blocked", "closed", "merged"]
 DEEDS = {"blocked": "account.block", "closed": "account.close", "active": "account.reopen"}
 
 
-def deed(command: Command) -> tuple[str, str, str | None] | None:
-    """Return what a command does, to what and why, for the audit trail; a purchase says in its own row who booked it."""
-    match command:
-        case RefundPurchase(refund=refund):
-            return "purchase.refund", f"{refund.shop_id}/{refund.invoice_number}/{refund.refund_id}", None
-        case EnrolCustomer(customer_id=customer_id):
-            return "account.enrol", customer_id, None
-        case AdjustBalance(customer_id=customer_id, reason=reason):
-            return "points.adjust", customer_id, reason
-        case ClaimPurchase(shop_id=shop_id, invoice_number=invoice_number):
-            return "purchase.claim", f"{shop_id}/{invoice_number}", None
-        case PassOn(origin=origin):
-            return "event.pass-on", f"{origin.source} {origin.id}", None
-        case ChangeStatus(customer_id=customer_id, status=status, reason=reason):
-            return DEEDS[status], customer_id, reason
-        case ReplaceCard(customer_id=customer_id, reason=reason):
-            return "card.replace", customer_id, reason
-        case MergeAccounts(customer_id=customer_id, into=into, reason=reason):
-            return "account.merge", f"{customer_id} into {into}", reason
-        case GiveTier(customer_id=customer_id, tier=tier, reason=reason):
-            return f"tier.give {tier}" if tier else "tier.take-back", customer_id, reason
-        case _:
-            return None
+class Deed(NamedTuple):
+    """What a command does, to what and why, for the audit trail."""
+
+    action: str
+    subject: str
+    reason: str | None = None
+
+
+def deed(command: Command) -> Deed | None:
+    """Return what is written in the audit trail; a purchase says in its own row who booked it."""
+    found = AUDITED.get(type(command))
+    return None if found is None else found(command)
+
+
+AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
+    RefundPurchase: lambda it: Deed(
+        "purchase.refund", f"{it.refund.shop_id}/{it.refund.invoice_number}/{it.refund.refund_id}"
+    ),
+    EnrolCustomer: lambda it: Deed("account.enrol", it.customer_id),
+    AdjustBalance: lambda it: Deed("points.adjust", it.customer_id, it.reason),
+    ClaimPurchase: lambda it: Deed("purchase.claim", f"{it.shop_id}/{it.invoice_number}"),
+    PassOn: lambda it: Deed("event.pass-on", f"{it.origin.source} {it.origin.id}"),
+    ChangeStatus: lambda it: Deed(DEEDS[it.status], it.customer_id, it.reason),
+    ReplaceCard: lambda it: Deed("card.replace", it.customer_id, it.reason),
+    MergeAccounts: lambda it: Deed("account.merge", f"{it.customer_id} into {it.into}", it.reason),
+    GiveTier: lambda it: Deed(f"tier.give {it.tier}" if it.tier else "tier.take-back", it.customer_id, it.reason),
+    Redeem: lambda it: Deed("points.redeem", f"{it.redemption_id} of {it.customer_id}"),
+    CaptureHold: lambda it: Deed("redemption.capture", it.redemption_id),
+    ReleaseHold: lambda it: Deed("redemption.release", it.redemption_id),
+    ReverseRedemption: lambda it: Deed("redemption.reverse", it.redemption_id, it.reason),
+}
 
 
 class Balance(NamedTuple):
@@ -222,15 +268,19 @@ class Account:
     tier_floor: str | None = None
     tier_floor_until: dt.date | None = None
     merged_into: str | None = None
+    held: int = 0
 
     @property
     def balance(self) -> Balance:
-        return Balance(self.available, self.pending)
+        return Balance(self.available, self.pending, self.held)
 
 
 @dataclass(slots=True)
 class Purchase:
-    """A purchase as it stands in the books; `awaited` is one of which only a refund has come."""
+    """A purchase as it stands in the books; `awaited` is one of which only a refund has come.
+
+    `redeemed` points paid for it, `unpaid` ones should have; `restored` were given back as it was refunded.
+    """
 
     shop_id: str
     invoice_number: str
@@ -256,6 +306,9 @@ class Purchase:
     document: str | None = None
     recorded_by: str | None = None
     sample: str | None = None
+    redeemed: int = 0
+    unpaid: int = 0
+    restored: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -291,13 +344,61 @@ class Refund:
         return self.shop_id, self.invoice_number, self.refund_id
 
 
+@dataclass(slots=True)
+class RedeemedLot:
+    """What a redemption took out of a lot: still held, spent, and given back of that."""
+
+    lot_sequence: int
+    held: int = 0
+    captured: int = 0
+    restored: int = 0
+
+
+@dataclass(slots=True)
+class Redemption:
+    """Points of a customer that are spent or held to be; `customer_id` names the account that it was made on.
+
+    Points are held until `hold_until`, and as captured they are spent; `restored` of them were given back. `sequence` is that
+    of the entry that took them. A purchase that was paid with it is named, else whatever its caller said it is for.
+    """
+
+    redemption_id: str
+    customer_id: str
+    points: int
+    sequence: int
+    status: Literal["held", "captured", "released", "timed_out", "reversed"]
+    created_at: dt.datetime
+    hold_until: dt.datetime | None = None
+    held: int = 0
+    captured: int = 0
+    restored: int = 0
+    shop_id: str | None = None
+    invoice_number: str | None = None
+    paid_purchase: bool = False
+    lots: list[RedeemedLot] = field(default_factory=list)
+
+
 EntryKind = Literal[
-    "award", "activation", "expiry", "clawback", "write_off", "adjustment", "transfer_out", "transfer_in"
+    "award",
+    "activation",
+    "expiry",
+    "clawback",
+    "write_off",
+    "adjustment",
+    "transfer_out",
+    "transfer_in",
+    "hold",
+    "release",
+    "redemption",
+    "restoration",
 ]
+
+MOVES = frozenset({"activation", "hold", "release"})
+"""Entries that move points between the sides of a balance, and neither add nor take any."""
 
 
 class Entry(NamedTuple):
-    """An immutable ledger line; an activation moves points from pending to available, any other adds or takes them."""
+    """An immutable ledger line; those of `MOVES` say in `points` what they do to the available side."""
 
     customer_id: str
     sequence: int
@@ -307,6 +408,7 @@ class Entry(NamedTuple):
     pending_after: int
     reference: str
     occurred_at: dt.datetime
+    held_after: int = 0
 
 
 class Outcome(NamedTuple):
@@ -325,6 +427,7 @@ class Outcome(NamedTuple):
     passed_over: Sequence[PassedOver] = ()
     standing: Standing | None = None
     now: dt.datetime | None = None
+    redemption: Redemption | None = None
 
     @property
     def is_new(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from decimal import Decimal
 
 import asyncpg
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.books import Books
@@ -15,16 +16,25 @@ from services.points.commands import (
     AdjustBalance,
     Answer,
     AwardPurchase,
+    CaptureHold,
+    ChangeStatus,
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    GiveTier,
     MergeAccounts,
     PassOn,
     Purchase,
+    Redeem,
+    RedeemedLot,
+    Redemption,
     Refund,
     RefundPurchase,
+    ReleaseHold,
     ReplaceCard,
     Request,
+    ReverseRedemption,
+    SettleAccount,
 )
 from services.points.programme import Campaign, Programme, Tiers, Version, Versions
 from services.points.rules import tiers
@@ -46,7 +56,7 @@ SELECT (SELECT max(version) FROM programme) AS version,
 PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
   gift_cards, points_paid, promoted, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
   refunded_points_paid, clawed_back, clawed_back_expired, document::text, recorded_by,
-  sample::text"""
+  sample::text, redeemed, unpaid, restored"""
 
 LOCK_PURCHASES = f"""
 SELECT {PURCHASE_COLUMNS} FROM purchase
@@ -76,10 +86,32 @@ SERIALS_AT_ONCE = 100
 NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
 
 # a lot that has expired may have to meet a clawback yet
-LOAD_LOTS = """
-SELECT customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses, expired, announced,
-  origin_customer_id, origin_sequence
-  FROM lot WHERE customer_id = ANY($1::text[]) AND (remaining > 0 OR expired > 0) ORDER BY customer_id, sequence"""
+LOT_COLUMNS = """customer_id, sequence, points, remaining, pending, available_at, expires_on, expires_at, lapses, expired,
+  announced, graced, origin_customer_id, origin_sequence"""
+LOAD_LOTS = f"""
+SELECT {LOT_COLUMNS} FROM lot WHERE customer_id = ANY($1::text[]) AND (remaining > 0 OR expired > 0)
+ ORDER BY customer_id, sequence"""
+
+# those that redemptions emptied may get points back
+LOAD_REDEEMED_LOTS = f"""
+SELECT {LOT_COLUMNS} FROM lot WHERE remaining = 0 AND expired = 0 AND (customer_id, sequence) IN (
+  SELECT * FROM unnest($1::text[], $2::bigint[])) ORDER BY customer_id, sequence"""
+
+REDEMPTION_COLUMNS = """redemption_id, customer_id, points, sequence, status, created_at, hold_until, held, captured, restored,
+  shop_id, invoice_number, paid_purchase"""
+REDEEMERS = "SELECT DISTINCT customer_id FROM redemption WHERE redemption_id = ANY($1::text[])"
+PAYERS = """
+SELECT redemption_id, customer_id FROM redemption
+ WHERE paid_purchase AND (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
+
+# an index each
+LOAD_REDEMPTIONS = f"""
+SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE redemption_id = ANY($1::text[])
+ UNION SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE held > 0 AND customer_id = ANY($2::text[])"""
+
+LOAD_PARTS = """
+SELECT redemption_id, lot_sequence, held, captured, restored FROM redemption_lot
+ WHERE (customer_id, redemption_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY lot_sequence"""
 
 LOAD_MERGED = "SELECT customer_id, merged_into FROM account WHERE merged_into = ANY($1::text[])"
 
@@ -88,7 +120,7 @@ SELECT e.customer_id, e.sequence, -e.points - coalesce(a.points, 0) AS missing
   FROM entry e LEFT JOIN LATERAL (
     SELECT sum(points)::bigint AS points FROM allocation
      WHERE customer_id = e.customer_id AND debit_sequence = e.sequence) a ON true
- WHERE e.customer_id = ANY($1::text[]) AND e.points < 0 AND -e.points > coalesce(a.points, 0)
+ WHERE e.customer_id = ANY($1::text[]) AND e.points < 0 AND e.kind <> 'hold' AND -e.points > coalesce(a.points, 0)
  ORDER BY e.customer_id, e.sequence"""
 
 COUNT = """
@@ -132,7 +164,9 @@ class Loader:
         if known["booked"]:
             await _lock_purchases(connection, books, wanted, set(map(tuple, known["booked"])))
         await _load_cards(connection, books, wanted)
-        if wanted.customers:
+        if wanted.redemptions:
+            wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
+        if wanted.customers or wanted.redeemers:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
             await _load_campaigns(connection, books, wanted)
@@ -152,12 +186,13 @@ class Loader:
         return self._versions
 
     async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
+        wanted.customers |= wanted.redeemers
         await _lock_accounts(connection, books, wanted.customers)
         unknown = len(wanted.customers - books.accounts.keys())
         books.serials.extend(await self._draw_serials(connection, unknown + wanted.new_cards))
         accounts = {account.customer_id: account for account in books.accounts.values()}
         due = {each.customer_id for each in accounts.values() if each.due_at is not None and each.due_at <= books.now}
-        debited = (wanted.debited | wanted.refunded_buyers(books.cards)) & books.accounts.keys()
+        debited = (wanted.debited | wanted.refunded_buyers(books.cards) | wanted.redeemers) & books.accounts.keys()
         targets = {books.accounts[each].customer_id for each in debited}
         went_on = sorted({books.accounts[each].customer_id for each in debited - accounts.keys()})
         if went_on:
@@ -166,6 +201,8 @@ class Loader:
         with_lots = due | debited | targets | {name for names in books.merged.values() for name in names}
         if with_lots:
             await _load_lots(connection, books, sorted(with_lots))
+        if wanted.redemptions or due:
+            await _load_redemptions(connection, books, wanted.redemptions, due)
         owing = sorted(account.customer_id for account in accounts.values() if account.available < 0)
         if owing:
             for row in await fetch(connection, LOAD_DEBTS, owing):
@@ -194,6 +231,8 @@ class _Wanted:
         self.cards: set[str] = set()
         self.enrolled_cards: set[str] = set()
         self.debited: set[str] = set()
+        self.redemptions: set[str] = set()
+        self.redeemers: set[str] = set()
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -219,15 +258,30 @@ class _Wanted:
                 self._add_claim(command)
             case PassOn(origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
+            case _:
+                self._add_care(command)
+
+    def _add_care(self, command: Command) -> None:
+        """Note what accounts and redemptions are asked for by their names."""
+        match command:
             case MergeAccounts(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.debited |= {customer_id, into}
             case ReplaceCard():
                 self._add_card(command)
-            case _:
+            case CaptureHold() | ReleaseHold() | ReverseRedemption():
+                self.redemptions.add(command.redemption_id)
+            case Redeem(customer_id=customer_id) | AdjustBalance(customer_id=customer_id):
+                self.customers.add(customer_id)
+                if isinstance(command, Redeem) or command.points < 0:
+                    self.debited.add(customer_id)
+            case SettleAccount() | ChangeStatus() | GiveTier():
                 self.customers.add(command.customer_id)
-                if isinstance(command, AdjustBalance) and command.points < 0:
-                    self.debited.add(command.customer_id)
+
+    def add_payment(self, purchase: Purchase) -> None:
+        """Note by what a purchase that is attached now says that it was paid."""
+        if purchase.document is not None and "redemption_ids" in purchase.document:
+            self.redemptions.update(orjson.loads(purchase.document).get("redemption_ids", ()))
 
     def _add_refund(self, command: RefundPurchase) -> None:
         refund, origin = command.refund, command.origin
@@ -255,6 +309,7 @@ class _Wanted:
             self.customers.add(purchase.customer_id)
         if purchase.card_number is not None:
             self.cards.add(purchase.card_number)
+        self.redemptions.update(purchase.redemption_ids)
 
     def _add_enrolment(self, command: EnrolCustomer) -> None:
         self.customers.add(command.customer_id)
@@ -311,6 +366,7 @@ async def _lock_purchases(
         if purchase.status != "booked":
             # the day of the first counts, whatever a repeat says
             wanted.awards.append(purchase.occurred_at)
+        wanted.add_payment(purchase)
     await _load_refunds(connection, books, wanted, keys)
 
 
@@ -325,6 +381,10 @@ async def _load_refunds(connection: AsyncConnection, books: Books, wanted: _Want
         books.refunds[refund.key] = refund
         if refund.status == "waiting":
             books.waiting.setdefault((refund.shop_id, refund.invoice_number), []).append(refund)
+    if any(books.purchases[key].redeemed for key in needed):
+        for redemption_id, customer_id in await fetch(connection, PAYERS, shops, invoices):
+            wanted.redemptions.add(redemption_id)
+            wanted.redeemers.add(customer_id)
     wanted.refunded.update(needed)
     wanted.debited.update(owner for key in needed if (owner := books.purchases[key].customer_id) is not None)
 
@@ -347,6 +407,7 @@ async def _load_cards(connection: AsyncConnection, books: Books, wanted: _Wanted
         books.purchases[purchase.key] = purchase
         books.parked.setdefault(purchase.card_number or "", []).append(purchase)
         wanted.awards.append(purchase.occurred_at)
+        wanted.add_payment(purchase)
     if parked:
         await _load_refunds(connection, books, wanted, {purchase.key for purchase in parked})
 
@@ -376,10 +437,29 @@ async def _load_lots(connection: AsyncConnection, books: Books, customers: list[
     for customer in customers:
         books.lots[customer] = []
     for row in await fetch(connection, LOAD_LOTS, customers):
-        lot = Lot(*row[1:11])
-        if row["origin_customer_id"] is not None:
-            lot.origin = row["origin_customer_id"], row["origin_sequence"]
-        books.lots[row["customer_id"]].append(lot)
+        books.lots[row["customer_id"]].append(_lot(row))
+
+
+def _lot(row: asyncpg.Record) -> Lot:
+    lot = Lot(*row[1:11])
+    lot.graced = row["graced"]
+    if row["origin_customer_id"] is not None:
+        lot.origin = row["origin_customer_id"], row["origin_sequence"]
+    return lot
+
+
+async def _load_redemptions(connection: AsyncConnection, books: Books, wanted: set[str], due: set[str]) -> None:
+    """Load redemptions with their lots, and all open holds of accounts on which something is due."""
+    for row in await fetch(connection, LOAD_REDEMPTIONS, sorted(wanted), sorted(due)):
+        books.redemptions[row["redemption_id"]] = Redemption(*row)
+    keys = [(each.customer_id, each.redemption_id) for each in books.redemptions.values()]
+    if not keys:
+        return
+    for redemption_id, *part in await fetch(connection, LOAD_PARTS, *zip(*keys, strict=True)):
+        books.redemptions[redemption_id].lots.append(RedeemedLot(*part))
+    taken = sorted({(each.customer_id, part.lot_sequence) for each in books.redemptions.values() for part in each.lots})
+    for row in await fetch(connection, LOAD_REDEEMED_LOTS, *zip(*taken, strict=True)):
+        books.lots.setdefault(row["customer_id"], []).append(_lot(row))
 
 
 async def _load_counts(connection: AsyncConnection, books: Books, customers: list[str]) -> None:

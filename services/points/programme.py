@@ -204,6 +204,21 @@ class Tiers(Document):
         return {tier.name: place for place, tier in enumerate(self.levels)}
 
 
+class PayWithPoints(Document):
+    """What points are worth at the till, and how many of them may pay for a purchase."""
+
+    points_per_unit: Annotated[
+        dict[Currency, Rate], Field(min_length=1, json_schema_extra={"additionalProperties": False})
+    ]
+    """How many points pay one unit of a currency: 100 where 100 points are worth 1.00."""
+    minimum: Annotated[Whole, Field(ge=1, le=10**9)] = 1
+    """The fewest points that pay for anything."""
+    step: Annotated[Whole, Field(ge=1, le=10**9)] = 1
+    """Points pay in multiples of it."""
+    largest_share: Annotated[Money, Field(gt=0, le=1)] = Decimal(1)
+    """Of a purchase, the most that points may pay."""
+
+
 class Programme(Document):
     """What a purchase earns, how long points live, and what happens when a purchase is taken back."""
 
@@ -231,6 +246,9 @@ class Programme(Document):
     unmet_clawback: Literal["debt", "write_off"] = "debt"
     """What becomes of points taken back that were spent already."""
     store_credit_claws_back: Flag = True
+    pay_with_points: PayWithPoints | None = None
+    grace_days: Days = 30
+    """How long points live that come back to a lot which has ended meanwhile; 0 where they end at once."""
 
     @cached_property
     def zone(self) -> ZoneInfo:

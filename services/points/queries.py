@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import Account
+from services.points.commands import Account, Redemption
 from services.points.decisions import snapshots
-from services.points.loading import ACCOUNT_COLUMNS, COUNT
+from services.points.loading import ACCOUNT_COLUMNS, COUNT, REDEMPTION_COLUMNS
 from services.points.programme import Programme
 from services.points.rules import tiers
 from services.points.rules.earning import Use
@@ -32,7 +32,8 @@ SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FR
  GROUP BY 2 ORDER BY 2 LIMIT 1"""
 
 ENTRIES = """
-SELECT sequence, kind, points, available_after, pending_after, reference, occurred_at, recorded_at FROM entry
+SELECT sequence, kind, points, available_after, pending_after, held_after, reference, occurred_at,
+  recorded_at FROM entry
  WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
 
 LOTS = """
@@ -46,7 +47,7 @@ SELECT sequence, points, remaining, earned_at, pending, available_at, expires_on
  WHERE (pending::int, ends, sequence) > ($2::int, $3::text::timestamptz, $4) ORDER BY pending, ends, sequence LIMIT $6"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, occurred_at, received_at,
-  points, award::text AS award, refunded, clawed_back, recorded_by"""
+  points, award::text AS award, refunded, clawed_back, recorded_by, redeemed, unpaid"""
 
 PURCHASE = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE shop_id = $1 AND invoice_number = $2"
 
@@ -57,6 +58,10 @@ SELECT {PURCHASE_COLUMNS} FROM purchase
 REFUNDS = """
 SELECT refund_id, status, amount, points, occurred_at, refused_code FROM refund
  WHERE shop_id = $1 AND invoice_number = $2 ORDER BY arrival"""
+
+OF_REDEMPTION = f"SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE redemption_id = $1"
+REDEMPTIONS = f"""
+SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
 
 WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
@@ -156,6 +161,19 @@ async def purchase(connection: AsyncConnection, shop_id: str, invoice_number: st
     return found
 
 
+async def redemption(connection: AsyncConnection, redemption_id: str) -> Redemption | None:
+    """Return a redemption as it is booked; a hold that has timed out since is to be settled yet."""
+    rows = await fetch(connection, OF_REDEMPTION, redemption_id)
+    return Redemption(*rows[0]) if rows else None
+
+
+async def redemptions(
+    connection: AsyncConnection, customer_id: str, *, before: int = LAST, limit: int
+) -> list[Redemption]:
+    """Return a customer's redemptions whose entry is before a sequence, the newest first."""
+    return [Redemption(*row) for row in await fetch(connection, REDEMPTIONS, customer_id, before, limit)]
+
+
 async def unsettled_purchases(
     connection: AsyncConnection, status: str, *, after: tuple[str, str] = ("", ""), limit: int
 ) -> list[dict[str, Any]]:
@@ -183,6 +201,8 @@ def _purchase(row: Any) -> dict[str, Any]:
         "refunded": _money(row["refunded"]),
         "clawed_back": row["clawed_back"],
         "recorded_by": row["recorded_by"],
+        "redeemed": row["redeemed"],
+        "unpaid": row["unpaid"],
         "refunds": [],
     }
 

@@ -40,6 +40,7 @@ from services.points.commands import (
     Request,
 )
 from services.points.decisions.events import event_name
+from services.points.rules.redeeming import spendable
 from services.points.schemas import (
     AccountView,
     Adjustment,
@@ -135,7 +136,11 @@ async def preview_purchase(http: HttpRequest, purchase: PurchaseCompleted) -> Re
         command = AwardPurchase(purchase, _purchase_origin(http, purchase), park=False, explain=True)
         (outcome,) = await points.preview(command)
         buyer = await points.account(outcome.account.customer_id) if outcome.account else None
-    return respond(render_preview(outcome, spendable=buyer["balance"]["available"] if buyer else 0))
+        rule = (await points.programme_now()).programme.pay_with_points
+    available = buyer["balance"]["available"] if buyer else 0
+    left = purchase.total - purchase.points_paid
+    pays = spendable(available, left=left, currency=purchase.currency, rule=rule)
+    return respond(render_preview(outcome, spendable=pays))
 
 
 @router.get(
@@ -487,6 +492,7 @@ async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIte
         "points",
         "available_after",
         "pending_after",
+        "held_after",
         "reference",
         "occurred_at",
         "recorded_at",

@@ -1,7 +1,7 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 import orjson
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points import tables
 from services.points.books import Changes
-from services.points.commands import SOURCE, Refund
+from services.points.commands import SOURCE, Redemption, Refund
 from services.points.decisions.events import PURCHASES_TOPIC, event_name
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.lots import Lot
@@ -20,11 +20,11 @@ from shared.messaging import dead_letters
 CONSUMER = "points"
 
 ACCOUNT = Columns(
-    tables.account, "customer_id sequence event_sequence available pending lifetime_points purchases due_at"
+    tables.account, "customer_id sequence event_sequence available pending held lifetime_points purchases due_at"
 )
 NEW_ACCOUNT = Columns(
     tables.account,
-    "customer_id sequence event_sequence available pending lifetime_points purchases due_at card_number enrolled_at",
+    "customer_id sequence event_sequence available pending held lifetime_points purchases due_at card_number enrolled_at",
 )
 STANDING = Columns(
     tables.account,
@@ -41,7 +41,7 @@ PURCHASE = Columns(
     tables.purchase,
     "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
     " occurred_at received_at points entry_sequence award document recorded_by sample"
-    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired",
+    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired redeemed unpaid restored",
 )
 REFUND_KEY = Columns(tables.refund, "shop_id invoice_number refund_id")
 NEW_REFUND = Columns(
@@ -53,10 +53,20 @@ REFUND = Columns(
     tables.refund,
     "shop_id invoice_number refund_id status points_paid_part points points_expired entry_sequence refused_code",
 )
-ENTRY = Columns(tables.entry, "customer_id sequence kind points available_after pending_after reference occurred_at")
+ENTRY = Columns(
+    tables.entry, "customer_id sequence kind points available_after pending_after reference occurred_at held_after"
+)
 NEW_LOT = Columns(tables.lot, "customer_id sequence points remaining pending available_at expires_on expires_at lapses")
-LOT = Columns(tables.lot, "customer_id sequence remaining pending expired announced origin_customer_id origin_sequence")
+LOT = Columns(
+    tables.lot, "customer_id sequence remaining pending expired announced origin_customer_id origin_sequence graced"
+)
 ALLOCATION = Columns(tables.allocation, "customer_id debit_sequence lot_sequence points")
+REDEMPTION = Columns(
+    tables.redemption,
+    "redemption_id customer_id points sequence status created_at hold_until held captured restored shop_id"
+    " invoice_number paid_purchase",
+)
+REDEEMED_LOT = Columns(tables.redemption_lot, "customer_id redemption_id lot_sequence held captured restored")
 EVENT = Columns(tables.event, "source id")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 PROGRESS = Columns(tables.progress, "customer_id on points spend")
@@ -86,7 +96,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
 INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
-ADD_USES = USE.add()
+ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
 
 # a card that purchases wait for stands there already, without an owner
 OWN_CARDS = f"{CARD.update()} AND card.customer_id IS NULL"
@@ -132,7 +142,14 @@ def _new_lot(customer_id: str, lot: Lot) -> tuple[object, ...]:
 
 def _lot(customer_id: str, lot: Lot) -> tuple[object, ...]:
     origin = lot.origin or (None, None)
-    return customer_id, lot.sequence, lot.remaining, lot.pending, lot.expired, lot.announced, *origin
+    return customer_id, lot.sequence, lot.remaining, lot.pending, lot.expired, lot.announced, *origin, lot.graced
+
+
+def _redeemed_lots(redemption: Redemption) -> Iterator[tuple[object, ...]]:
+    for part in redemption.lots:
+        yield (
+            redemption.customer_id, redemption.redemption_id, part.lot_sequence, part.held, part.captured, part.restored
+        )  # fmt: skip
 
 
 async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
@@ -190,6 +207,8 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.changed_refunds.values()]),
         (UPDATE_LOTS, [_lot(customer_id, lot) for (customer_id, _), lot in changes.changed_lots.items()]),
         (INSERT_ALLOCATIONS, changes.allocations),
+        (PUT_REDEMPTIONS, [REDEMPTION.of(each) for each in changes.redemptions.values()]),
+        (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),

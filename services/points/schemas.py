@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.points.commands import EntryKind
 from services.points.programme import Programme
-from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Instant, Whole
+from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Identifier, Instant, Whole
 from shared.errors import InvalidField
 
 
@@ -78,6 +78,8 @@ class PurchaseAnswer(BaseModel):
     breakdown: list[BreakdownLine]
     balance: BalanceView | None
     tier: TierView | None
+    redeemed: int = Field(default=0, description="points that paid for it, by the redemptions that it names")
+    unpaid: int = Field(default=0, description="points that should have paid for it and were not there any more")
 
 
 class PassedOverView(BaseModel):
@@ -244,6 +246,7 @@ class EntryView(BaseModel):
     points: int
     available_after: int
     pending_after: int
+    held_after: int
     reference: str
     occurred_at: dt.datetime
     recorded_at: dt.datetime
@@ -312,6 +315,80 @@ class AdjustmentAnswer(BaseModel):
     points: int
     entry_sequence: int
     balance: BalanceView
+
+
+HeldPoints = Annotated[Whole, Field(ge=1, le=10**12)]
+
+
+class Spending(BaseModel):
+    """Points to spend: at once, or with `hold_seconds` as a hold that is captured or released."""
+
+    model_config = _example(
+        customer_id="c-42", points=100, hold_seconds=600, shop_id="webshop-de", invoice_number="R-2026-000124"
+    )
+
+    customer_id: CustomerId
+    points: HeldPoints
+    hold_seconds: Annotated[Whole, Field(ge=1, le=30 * 86_400)] | None = None
+    shop_id: Identifier | None = None
+    invoice_number: Identifier | None = None
+
+
+class Capture(BaseModel):
+    """What to spend of a hold: all of it, or so many points; `final` frees the rest."""
+
+    model_config = _example(points=60, final=True)
+
+    points: HeldPoints | None = None
+    final: Flag = True
+
+
+class Reversal(Reason):
+    """Why spent points are given back: all of them, or so many."""
+
+    model_config = _example(reason="article was out of stock", points=40)
+
+    points: HeldPoints | None = None
+
+
+class RedemptionView(BaseModel):
+    """A redemption as it stands: of its points so many are held, were spent, and of these given back."""
+
+    model_config = _example(
+        redemption_id="0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+        customer_id="c-42",
+        status="held",
+        points=100,
+        held=100,
+        captured=0,
+        restored=0,
+        hold_until="2026-11-23T09:25:00Z",
+        shop_id="webshop-de",
+        invoice_number="R-2026-000124",
+        created_at="2026-11-23T09:15:00Z",
+        balance={"available": 220, "pending": 0, "held": 100},
+    )
+
+    redemption_id: str
+    customer_id: str
+    status: Literal["held", "captured", "released", "timed_out", "reversed"]
+    points: int
+    held: int
+    captured: int
+    restored: int
+    hold_until: dt.datetime | None
+    shop_id: str | None
+    invoice_number: str | None
+    created_at: dt.datetime
+    balance: BalanceView | None = Field(default=None, description="after it; not in lists")
+    sequence: int | None = Field(default=None, description="of the entry that took the points; in lists")
+
+
+class RedemptionPage(BaseModel):
+    """A page of a customer's redemptions, the newest first."""
+
+    data: list[RedemptionView]
+    next_cursor: str | None
 
 
 class ProgrammeDraft(BaseModel):

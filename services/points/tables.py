@@ -38,8 +38,10 @@ account = sa.Table(
     sa.Column("tier_floor", sa.Text, comment="given by hand"),
     sa.Column("tier_floor_until", sa.Date),
     sa.Column("merged_into", sa.Text, comment="the account that this one goes on in"),
+    sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged')", name="status"),
     sa.CheckConstraint("pending >= 0", name="pending"),
+    sa.CheckConstraint("held >= 0", name="held"),
     sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
     sa.Index("account_due", "due_at", "customer_id", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("account_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
@@ -92,6 +94,11 @@ purchase = sa.Table(
     sa.Column("refunded_points_paid", MONEY, nullable=False, server_default="0"),
     sa.Column("clawed_back", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("clawed_back_expired", sa.BigInteger, nullable=False, server_default="0", comment="had ended already"),
+    sa.Column("redeemed", sa.BigInteger, nullable=False, server_default="0", comment="points that paid for it"),
+    sa.Column(
+        "unpaid", sa.BigInteger, nullable=False, server_default="0", comment="points that should have, and did not"
+    ),
+    sa.Column("restored", sa.BigInteger, nullable=False, server_default="0", comment="of those redeemed, by refunds"),
     sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
     sa.Column("recorded_by", sa.Text, comment="the name of the API key that it came with"),
     sa.Column("sample", JSONB, comment="of about one in sixteen: what decides its points, nothing personal"),
@@ -99,6 +106,7 @@ purchase = sa.Table(
     sa.CheckConstraint("status = 'awaited' OR total IS NOT NULL", name="known"),
     sa.CheckConstraint("refunded <= total", name="refunded"),
     sa.CheckConstraint("clawed_back BETWEEN 0 AND points", name="clawed_back"),
+    sa.CheckConstraint("restored BETWEEN 0 AND redeemed", name="restored"),
     sa.Index("purchase_sample", "occurred_at", postgresql_where=sa.text("sample IS NOT NULL")),
     sa.Index("purchase_parked", "card_number", postgresql_where=sa.text("status = 'parked'")),
     sa.Index(
@@ -149,8 +157,10 @@ entry = sa.Table(
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.Column("recorded_at", INSTANT, nullable=False),
+    sa.Column("held_after", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint(
-        "kind IN ('award', 'activation', 'expiry', 'clawback', 'write_off', 'adjustment', 'transfer_out', 'transfer_in')",
+        "kind IN ('award', 'activation', 'expiry', 'clawback', 'write_off', 'adjustment', 'transfer_out', 'transfer_in',"
+        " 'hold', 'release', 'redemption', 'restoration')",
         name="kind",
     ),
     sa.CheckConstraint("points <> 0", name="points"),
@@ -172,6 +182,7 @@ lot = sa.Table(
     sa.Column("announced", sa.Boolean, nullable=False, server_default="false"),
     sa.Column("origin_customer_id", sa.Text, comment="of the lot that it was before a merge"),
     sa.Column("origin_sequence", sa.BigInteger),
+    sa.Column("graced", sa.Boolean, nullable=False, server_default="false", comment="came back after its end, once"),
     sa.CheckConstraint("remaining BETWEEN 0 AND points", name="remaining"),
     sa.CheckConstraint("expired BETWEEN 0 AND points - remaining", name="expired"),
     sa.CheckConstraint("NOT pending OR available_at IS NOT NULL", name="pending"),
@@ -185,8 +196,45 @@ allocation = sa.Table(
     sa.Column("customer_id", sa.Text, primary_key=True),
     sa.Column("debit_sequence", sa.BigInteger, primary_key=True),
     sa.Column("lot_sequence", sa.BigInteger, primary_key=True),
-    sa.Column("points", sa.BigInteger, nullable=False),
-    sa.CheckConstraint("points > 0", name="points"),
+    sa.Column("points", sa.BigInteger, nullable=False, comment="below zero: given back to the lot"),
+    sa.CheckConstraint("points <> 0", name="points"),
+)
+
+redemption = sa.Table(
+    "redemption",
+    metadata,
+    sa.Column("redemption_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False, comment="as they were asked for"),
+    sa.Column("sequence", sa.BigInteger, nullable=False, comment="of the entry that took them"),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("hold_until", INSTANT),
+    sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("captured", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("restored", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("shop_id", sa.Text),
+    sa.Column("invoice_number", sa.Text),
+    sa.Column("paid_purchase", sa.Boolean, nullable=False, server_default="false", comment="that purchase named it"),
+    sa.CheckConstraint("status IN ('held', 'captured', 'released', 'timed_out', 'reversed')", name="status"),
+    sa.CheckConstraint("(status = 'held') = (held > 0)", name="held"),
+    sa.CheckConstraint("held >= 0 AND captured >= 0 AND held + captured <= points", name="captured"),
+    sa.CheckConstraint("restored BETWEEN 0 AND captured", name="restored"),
+    sa.Index("redemption_held", "customer_id", postgresql_where=sa.text("held > 0")),
+    sa.Index("redemption_of", "customer_id", "sequence"),
+    sa.Index("redemption_paid", "shop_id", "invoice_number", postgresql_where=sa.text("paid_purchase")),
+)
+
+redemption_lot = sa.Table(
+    "redemption_lot",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("redemption_id", sa.Text, primary_key=True),
+    sa.Column("lot_sequence", sa.BigInteger, primary_key=True),
+    sa.Column("held", sa.BigInteger, nullable=False),
+    sa.Column("captured", sa.BigInteger, nullable=False),
+    sa.Column("restored", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("held >= 0 AND captured >= 0 AND restored BETWEEN 0 AND captured", name="parts"),
 )
 
 adjustment = sa.Table(

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.points.commands import MOVES
+
 SHOWN = 20
 
 
@@ -48,36 +50,41 @@ def _earned(kept: str) -> str:
       ELSE div({base} * {kept} * {rate} * {tier} * {weight}, {gross} * {lines}) + {bonuses} END"""
 
 
+MOVING = ", ".join(f"'{kind}'" for kind in sorted(MOVES))
+
 INVARIANTS = (
     Invariant(
         "balance-is-sum-of-entries",
-        "an account's available and pending points are the sum of its entries, numbered without a gap from 1",
-        """
-        SELECT customer_id, a.available, a.pending, a.sequence, e.points, e.entries, e.last
+        "an account's available, pending and held points are the sum of its entries, numbered without a gap from 1",
+        f"""
+        SELECT customer_id, a.available, a.pending, a.held, a.sequence, e.points, e.entries, e.last
           FROM account a FULL JOIN (
-            SELECT customer_id, sum(points) FILTER (WHERE kind <> 'activation') AS points, count(*) AS entries,
+            SELECT customer_id, sum(points) FILTER (WHERE kind NOT IN ({MOVING})) AS points, count(*) AS entries,
                 max(sequence) AS last
               FROM entry GROUP BY customer_id) e USING (customer_id)
-         WHERE a.customer_id IS NULL OR a.available + a.pending <> coalesce(e.points, 0)
+         WHERE a.customer_id IS NULL OR a.available + a.pending + a.held <> coalesce(e.points, 0)
             OR a.sequence <> coalesce(e.entries, 0) OR a.sequence <> coalesce(e.last, 0)""",
     ),
     Invariant(
         "entries-run",
-        "each entry's balance is that of the one before and its own points, which an activation only moves",
-        """
-        SELECT customer_id, sequence, kind, points, available_after, pending_after, running FROM (
-          SELECT customer_id, sequence, kind, points, available_after, pending_after,
-            sum(CASE kind WHEN 'activation' THEN 0 ELSE points END)
-              OVER (PARTITION BY customer_id ORDER BY sequence) AS running FROM entry) e
-         WHERE running <> available_after + pending_after OR pending_after < 0""",
+        "each entry's balance is that of the one before and its own points, which some only move from side to side",
+        f"""
+        SELECT customer_id, sequence, kind, points, available_after, pending_after, held_after, running FROM (
+          SELECT *, sum(CASE WHEN kind IN ({MOVING}) THEN 0 ELSE points END)
+                OVER (PARTITION BY customer_id ORDER BY sequence) AS running,
+              available_after - lag(available_after, 1, 0::bigint) OVER (PARTITION BY customer_id ORDER BY sequence)
+                AS moved
+            FROM entry) e
+         WHERE running <> available_after + pending_after + held_after OR pending_after < 0 OR held_after < 0
+            OR kind IN ({MOVING}) AND moved <> points""",
     ),
     Invariant(
         "the-last-entry-has-the-balance",
-        "both sides of an account's balance are those after its last entry",
+        "all sides of an account's balance are those after its last entry",
         """
-        SELECT a.customer_id, a.available, e.available_after, a.pending, e.pending_after
+        SELECT a.customer_id, a.available, e.available_after, a.pending, e.pending_after, a.held, e.held_after
           FROM account a JOIN entry e ON e.customer_id = a.customer_id AND e.sequence = a.sequence
-         WHERE a.available <> e.available_after OR a.pending <> e.pending_after""",
+         WHERE a.available <> e.available_after OR a.pending <> e.pending_after OR a.held <> e.held_after""",
     ),
     Invariant(
         "lots-are-the-balance",
@@ -92,12 +99,14 @@ INVARIANTS = (
     ),
     Invariant(
         "every-credit-has-its-lot",
-        "each credit has a lot of its points, and each lot its credit",
-        """
-        SELECT customer_id, sequence, e.points AS entry_points, l.points AS lot_points
-          FROM (SELECT * FROM entry WHERE points > 0 AND kind <> 'activation') e
+        "each credit has a lot of its points, or gives them back to lots, and each lot has its credit",
+        f"""
+        SELECT customer_id, sequence, e.points AS entry_points, l.points AS lot_points, a.points AS given_back
+          FROM (SELECT * FROM entry WHERE points > 0 AND kind NOT IN ({MOVING})) e
           FULL JOIN lot l USING (customer_id, sequence)
-         WHERE e.points IS DISTINCT FROM l.points""",
+          LEFT JOIN (SELECT customer_id, debit_sequence AS sequence, -sum(points) AS points FROM allocation
+             WHERE points < 0 GROUP BY 1, 2) a USING (customer_id, sequence)
+         WHERE e.points IS DISTINCT FROM coalesce(l.points, a.points) OR l.points IS NOT NULL AND a.points IS NOT NULL""",
     ),
     Invariant(
         "expired-points-are-allocated",
@@ -121,12 +130,14 @@ INVARIANTS = (
     ),
     Invariant(
         "lots-give-what-is-allocated",
-        "what a lot has given is what is allocated from it",
+        "what a lot has given is what is allocated from it, less what was given back, and what holds have of it",
         """
         SELECT customer_id, l.sequence, l.points, l.remaining, a.points AS allocated
           FROM lot l FULL JOIN (
-            SELECT customer_id, lot_sequence AS sequence, sum(points) AS points FROM allocation GROUP BY 1, 2) a
-            USING (customer_id, sequence)
+            SELECT customer_id, sequence, sum(points) AS points FROM (
+                SELECT customer_id, lot_sequence AS sequence, points FROM allocation
+                UNION ALL SELECT customer_id, lot_sequence, held FROM redemption_lot) parts
+             GROUP BY 1, 2) a USING (customer_id, sequence)
          WHERE l.customer_id IS NULL OR l.points - l.remaining <> coalesce(a.points, 0)""",
     ),
     Invariant(
@@ -139,16 +150,63 @@ INVARIANTS = (
               FROM entry e LEFT JOIN (
                 SELECT customer_id, debit_sequence AS sequence, sum(points) AS points FROM allocation GROUP BY 1, 2) al
                 USING (customer_id, sequence)
-             WHERE e.points < 0 GROUP BY e.customer_id) d USING (customer_id)
+             WHERE e.points < 0 AND e.kind <> 'hold' GROUP BY e.customer_id) d USING (customer_id)
          WHERE a.customer_id IS NULL OR coalesce(d.worst, 0) < 0
             OR coalesce(d.missing, 0) <> greatest(-a.available, 0)""",
     ),
     Invariant(
         "only-debits-are-allocated",
-        "points are allocated to debits",
+        "points are allocated to debits, and given back by restorations",
         """
-        SELECT a.* FROM allocation a LEFT JOIN entry e ON e.customer_id = a.customer_id AND e.sequence = a.debit_sequence
-         WHERE e.points IS NULL OR e.points >= 0""",
+        SELECT a.*, e.kind FROM allocation a
+          LEFT JOIN entry e ON e.customer_id = a.customer_id AND e.sequence = a.debit_sequence
+         WHERE e.kind IS NULL OR e.kind = 'hold'
+            OR CASE WHEN a.points > 0 THEN e.points >= 0 ELSE e.kind <> 'restoration' END""",
+    ),
+    Invariant(
+        "redemptions-are-their-lots",
+        "what is held, spent and given back of a redemption is that of its lots",
+        """
+        SELECT redemption_id, r.held, r.captured, r.restored, l.held AS held_of_lots, l.captured AS captured_of_lots,
+            l.restored AS restored_of_lots
+          FROM redemption r FULL JOIN (
+            SELECT redemption_id, sum(held) AS held, sum(captured) AS captured, sum(restored) AS restored
+              FROM redemption_lot GROUP BY 1) l USING (redemption_id)
+         WHERE r.held IS DISTINCT FROM l.held OR r.captured <> l.captured OR r.restored <> l.restored""",
+    ),
+    Invariant(
+        "redemptions-have-their-entries",
+        "what was spent of redemptions is what their entries took, and what was given back what restorations brought",
+        """
+        SELECT customer_id, r.captured, e.redeemed, r.restored, e.restored AS brought FROM (
+            SELECT coalesce(merged_into, customer_id) AS customer_id, sum(captured) AS captured, sum(restored) AS restored
+              FROM redemption JOIN account USING (customer_id) GROUP BY 1) r
+          FULL JOIN (
+            SELECT coalesce(merged_into, customer_id) AS customer_id,
+                coalesce(-sum(points) FILTER (WHERE kind = 'redemption'), 0) AS redeemed,
+                coalesce(sum(points) FILTER (WHERE kind = 'restoration'), 0) AS restored
+              FROM entry JOIN account USING (customer_id) WHERE kind IN ('redemption', 'restoration') GROUP BY 1) e
+            USING (customer_id)
+         WHERE coalesce(r.captured, 0) <> coalesce(e.redeemed, 0) OR coalesce(r.restored, 0) <> coalesce(e.restored, 0)""",
+    ),
+    Invariant(
+        "holds-are-the-held-side",
+        "an account's held points are those of its open holds, and it is looked at when the first of them times out",
+        """
+        SELECT customer_id, a.held, h.held AS of_holds, a.due_at, h.first FROM account a FULL JOIN (
+            SELECT customer_id, sum(held) AS held, min(hold_until) AS first FROM redemption WHERE held > 0 GROUP BY 1) h
+            USING (customer_id)
+         WHERE a.held IS DISTINCT FROM coalesce(h.held, 0) OR h.first < coalesce(a.due_at, 'infinity')""",
+    ),
+    Invariant(
+        "purchases-are-paid-by-redemptions",
+        "the points that paid for a purchase are what its redemptions spent, less what refunds gave back",
+        """
+        SELECT shop_id, invoice_number, p.redeemed, p.restored, r.spent FROM (
+            SELECT * FROM purchase WHERE redeemed > 0) p
+          FULL JOIN (SELECT shop_id, invoice_number, sum(captured - restored) AS spent FROM redemption
+             WHERE paid_purchase GROUP BY 1, 2) r USING (shop_id, invoice_number)
+         WHERE p.redeemed - p.restored IS DISTINCT FROM r.spent""",
     ),
     Invariant(
         "purchases-are-awarded-once",
@@ -337,10 +395,10 @@ INVARIANTS = (
         "merged-accounts-are-empty",
         "an account that was merged has nothing left, and goes on in one that was not",
         """
-        SELECT a.customer_id, a.available, a.pending, a.merged_into, t.merged_into AS further
+        SELECT a.customer_id, a.available, a.pending, a.held, a.merged_into, t.merged_into AS further
           FROM account a LEFT JOIN account t ON t.customer_id = a.merged_into
          WHERE a.merged_into IS NOT NULL
-           AND (a.available <> 0 OR a.pending <> 0 OR t.customer_id IS NULL OR t.merged_into IS NOT NULL)""",
+           AND (a.available <> 0 OR a.pending <> 0 OR a.held <> 0 OR t.customer_id IS NULL OR t.merged_into IS NOT NULL)""",
     ),
     Invariant(
         "adjustments-have-their-entries",

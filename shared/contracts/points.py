@@ -160,6 +160,98 @@ class PointsExpired(PointsBooked):
     expired_on: dt.date
 
 
+class PointsHeld(PointsBooked):
+    """Points that nobody else can spend until they are captured or let go; `points` leave the available side."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 220, "pending": 0, "held": 100},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "points": -100,
+                    "breakdown": [{"rule": "hold", "points": -100}],
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    "hold_until": "2026-11-23T09:25:00Z",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+    hold_until: dt.datetime
+
+
+class PointsReleased(PointsBooked):
+    """Held points that are available again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 320, "pending": 0, "held": 0},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "points": 100,
+                    "breakdown": [{"rule": "release", "points": 100}],
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    "reason": "timed_out",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+    reason: Literal["released", "timed_out"]
+
+
+class PointsRedeemed(PointsBooked):
+    """Points that were spent, at once or out of a hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 220, "pending": 0, "held": 0},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "points": -100,
+                    "breakdown": [{"rule": "redemption", "points": -100}],
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+
+
+class PointsRestored(PointsBooked):
+    """Spent points that were given back."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 320, "pending": 0, "held": 0},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "points": 100,
+                    "breakdown": [{"rule": "restoration", "points": 100}],
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+
+
 class PointsExpiring(BaseModel):
     """Points that will end with the local day that is named, told once and ahead of time."""
 
@@ -367,6 +459,34 @@ class AccountMergedEvent(SequencedEnvelope):
     data: AccountMerged
 
 
+class PointsHeldEvent(SequencedEnvelope):
+    """Points are held."""
+
+    type: Literal["loyalty.points.held.v1"]
+    data: PointsHeld
+
+
+class PointsReleasedEvent(SequencedEnvelope):
+    """Held points are available again."""
+
+    type: Literal["loyalty.points.released.v1"]
+    data: PointsReleased
+
+
+class PointsRedeemedEvent(SequencedEnvelope):
+    """Points were spent."""
+
+    type: Literal["loyalty.points.redeemed.v1"]
+    data: PointsRedeemed
+
+
+class PointsRestoredEvent(SequencedEnvelope):
+    """Spent points were given back."""
+
+    type: Literal["loyalty.points.restored.v1"]
+    data: PointsRestored
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PointsAwardedEvent
@@ -376,6 +496,10 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PointsActivatedEvent
         | PointsExpiredEvent
         | PointsExpiringEvent
+        | PointsHeldEvent
+        | PointsReleasedEvent
+        | PointsRedeemedEvent
+        | PointsRestoredEvent
         | TierChangedEvent
         | TierExpiringEvent
         | AccountChangedEvent

@@ -76,6 +76,7 @@ def test_every_request_example_is_accepted(running: Running) -> None:
                     invoice_number="R-2026-000123",
                     customer_id="c-42",
                     card_number="2990000000019",
+                    redemption_id="0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
                 )
                 headers = {**AUTHORIZED, "Content-Type": media_type, "Idempotency-Key": f"example-{played}"}
                 response = httpx.request(method.upper(), url, content=json.dumps(example), headers=headers)

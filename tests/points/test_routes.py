@@ -94,6 +94,8 @@ async def test_a_purchase_is_answered_for_the_receipt(client: httpx.AsyncClient)
         "breakdown": [{"rule": "base", "points": 114}],
         "balance": {"available": 114, "pending": 0, "held": 0},
         "tier": None,
+        "redeemed": 0,
+        "unpaid": 0,
     }
 
 
@@ -623,6 +625,7 @@ async def test_an_entry_is_a_line_of_the_contract(client: httpx.AsyncClient) -> 
         "points": 100,
         "available_after": 100,
         "pending_after": 0,
+        "held_after": 0,
         "reference": "shop/R-1",
         "occurred_at": "2026-11-23T09:15:00Z",
     }

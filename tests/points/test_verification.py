@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import MergeAccounts, SettleAccount
+from services.points.commands import MergeAccounts, Redeem, ReverseRedemption, SettleAccount
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, Finding, verify
 from shared.database import fetch
@@ -65,6 +65,13 @@ DAMAGE = {
     "lifetime-is-awards-less-clawbacks": ("UPDATE account SET lifetime_points = 0 WHERE customer_id = 'c-1'", "c-1"),
     "accounts-have-their-card": ("UPDATE card SET customer_id = 'c-1' WHERE customer_id = 'c-2'", "c-2"),
     "adjustments-have-their-entries": ("DELETE FROM adjustment WHERE points = 10", "c-1"),
+    "redemptions-are-their-lots": ("UPDATE redemption_lot SET captured = captured + 1 WHERE held = 0", "spent"),
+    "redemptions-have-their-entries": (
+        "UPDATE redemption SET captured = captured - 1, points = points WHERE captured = 5",
+        "c-7",
+    ),
+    "holds-are-the-held-side": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-7'", "c-7"),
+    "purchases-are-paid-by-redemptions": ("UPDATE purchase SET redeemed = redeemed + 1 WHERE redeemed > 0", "P-1"),
     "events-are-numbered": (
         "DELETE FROM outbox WHERE id = (SELECT min(id) + 1 FROM outbox WHERE topic = 'loyalty.points' AND key = 'c-1')",
         "c-1",
@@ -90,6 +97,9 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(refund("R-1", "33.33"), adjustment(-20), adjustment(10))
     await book(purchase("R-4", customer=None, card_number="SHOP-9"), purchase("R-5", customer=None))
     await book(refund("R-6", "5.00"), enrolment("c-3", "SHOP-3"), purchase("R-7", "0", customer="c-3"))
+    await book(purchase("R-8", customer="c-7"), Redeem("spent", "c-7", 5, NOW), Redeem("hold", "c-7", 20, NOW, 90_000))
+    await book(Redeem("paid", "c-7", 10, NOW), purchase("P-1", "9.00", customer="c-7", redemption_ids=["paid"]))
+    await book(ReverseRedemption("spent", 2, "returned"))
     await publish(engine, PROGRAMME, valid_from=NOW)
     then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)

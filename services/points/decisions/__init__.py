@@ -7,6 +7,7 @@ from services.points.books import Books
 from services.points.commands import (
     AdjustBalance,
     AwardPurchase,
+    CaptureHold,
     ChangeStatus,
     ClaimPurchase,
     Command,
@@ -15,10 +16,13 @@ from services.points.commands import (
     MergeAccounts,
     Outcome,
     PassOn,
+    Redeem,
     RefundPurchase,
+    ReleaseHold,
     ReplaceCard,
     Reply,
     Request,
+    ReverseRedemption,
     SettleAccount,
     deed,
 )
@@ -27,6 +31,7 @@ from services.points.decisions.care import change_status, give_tier, merge_accou
 from services.points.decisions.enrolment import enrol_customer
 from services.points.decisions.events import pass_on
 from services.points.decisions.purchases import award_purchase, claim_purchase
+from services.points.decisions.redemptions import capture_hold, redeem, release_hold, reverse_redemption
 from services.points.decisions.refunds import refund_purchase
 from services.points.decisions.settling import settle, settle_account
 
@@ -42,6 +47,10 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     ReplaceCard: replace_card,
     MergeAccounts: merge_accounts,
     GiveTier: give_tier,
+    Redeem: redeem,
+    CaptureHold: capture_hold,
+    ReleaseHold: release_hold,
+    ReverseRedemption: reverse_redemption,
 }
 
 

@@ -58,7 +58,7 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
     if account.status == "closed":
         return refused("account-closed", f"the account of customer {command.customer_id} is closed", "/customer_id")
     if command.points < 0 and not command.allow_debt and account.available < -command.points:
-        return _insufficient(account, -command.points)
+        return insufficient(account, -command.points)
     if command.points > 0:
         _keep_alive(books, account)
         lot = entries.new_lot(command.points, books.today, books.programme, now=books.now, waits=False)
@@ -77,8 +77,8 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
     return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)
 
 
-def _insufficient(account: Account, points: int) -> Outcome:
-    detail = f"{points} points asked for, {account.available} available, 0 held"
+def insufficient(account: Account, points: int) -> Outcome:
+    detail = f"{points} points asked for, {account.available} available, {account.held} held"
     return Outcome("refused", "insufficient-points", detail, "/points", balance=account.balance)
 
 

@@ -97,6 +97,9 @@ def merge_accounts(books: Books, command: MergeAccounts) -> Outcome:
         return refused("account-merged", detail)
     if target.status == "closed":
         return refused("account-closed", f"the account of customer {command.into} is closed", "/into")
+    if source.held:
+        detail = f"{source.held} points of customer {command.customer_id} are held: capture or release them first"
+        return refused("account-has-holds", detail)
     _move_activity(source, target)
     _move_points(books, source, target)
     _move_standing(books, source, target)

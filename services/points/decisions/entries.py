@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from services.points.books import Books
-from services.points.commands import Account, Entry, EntryKind
+from services.points.commands import MOVES, Account, Entry, EntryKind
 from services.points.programme import Programme
 from services.points.rules import dates
 from services.points.rules.lots import Lot, spend
@@ -17,17 +17,26 @@ def write(  # noqa: PLR0913 - the columns of a line
     reference: str,
     at: dt.datetime,
     *,
-    available: int,
+    available: int = 0,
     pending: int = 0,
+    held: int = 0,
 ) -> Entry:
-    """Write a line that changes the two sides of the balance by so much."""
+    """Write a line that changes the sides of the balance by so much."""
     account.sequence += 1
     account.available += available
     account.pending += pending
-    # what an activation moves from one side to the other it neither adds nor takes
-    points = available if kind == "activation" else available + pending
+    account.held += held
+    points = available if kind in MOVES else available + pending + held
     entry = Entry(
-        account.customer_id, account.sequence, kind, points, account.available, account.pending, reference, at
+        account.customer_id,
+        account.sequence,
+        kind,
+        points,
+        account.available,
+        account.pending,
+        reference,
+        at,
+        account.held,
     )
     books.changes.entries.append(entry)
     books.changes.changed_accounts[account.customer_id] = account
@@ -85,6 +94,14 @@ def allocate(books: Books, account: Account, debit_sequence: int, allocations: I
         lot.remaining -= part
         books.changes.allocations.append((account.customer_id, debit_sequence, lot.sequence, part))
         books.changes.changed_lots[account.customer_id, lot.sequence] = lot
+
+
+def give_back(books: Books, account: Account, lot: Lot, points: int) -> None:
+    """Put points back into their lot, whose entry is written; a debt takes its part of them."""
+    lot.remaining += points
+    books.changes.changed_lots[account.customer_id, lot.sequence] = lot
+    repay(books, account, lot)
+    watch(books, account, lot)
 
 
 def repay(books: Books, account: Account, lot: Lot) -> None:

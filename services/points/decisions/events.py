@@ -84,4 +84,4 @@ def emit(books: Books, account: Account, kind: str, data: dict[str, Any], origin
 
 
 def balance_of(account: Account) -> dict[str, int]:
-    return {"available": account.available, "pending": account.pending, "held": 0}
+    return {"available": account.available, "pending": account.pending, "held": account.held}

@@ -9,8 +9,9 @@ from services.points.commands import Account, AwardPurchase, ClaimPurchase, Orig
 from services.points.decisions import entries, snapshots
 from services.points.decisions.accounts import open_account
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
+from services.points.decisions.expiry import end_late
+from services.points.decisions.payments import pay
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
-from services.points.decisions.settling import end_late
 from services.points.decisions.tiers import answer, upgrade
 from services.points.programme import Programme, Version
 from services.points.rules import dates, earning
@@ -102,6 +103,8 @@ def _new_purchase(
         return _keep_unclaimed(books, record, purchase, parked=waits_for_card)
     account = open_account(books, customer_id, occurred_at, origin)
     record.customer_id = account.customer_id
+    # before the award, whose points can't pay for what earned them
+    pay(books, record, account, purchase)
     passed_over = _award(books, record, account, purchase, origin, explain=command.explain)
     settle_waiting(books, record)
     return answer("booked", books, account, purchase=record, passed_over=passed_over)
@@ -363,5 +366,6 @@ def attach(books: Books, purchase: Purchase, account: Account) -> None:
     purchase.customer_id = account.customer_id
     purchase.document = None
     books.changes.changed_purchases[purchase.key] = purchase
+    pay(books, purchase, account, said)
     _award(books, purchase, account, said, None)
     claw_back_booked(books, purchase)

@@ -9,6 +9,7 @@ from services.points.books import Books, Progress
 from services.points.commands import Account, Entry, Origin, Outcome, Purchase, Refund, RefundPurchase, refused
 from services.points.decisions import entries, snapshots
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
+from services.points.decisions.payments import give_back_paid
 from services.points.decisions.tiers import lower
 from services.points.programme import Programme
 from services.points.rules import dates, earning
@@ -144,8 +145,10 @@ def _take_back(books: Books, refund: Refund, purchase: Purchase, origin: Origin 
     before = purchase.refunded_eligible
     purchase.refunded_eligible = _taken_back(purchase, _booked(books, purchase), _programme_of(books, purchase))
     books.changes.changed_purchases[purchase.key] = purchase
-    if purchase.status != "booked" or purchase.customer_id is None:
+    account = _account_of(books, purchase)
+    if purchase.status != "booked" or account is None:
         return None
+    give_back_paid(books, purchase, account, "/".join(refund.key))
     return _claw_back(books, refund, purchase, (before, purchase.refunded_eligible), origin)
 
 
@@ -189,6 +192,9 @@ def _programme_of(books: Books, purchase: Purchase) -> Programme:
 
 def claw_back_booked(books: Books, purchase: Purchase) -> None:
     """Claw back what was refunded of a purchase before it had a customer, as if each refund came only now."""
+    account = _account_of(books, purchase)
+    if account is not None:
+        give_back_paid(books, purchase, account, "/".join(purchase.key))
     refunds, programme = _booked(books, purchase), _programme_of(books, purchase)
     gone = [_taken_back(purchase, refunds[:number], programme) for number in range(len(refunds) + 1)]
     for refund, taken_back in zip(refunds, pairwise(gone), strict=True):

@@ -1,4 +1,4 @@
-"""What time brings: points that become available, points that end, what is told ahead, tiers that are reviewed.
+"""What time brings: points that become available, points that end, holds that time out, what is told ahead, tiers reviewed.
 
 Booked on every account that is locked, before anything else is decided: late or early, by a job or by a purchase, the
 books are as if each had been booked the moment it was due.
@@ -7,9 +7,11 @@ books are as if each had been booked the moment it was due.
 import datetime as dt
 
 from services.points.books import Books
-from services.points.commands import Account, Outcome, SettleAccount, refused
+from services.points.commands import Account, Outcome, Redemption, SettleAccount, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
+from services.points.decisions.expiry import expire
+from services.points.decisions.holds import free, open_holds
 from services.points.decisions.tiers import answer, review_due_at, settle_tier
 from services.points.rules import dates
 from services.points.rules.lots import Lot
@@ -32,13 +34,16 @@ def settle(books: Books, account: Account) -> None:
     if account.due_at is None or account.due_at > books.now:
         return
     beginnings, ends = _dates(books, account)
+    holds = _holds(books, account)
     # one after the other, as they would have been booked had nothing been late
-    for at in sorted({*beginnings, *(at for at, _ in ends)}):
+    for at in sorted({*beginnings, *holds, *(at for at, _ in ends)}):
         if at <= books.now:
             for lot in beginnings.get(at, ()):
                 _activate(books, account, lot)
+            for hold in holds.get(at, ()):
+                free(books, account, hold, "timed_out", at)
             for day in sorted(day for ends_at, day in ends if ends_at == at):
-                _expire(books, account, at, day, ends[at, day])
+                expire(books, account, at, day, ends[at, day])
     for (ends_at, day), ending in sorted(ends.items()):
         if ends_at > books.now and dates.announced_at(day, books.programme) <= books.now:
             _announce(books, account, day, [lot for lot in ending if lot.remaining and not lot.pending])
@@ -65,33 +70,23 @@ def _dates(books: Books, account: Account) -> tuple[Beginnings, Ends]:
     """Return the open lots by when they become available, and by when they end."""
     beginnings: Beginnings = {}
     ends: Ends = {}
+    held = {part.lot_sequence for hold in open_holds(books, account) for part in hold.lots if part.held}
     for lot in books.lots[account.customer_id]:
         if lot.pending and lot.available_at is not None:
             beginnings.setdefault(lot.available_at, []).append(lot)
         day, ends_at = entries.last_day(account, lot), entries.end_of(books.programme, account, lot)
-        if day is not None and ends_at is not None and lot.remaining:
+        if day is not None and ends_at is not None and (lot.remaining or lot.sequence in held):
             ends.setdefault((ends_at, day), []).append(lot)
     return beginnings, ends
 
 
-def _expire(books: Books, account: Account, ends_at: dt.datetime, day: dt.date, lots: list[Lot]) -> None:
-    lots = [lot for lot in lots if lot.remaining and not lot.pending]
-    points = sum(lot.remaining for lot in lots)
-    if not points:
-        return
-    entry = entries.write(books, account, "expiry", day.isoformat(), ends_at, available=-points)
-    for lot in lots:
-        lot.expired += lot.remaining
-    entries.allocate(books, account, entry.sequence, [(lot, lot.remaining) for lot in lots])
-    details = {"expired_on": day, "breakdown": [{"rule": "expiry", "points": -points}]}
-    say(books, account, "loyalty.points.expired.v1", entry, details)
-
-
-def end_late(books: Books, account: Account, lot: Lot) -> None:
-    """End points that were booked only after their last day: they can't be spent before the account is next looked at."""
-    day, ends_at = entries.last_day(account, lot), entries.end_of(books.programme, account, lot)
-    if day is not None and ends_at is not None and ends_at <= books.now and lot.remaining:
-        _expire(books, account, ends_at, day, [lot])
+def _holds(books: Books, account: Account) -> dict[dt.datetime, list[Redemption]]:
+    """Return the open holds by when they time out."""
+    found: dict[dt.datetime, list[Redemption]] = {}
+    for hold in open_holds(books, account):
+        if hold.hold_until is not None:
+            found.setdefault(hold.hold_until, []).append(hold)
+    return found
 
 
 def _announce(books: Books, account: Account, day: dt.date, lots: list[Lot]) -> None:
@@ -123,6 +118,7 @@ def next_due_at(books: Books, account: Account) -> dt.datetime | None:
     """Return when there is next something to do about an account whose open lots are all there."""
     programme = books.programme
     due = [entries.due_at(programme, account, lot) for lot in books.lots[account.customer_id]]
+    due += [hold.hold_until for hold in open_holds(books, account)]
     due.append(books.versions.next_change(books.now))
     if programme.tiers is not None:
         due.append(review_due_at(books, account, programme.tiers))

@@ -27,6 +27,13 @@ class Lot:
     expired: int = 0
     announced: bool = False
     origin: tuple[str, int] | None = None
+    graced: bool = False
+    """Came back after its end to a lot of its own, which happens once."""
+
+
+def order(lot: Lot) -> tuple[dt.datetime, int]:
+    """Return the place of a lot among others: that which ends first is spent first."""
+    return lot.expires_at or NEVER, lot.sequence
 
 
 def spend(lots: Sequence[Lot], points: int, *, first: Lot | None = None) -> tuple[list[tuple[Lot, int]], int]:
@@ -37,7 +44,7 @@ def spend(lots: Sequence[Lot], points: int, *, first: Lot | None = None) -> tupl
     """
     allocations: list[tuple[Lot, int]] = []
     spendable = [each for each in lots if each is first or not each.pending]
-    for lot in sorted(spendable, key=lambda each: (each is not first, each.expires_at or NEVER, each.sequence)):
+    for lot in sorted(spendable, key=lambda each: (each is not first, *order(each))):
         if not points:
             break
         part = min(lot.remaining, points)
