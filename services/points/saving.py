@@ -19,7 +19,7 @@ from shared.messaging import dead_letters
 CONSUMER = "points"
 
 ACCOUNT = ("text", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "timestamptz")
-NEW_ACCOUNT = (*ACCOUNT, "text", "timestamptz")
+NEW_ACCOUNT = (*ACCOUNT, "text", "timestamptz", "int")
 PURCHASE = (
     "text", "text", "text", "text", "text", "text", "numeric", "numeric", "numeric", "numeric", "boolean",
     "timestamptz", "timestamptz", "bigint", "bigint", "jsonb", "numeric", "numeric", "numeric", "bigint", "bigint", "jsonb",
@@ -64,7 +64,8 @@ WITH changed AS (UPDATE account SET sequence = k.sequence, event_sequence = k.ev
     SELECT *, $1::timestamptz FROM {ROWS["entries"]}),
   lots AS (INSERT INTO lot ({LOT_COLUMNS}) SELECT * FROM {ROWS["lots"]}),
   events AS (INSERT INTO event (source, id) SELECT * FROM {ROWS["events"]}),
-  accounts AS (INSERT INTO account ({ACCOUNT_COLUMNS}, card_number, enrolled_at) SELECT * FROM {ROWS["accounts"]}),
+  accounts AS (INSERT INTO account ({ACCOUNT_COLUMNS}, card_number, enrolled_at, settled_under)
+    SELECT * FROM {ROWS["accounts"]}),
   cards AS (INSERT INTO card (card_number, customer_id, issued_at) SELECT * FROM {ROWS["cards"]}),
   progress AS (INSERT INTO progress (customer_id, "on", points, spend) SELECT * FROM {ROWS["progress"]}
     ON CONFLICT (customer_id, "on") DO UPDATE SET points = progress.points + excluded.points,
@@ -89,14 +90,16 @@ UPDATE purchase SET status = k.status, customer_id = k.customer_id, card_number 
   FROM {rows_of(*PURCHASE)} AS k({PURCHASE_COLUMNS})
  WHERE purchase.shop_id = k.shop_id AND purchase.invoice_number = k.invoice_number"""
 
-STANDING = ("text", "text", "text", "date", "boolean", "text", "date", "date", "boolean", "text", "date", "text")
+STANDING = (
+    "text", "text", "text", "int", "date", "boolean", "text", "date", "date", "boolean", "text", "date", "text",
+)  # fmt: skip
 UPDATE_STANDINGS = f"""
-UPDATE account SET card_number = k.card_number, status = k.status, inactive_on = k.inactive_on,
-  inactivity_announced = k.inactivity_announced, tier = k.tier, tier_since = k.tier_since,
+UPDATE account SET card_number = k.card_number, status = k.status, settled_under = k.settled_under,
+  inactive_on = k.inactive_on, inactivity_announced = k.inactivity_announced, tier = k.tier, tier_since = k.tier_since,
   tier_review_on = k.tier_review_on, tier_announced = k.tier_announced, tier_floor = k.tier_floor,
   tier_floor_until = k.tier_floor_until, merged_into = k.merged_into
-  FROM {rows_of(*STANDING)} AS k(customer_id, card_number, status, inactive_on, inactivity_announced, tier, tier_since,
-    tier_review_on, tier_announced, tier_floor, tier_floor_until, merged_into)
+  FROM {rows_of(*STANDING)} AS k(customer_id, card_number, status, settled_under, inactive_on, inactivity_announced, tier,
+    tier_since, tier_review_on, tier_announced, tier_floor, tier_floor_until, merged_into)
  WHERE account.customer_id = k.customer_id"""
 
 REFUND = (
@@ -177,10 +180,10 @@ _account = attrgetter(
 )
 _new_account = attrgetter(
     "customer_id", "sequence", "event_sequence", "available", "pending", "lifetime_points", "purchases", "due_at",
-    "card_number", "enrolled_at",
+    "card_number", "enrolled_at", "settled_under",
 )  # fmt: skip
 _standing = attrgetter(
-    "customer_id", "card_number", "status", "inactive_on", "inactivity_announced", "tier", "tier_since",
+    "customer_id", "card_number", "status", "settled_under", "inactive_on", "inactivity_announced", "tier", "tier_since",
     "tier_review_on", "tier_announced", "tier_floor", "tier_floor_until", "merged_into",
 )  # fmt: skip
 _purchase = attrgetter(

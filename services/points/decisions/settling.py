@@ -6,7 +6,7 @@ books are as if each had been booked the moment it was due.
 
 import datetime as dt
 
-from services.points.books import Books
+from services.points.books import Books, is_due
 from services.points.commands import Account, Outcome, SettleAccount, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
@@ -29,7 +29,7 @@ def settle_account(books: Books, command: SettleAccount) -> Outcome:
 
 def settle(books: Books, account: Account) -> None:
     """Book what is due on an account."""
-    if account.due_at is None or account.due_at > books.now:
+    if not is_due(account, books.versions, books.now):
         return
     beginnings, ends = _dates(books, account)
     # one after the other, as they would have been booked had nothing been late
@@ -44,8 +44,10 @@ def settle(books: Books, account: Account) -> None:
             _announce(books, account, day, [lot for lot in ending if lot.remaining and not lot.pending])
     settle_tier(books, account)
     account.due_at = next_due_at(books, account)
-    books.has_settled = True
     books.changes.changed_accounts[account.customer_id] = account
+    if account.settled_under != books.version:
+        account.settled_under = books.version
+        books.changes.changed_standings[account.customer_id] = account
 
 
 def _activate(books: Books, account: Account, lot: Lot) -> None:
@@ -123,7 +125,6 @@ def next_due_at(books: Books, account: Account) -> dt.datetime | None:
     """Return when there is next something to do about an account whose open lots are all there."""
     programme = books.programme
     due = [entries.due_at(programme, account, lot) for lot in books.lots[account.customer_id]]
-    due.append(books.versions.next_change(books.now))
     if programme.tiers is not None:
         due.append(review_due_at(books, account, programme.tiers))
     return min((each for each in due if each is not None), default=None)
