@@ -13,7 +13,7 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.programme import TIME_ZONES, Programme, faults
+from services.points.programme import BEGINNING, TIME_ZONES, Programme, faults
 from services.points.rules import trial
 from services.points.rules.differences import Difference, differences
 from services.points.service import PointsService
@@ -112,6 +112,16 @@ async def test_a_whole_programme_can_be_read_and_published_again(client: httpx.A
     assert (again.status_code, again.json()) == (200, published)
     read = (await client.get("/v1/programme/versions/2")).json()
     assert read["programme"] == published["programme"]
+
+
+@pytest.mark.parametrize("valid_from", [BEGINNING, dt.datetime.max.replace(tzinfo=dt.UTC)])
+async def test_a_version_can_be_valid_from_the_first_and_the_last_instant_of_all(
+    client: httpx.AsyncClient, engine: AsyncEngine, valid_from: dt.datetime
+) -> None:
+    await publish(engine, Programme.model_validate({"rates": {"EUR": "2"}}), valid_from=valid_from)
+    shown = (await client.get("/v1/programme/versions/2")).json()
+    assert dt.datetime.fromisoformat(shown["valid_from"]) == valid_from
+    assert (await buy(client))["points"] == (200 if valid_from == BEGINNING else 100)
 
 
 # What is wrong with one
