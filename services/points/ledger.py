@@ -85,7 +85,8 @@ class Ledger:
         version = Version(version=versions.latest + 1, valid_from=valid_from, programme=programme)
         document = programme.model_dump_json(by_alias=True, exclude_defaults=True)
         # as text, since the driver takes the first and the last instant of all for infinite
-        await fetch(connection, INSERT_PROGRAMME, version.version, valid_from.isoformat(), document, now, actor)
+        begins = valid_from.astimezone(dt.UTC).isoformat()
+        await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)
         budgeted = {each.name for each in programme.campaigns if each.budget is not None}
         if budgeted - versions.budgeted_campaigns:
             await fetch(connection, LOCK_USES)

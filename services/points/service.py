@@ -115,7 +115,7 @@ class PointsService:
             return None
         now = self.clock()
         versions = await self.ledger.versions(connection)
-        if is_due(account, versions, now):
+        if is_due(account, now, versions.outdated(now)):
             settled = await self.ledger.preview(connection, [SettleAccount(account.customer_id)], now=now)
             account = settled[0].account or account
         programme = versions.at(now).programme

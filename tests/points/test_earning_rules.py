@@ -213,7 +213,7 @@ WELCOME = {"name": "welcome", "points": 10}
 CAPPED = {"campaigns": [WELCOME | {"budget": {"points": 15}}]}
 
 
-async def a_lock_is_waited_for(engine: AsyncEngine, task: asyncio.Task[Any]) -> None:
+async def a_lock_is_waited_for(engine: AsyncEngine, task: asyncio.Future[Any]) -> None:
     """Return when a task waits for another transaction, or has ended without."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     while not task.done() and await rows(engine, waiting) == [(0,)]:  # noqa: ASYNC110 - nobody tells
@@ -227,7 +227,7 @@ async def test_a_budget_that_is_published_while_a_purchase_draws_on_its_campaign
     await book(purchase("R-0", customer="c-0"))
     async with engine.begin() as till:
         await Ledger().book(till, [Request([purchase("R-1")])], now=NOW)
-        publishing = asyncio.create_task(holds({"campaigns": [WELCOME | {"budget": {"points": 25}}]}))
+        publishing = asyncio.ensure_future(holds({"campaigns": [WELCOME | {"budget": {"points": 25}}]}))
         await a_lock_is_waited_for(engine, publishing)
     await publishing
     assert await rows(engine, "SELECT points, awards FROM campaign_budget") == [(20, 2)]
@@ -244,7 +244,7 @@ async def test_a_purchase_that_was_loaded_or_decided_before_a_budget_was_publish
     await book(purchase("R-0"))
     async with engine.begin() as publishing:
         await fetch(publishing, lock)
-        buying = asyncio.create_task(book(purchase("R-1")))
+        buying = asyncio.ensure_future(book(purchase("R-1")))
         await a_lock_is_waited_for(engine, buying)
         capped = Programme.model_validate(CAPPED)
         await Ledger().publish(publishing, capped, valid_from=LONG_AGO, now=NOW, actor="tester")

@@ -529,10 +529,21 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(draft: Path, content: 
     assert said in checked.stderr
 
 
-def test_no_command_publishes_into_the_past_or_shows_what_is_not_there(database_url: str, draft: Path) -> None:
+def test_no_command_publishes_into_the_past_or_the_end_of_time_or_shows_what_is_not_there(
+    database_url: str, draft: Path
+) -> None:
     past = command(
         "programme", "publish", str(draft), "--valid-from", "2020-01-01T00:00:00Z", points_database_url=database_url
     )
     assert (past.returncode, "choose a later instant" in past.stderr) == (1, True)
+    never = command(
+        "programme",
+        "publish",
+        str(draft),
+        "--valid-from",
+        "9999-12-31T23:00:00-02:00",
+        points_database_url=database_url,
+    )
+    assert (never.returncode, "before the year 2200" in never.stderr) == (2, True)
     missing = command("programme", "show", "--version", "7", points_database_url=database_url)
     assert (missing.returncode, "no version 7" in missing.stderr) == (1, True)

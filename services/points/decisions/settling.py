@@ -29,7 +29,7 @@ def settle_account(books: Books, command: SettleAccount) -> Outcome:
 
 def settle(books: Books, account: Account) -> None:
     """Book what is due on an account."""
-    if not is_due(account, books.versions, books.now):
+    if not is_due(account, books.now, books.outdated):
         return
     beginnings, ends = _dates(books, account)
     # one after the other, as they would have been booked had nothing been late

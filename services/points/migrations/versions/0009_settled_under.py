@@ -12,8 +12,8 @@ IN_FORCE = "SELECT version FROM programme WHERE valid_from <= now() ORDER BY val
 
 
 def upgrade() -> None:
-    # what that programme brings is due by the accounts' date, as is what a later one brings; of a million accounts none is
-    # written for a constant
+    # what this programme brings, and what those bring that are published by now, is due by the dates of the accounts; a
+    # constant is written to none of them
     in_force = op.get_bind().execute(sa.text(IN_FORCE)).scalar_one()
     column: sa.Column[int] = sa.Column(
         "settled_under",
