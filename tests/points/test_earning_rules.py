@@ -265,21 +265,20 @@ async def test_budgets_published_among_100_purchases_at_once_are_counted_and_kep
         request = Request([purchase(f"R-{number}-{n}", "10.00", f"c-{(number + n) % 30}") for n in range(3)])
         await transact(engine, lambda c: ledgers[number % 2].book(c, [request], now=NOW))
 
-    async def limit(place: int) -> int:
-        """Give one more campaign a budget, and return what it had given by then."""
+    before: list[int] = []
+
+    async def limit(place: int) -> None:
+        """Give one more campaign a budget, and note what it had given by then."""
         capped = [each | {"budget": {"awards": 150}} for each in free[: place + 1]]
         programme = Programme.model_validate({"campaigns": [*capped, *free[place + 1 :]]})
         statement = f"SELECT awards FROM campaign_budget WHERE campaign = 'campaign-{place}'"
         async with engine.begin() as connection:
             await Ledger().publish(connection, programme, valid_from=LONG_AGO, now=NOW, actor="tester")
-            awards: int = (await fetch(connection, statement))[0][0]
-            return awards
+            before.append((await fetch(connection, statement))[0][0])
 
-    before: list[int] = []
     for place in range(5):
         numbers = range(place * 20, place * 20 + 20)
-        given, *_ = await asyncio.gather(limit(place), *(buy(number) for number in numbers))
-        before.append(given)
+        await asyncio.gather(limit(place), *(buy(number) for number in numbers))
     after = await rows(engine, "SELECT awards FROM campaign_budget ORDER BY campaign")
     assert after == [(max(150, each),) for each in before]
     await the_books_are_right(engine)
