@@ -36,9 +36,9 @@ PROGRAMME = Programme.model_validate(
 
 ACCOUNTS = """
 INSERT INTO account (customer_id, card_number, sequence, event_sequence, available, lifetime_points, purchases, enrolled_at,
-  due_at, tier, tier_since, tier_review_on, tier_announced)
+  settled_under, due_at, tier, tier_since, tier_review_on, tier_announced)
 SELECT 'c-' || n, 'F-' || n, $2::int, $2::int + 1, 114 * $2::int, 114 * $2::int, $2::int, now() - interval '400 days',
-    $3::timestamptz, $4::text, current_date - 365, $5::date, true
+    (SELECT max(version) FROM programme), $3::timestamptz, $4::text, current_date - 365, $5::date, true
   FROM generate_series(1, $1::int) AS n"""
 
 ENTRIES = """

@@ -14,6 +14,7 @@ from services.points.programme import Programme, Version, faults
 from services.points.rules.differences import differences
 from services.points.settings import PointsSettings
 from services.running import points_service
+from shared.contracts.values import LATEST
 from shared.errors import invalid_fields
 
 
@@ -28,6 +29,8 @@ def _instant(text: str) -> dt.datetime:
         raise typer.BadParameter("should be an instant like 2026-12-01T00:00:00+01:00") from None
     if instant.tzinfo is None:
         raise typer.BadParameter("should have its offset, as in 2026-12-01T00:00:00+01:00")
+    if instant > LATEST:
+        raise typer.BadParameter(f"should be before the year {LATEST.year}")
     return instant
 
 

@@ -98,13 +98,21 @@ class Books:
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
-    has_settled: bool = False
-    """Whether something was due, and the next date of an account computed from the programmes that were loaded."""
 
+    version: int = field(init=False)
     programme: Programme = field(init=False)
     """The one that holds now: for whatever is not about a purchase of its own day."""
+    outdated: frozenset[int] = field(init=False)
+    """The versions under which an account was settled that is to be looked at again."""
     today: dt.date = field(init=False)
 
     def __post_init__(self) -> None:
-        self.programme = self.versions.at(self.now).programme
+        current = self.versions.at(self.now)
+        self.version, self.programme = current.version, current.programme
+        self.outdated = self.versions.outdated(self.now)
         self.today = self.programme.local_day(self.now)
+
+
+def is_due(account: Account, now: dt.datetime, outdated: frozenset[int]) -> bool:
+    """Whether there may be something to book on an account: its date has come, or other tiers or dates hold since."""
+    return (account.due_at is not None and account.due_at <= now) or account.settled_under in outdated

@@ -245,7 +245,8 @@ class Balance(NamedTuple):
 class Account:
     """A customer's account, locked for the batch; `available` below zero is a debt.
 
-    Before `due_at` nothing is due on it; none where nothing ever will be, as things stand.
+    Before `due_at` nothing is due on it by the programme that it was settled under; none where nothing ever will be, as
+    things stand.
     """
 
     customer_id: str
@@ -258,6 +259,7 @@ class Account:
     lifetime_points: int
     purchases: int
     enrolled_at: dt.datetime
+    settled_under: int
     due_at: dt.datetime | None = None
     inactive_on: dt.date | None = None
     inactivity_announced: bool = False

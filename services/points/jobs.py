@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,14 +32,19 @@ ALIASES = dict.fromkeys(("activate", "expire", "announce", "review-tiers", "time
 KEPT = dt.timedelta(days=90)
 """How long answers under an `Idempotency-Key` are kept, and dead letters that are settled."""
 
-DUE = "SELECT count(*) AS accounts FROM account WHERE due_at <= $1"
+DUE = """
+SELECT count(*) AS accounts FROM account WHERE due_at <= $1 OR (settled_under = ANY($2::int[]) AND status <> 'merged')"""
 
 # whoever has locked an account is settling it anyway
-CLAIM = """
-SELECT customer_id, due_at FROM account WHERE due_at <= $1 AND (due_at, customer_id) > ($2, $3)
+CLAIM_DATED = """
+SELECT due_at, customer_id FROM account WHERE due_at <= $1 AND (due_at, customer_id) > ($2, $3)
  ORDER BY due_at, customer_id LIMIT $4 FOR UPDATE SKIP LOCKED"""
 
-START = (dt.datetime.min.replace(tzinfo=dt.UTC), "")
+CLAIM_OUTDATED = """
+SELECT settled_under, customer_id FROM account
+ WHERE settled_under = ANY($2::int[]) AND status <> 'merged' AND (due_at <= $1) IS NOT TRUE
+   AND (settled_under, customer_id) > ($3, $4)
+ ORDER BY settled_under, customer_id LIMIT $5 FOR UPDATE SKIP LOCKED"""
 
 # both by an index of exactly these rows
 OLD_ANSWERS = "FROM stored_answer WHERE NOT lasting AND answered_at < $1"
@@ -86,8 +92,13 @@ async def settle(points: PointsService, engine: AsyncEngine, tell: Tell) -> int:
     """
     now = points.clock()
     async with engine.connect() as connection:
-        due = await _count(connection, DUE, now)
-    run = _Settling(points, engine, now, due, tell)
+        outdated = await _outdated(points, connection, now)
+        due = await _count(connection, DUE, now, outdated)
+    queues = [
+        _Queue(CLAIM_DATED, (now,), (dt.datetime.min.replace(tzinfo=dt.UTC), "")),
+        _Queue(CLAIM_OUTDATED, (now, outdated), (0, "")),
+    ]
+    run = _Settling(points, engine, now, queues, lambda done: tell(done, max(due, done)))
     await run.all()
     if run.refused:
         named = ", ".join(run.refused[:NAMED]) + (", …" if len(run.refused) > NAMED else "")
@@ -95,18 +106,39 @@ async def settle(points: PointsService, engine: AsyncEngine, tell: Tell) -> int:
     return run.done
 
 
+@dataclass(slots=True)
+class _Queue:
+    """Accounts that are due for one reason, in the order of an index; `passed` is the last that was claimed."""
+
+    claim: str
+    arguments: tuple[object, ...]
+    passed: tuple[object, str]
+
+    async def next(self, connection: AsyncConnection) -> list[str]:
+        rows = await fetch(connection, self.claim, *self.arguments, *self.passed, BATCH)
+        if rows:
+            self.passed = tuple(rows[-1])
+        return [row["customer_id"] for row in rows]
+
+
 class _Settling:
     """One run over the accounts that are due now, by several workers; it passes each account once."""
 
-    def __init__(self, points: PointsService, engine: AsyncEngine, now: dt.datetime, due: int, tell: Tell) -> None:
+    def __init__(
+        self,
+        points: PointsService,
+        engine: AsyncEngine,
+        now: dt.datetime,
+        queues: Sequence[_Queue],
+        tell: Callable[[int], None],
+    ) -> None:
         self.done = 0
         self.refused: list[str] = []
         self._points = points
         self._engine = engine
         self._now = now
-        self._due = due
+        self._queues = queues
         self._tell = tell
-        self._passed: tuple[dt.datetime, str] = START
         self._claiming = asyncio.Lock()
 
     async def all(self) -> None:
@@ -120,10 +152,8 @@ class _Settling:
 
     async def _work(self) -> None:
         """Settle batch after batch until none is left."""
-        while customers := await self._settle_next():
-            self._tell(self.done, max(self._due, self.done))
-            if len(customers) < BATCH:
-                return
+        while await self._settle_next():
+            self._tell(self.done)
 
     async def _settle_next(self) -> Sequence[str]:
         customers: list[str] = []
@@ -143,10 +173,10 @@ class _Settling:
 
     async def _claim(self, connection: AsyncConnection) -> list[str]:
         async with self._claiming:
-            rows = await fetch(connection, CLAIM, self._now, *self._passed, BATCH)
-            if rows:
-                self._passed = rows[-1]["due_at"], rows[-1]["customer_id"]
-        return [row["customer_id"] for row in rows]
+            for queue in self._queues:
+                if customers := await queue.next(connection):
+                    return customers
+        return []
 
     async def _book(self, customers: Sequence[str], connection: AsyncConnection) -> None:
         if customers:
@@ -173,7 +203,13 @@ class _Settling:
 
 
 async def _count_due(points: PointsService, connection: AsyncConnection) -> int:
-    return await _count(connection, DUE, points.clock())
+    now = points.clock()
+    return await _count(connection, DUE, now, await _outdated(points, connection, now))
+
+
+async def _outdated(points: PointsService, connection: AsyncConnection, now: dt.datetime) -> list[int]:
+    """Return the versions under which accounts were settled that are to be looked at again."""
+    return sorted((await points.ledger.versions(connection)).outdated(now))
 
 
 async def _count(connection: AsyncConnection, statement: str, *arguments: object) -> int:

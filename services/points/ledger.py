@@ -20,21 +20,16 @@ LOCK_PROGRAMMES = "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE"
 
 INSERT_PROGRAMME = """
 INSERT INTO programme (version, valid_from, document, published_at, published_by)
-VALUES ($1, $2, $3::text::jsonb, $4, $5)"""
+VALUES ($1, $2::text::timestamptz, $3::text::jsonb, $4, $5)"""
 
-# a campaign that had no budget before has given something already
+# What a campaign gave before it had a budget counts too. Until the commit nobody else counts a use, so none is missed; as
+# batches count uses before they add to budgets, what comes later finds the budget.
+LOCK_USES = "LOCK TABLE campaign_use IN SHARE ROW EXCLUSIVE MODE"
 OPEN_BUDGETS = """
 INSERT INTO campaign_budget (campaign, points, awards)
 SELECT name, coalesce(sum(u.points), 0), coalesce(sum(u.awards), 0)
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name
 ON CONFLICT DO NOTHING"""
-
-# in the order in which batches lock accounts, or the two could wait for each other
-DUE_NOW = """
-UPDATE account SET due_at = least(due_at, $1) FROM (
-    SELECT customer_id FROM account WHERE status <> 'merged' ORDER BY customer_id FOR UPDATE) AS locked
- WHERE account.customer_id = locked.customer_id"""
-"""New tiers or other dates: every account is looked at again, from the moment at which the programme holds."""
 
 
 class Ledger:
@@ -51,9 +46,10 @@ class Ledger:
         books = await self._loader.load(connection, requests, now)
         replies = decide(books, requests)
         self._loader.give_back(books)
-        if books.has_settled and (await self.versions(connection)).latest != books.versions.latest:
-            raise CollisionError("a programme was published, by which other things may be due")
         await save(connection, books.changes, now)
+        # only now, with its uses counted, does the batch keep others from publishing a budget for them
+        if books.changes.uses and (await self.versions(connection)).latest != books.versions.latest:
+            raise CollisionError("a programme was published, by which campaigns may have a budget")
         return replies
 
     async def preview(
@@ -77,7 +73,8 @@ class Ledger:
     ) -> tuple[Version, bool]:
         """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new.
 
-        The programme has no faults: who asks has looked for them.
+        The programme has no faults: who asks has looked for them. Accounts are not touched: each knows under which
+        version it was settled last.
         """
         assert not faults(programme)  # noqa: S101 - the second of the pair
         await fetch(connection, LOCK_PROGRAMMES)
@@ -87,10 +84,13 @@ class Ledger:
             return current, False
         version = Version(version=versions.latest + 1, valid_from=valid_from, programme=programme)
         document = programme.model_dump_json(by_alias=True, exclude_defaults=True)
-        await fetch(connection, INSERT_PROGRAMME, version.version, valid_from, document, now, actor)
-        await fetch(connection, OPEN_BUDGETS, [each.name for each in programme.campaigns if each.budget is not None])
-        if programme.is_looked_at_differently(current.programme):
-            await fetch(connection, DUE_NOW, max(valid_from, now))
+        # as text, since the driver takes the first and the last instant of all for infinite
+        begins = valid_from.astimezone(dt.UTC).isoformat()
+        await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)
+        budgeted = {each.name for each in programme.campaigns if each.budget is not None}
+        if budgeted - versions.budgeted_campaigns:
+            await fetch(connection, LOCK_USES)
+            await fetch(connection, OPEN_BUDGETS, sorted(budgeted - versions.budgeted_campaigns))
         return version, True
 
     async def versions(self, connection: AsyncConnection) -> Versions:

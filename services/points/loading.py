@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.books import Books
+from services.points.books import Books, is_due
 from services.points.commands import (
     Account,
     AdjustBalance,
@@ -191,7 +191,7 @@ class Loader:
         unknown = len(wanted.customers - books.accounts.keys())
         books.serials.extend(await self._draw_serials(connection, unknown + wanted.new_cards))
         accounts = {account.customer_id: account for account in books.accounts.values()}
-        due = {each.customer_id for each in accounts.values() if each.due_at is not None and each.due_at <= books.now}
+        due = {each.customer_id for each in accounts.values() if is_due(each, books.now, books.outdated)}
         debited = (wanted.debited | wanted.refunded_buyers(books.cards) | wanted.redeemers) & books.accounts.keys()
         targets = {books.accounts[each].customer_id for each in debited}
         went_on = sorted({books.accounts[each].customer_id for each in debited - accounts.keys()})

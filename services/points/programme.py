@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources import files
-from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -276,7 +275,7 @@ class Programme(Document):
         return tier * max(rule, self.other_lines) + factors
 
     def is_looked_at_differently(self, before: "Programme") -> bool:
-        """Whether it has other tiers or dates, so that something may be due on any account when it begins to hold."""
+        """Whether it has other tiers or dates, so that something may be due on any account that was settled before."""
         return (self.tiers, self.expiry, self.time_zone) != (before.tiers, before.expiry, before.time_zone)
 
     def tier(self, name: str | None) -> Tier | None:
@@ -387,23 +386,21 @@ class Versions:
         self._by_validity = sorted(versions, key=lambda each: (each.valid_from, each.version))
         self._starts = [each.valid_from for each in self._by_validity]
         self._by_number = {each.version: each for each in versions}
+        self._outdated: dict[int, frozenset[int]] = {}
         self.latest = max(self._by_number)
 
     def at(self, instant: dt.datetime) -> Version:
         """Return the version whose rules hold for what happened at `instant`."""
         return self._by_validity[bisect_right(self._starts, instant) - 1]
 
-    def next_change(self, instant: dt.datetime) -> dt.datetime | None:
-        """Return when, after `instant`, a version begins under which every account is to be looked at again."""
-        return next((start for start in self._changes if start > instant), None)
-
-    @cached_property
-    def _changes(self) -> list[dt.datetime]:
-        return [
-            after.valid_from
-            for before, after in pairwise(self._by_validity)
-            if after.programme.is_looked_at_differently(before.programme)
-        ]
+    def outdated(self, instant: dt.datetime) -> frozenset[int]:
+        """Return the versions before the one of `instant` by which accounts were looked at differently."""
+        place = bisect_right(self._starts, instant) - 1
+        if place not in self._outdated:
+            programme = self._by_validity[place].programme
+            changed = (each for each in self._by_validity[:place] if programme.is_looked_at_differently(each.programme))
+            self._outdated[place] = frozenset(each.version for each in changed)
+        return self._outdated[place]
 
     def number(self, version: int) -> Version:
         """Return a version by its number."""

@@ -24,11 +24,12 @@ ACCOUNT = Columns(
 )
 NEW_ACCOUNT = Columns(
     tables.account,
-    "customer_id sequence event_sequence available pending held lifetime_points purchases due_at card_number enrolled_at",
+    "customer_id sequence event_sequence available pending held lifetime_points purchases due_at card_number enrolled_at"
+    " settled_under",
 )
 STANDING = Columns(
     tables.account,
-    "customer_id card_number status inactive_on inactivity_announced tier tier_since tier_review_on tier_announced"
+    "customer_id card_number status settled_under inactive_on inactivity_announced tier tier_since tier_review_on tier_announced"
     " tier_floor tier_floor_until merged_into",
 )
 CARD = Columns(tables.card, "card_number customer_id issued_at")

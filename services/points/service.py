@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.points import queries
 from services.points.answers import account_view
+from services.points.books import is_due
 from services.points.commands import Account, Command, Outcome, Reply, Request, SettleAccount
 from services.points.ledger import Ledger
 from services.points.programme import Programme, Version
@@ -79,13 +80,16 @@ class PointsService:
         request_id: str | None = None,
     ) -> tuple[Version, bool]:
         """Publish a programme without faults. Answers its version, and whether that is new."""
-        async with database_errors(), self.engine.begin() as connection:
+
+        async def work(connection: AsyncConnection) -> tuple[Version, bool]:
             version, is_new = await self.ledger.publish(
                 connection, programme, valid_from=valid_from, now=now, actor=actor
             )
             if is_new:
                 await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id)
-        return version, is_new
+            return version, is_new
+
+        return await transact(self.engine, work)
 
     async def try_out(self, draft: Programme, current: Version, *, largest: int, open_windows: bool) -> Comparison:
         """Return what a draft without faults would have changed for the newest purchases of the sample."""
@@ -110,10 +114,11 @@ class PointsService:
         if account is None:
             return None
         now = self.clock()
-        if account.due_at is not None and account.due_at <= now:
+        versions = await self.ledger.versions(connection)
+        if is_due(account, now, versions.outdated(now)):
             settled = await self.ledger.preview(connection, [SettleAccount(account.customer_id)], now=now)
             account = settled[0].account or account
-        programme = (await self.ledger.versions(connection)).at(now).programme
+        programme = versions.at(now).programme
         standing = await queries.standing(connection, account, programme, now)
         expiring = None if account.due_at is None else await queries.expiring_next(connection, account, programme, now)
         return account_view(account, standing, expiring)

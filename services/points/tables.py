@@ -28,6 +28,9 @@ account = sa.Table(
     sa.Column("lifetime_points", sa.BigInteger, nullable=False, server_default="0", comment="awards less clawbacks"),
     sa.Column("purchases", sa.BigInteger, nullable=False, server_default="0", comment="that were booked"),
     sa.Column("enrolled_at", INSTANT, nullable=False),
+    sa.Column(
+        "settled_under", sa.Integer, nullable=False, server_default="1", comment="the programme by which due_at holds"
+    ),
     sa.Column("due_at", INSTANT, comment="nothing is due on the account before"),
     sa.Column("inactive_on", sa.Date, comment="the last day of points that end with inactivity"),
     sa.Column("inactivity_announced", sa.Boolean, nullable=False, server_default="false"),
@@ -44,6 +47,7 @@ account = sa.Table(
     sa.CheckConstraint("held >= 0", name="held"),
     sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
     sa.Index("account_due", "due_at", "customer_id", postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("account_settled", "settled_under", "customer_id", postgresql_where=sa.text("status <> 'merged'")),
     sa.Index("account_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )

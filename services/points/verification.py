@@ -129,6 +129,13 @@ INVARIANTS = (
              ELSE l.expires_at END < coalesce(a.due_at, 'infinity')""",
     ),
     Invariant(
+        "accounts-were-settled-under-a-programme",
+        "the programme that an account was settled under was published, so that a change of it is noticed",
+        """
+        SELECT customer_id, settled_under FROM account LEFT JOIN programme ON version = settled_under
+         WHERE version IS NULL""",
+    ),
+    Invariant(
         "lots-give-what-is-allocated",
         "what a lot has given is what is allocated from it, less what was given back, and what holds have of it",
         """

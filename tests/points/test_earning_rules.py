@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.commands import AwardPurchase, Outcome, Request, SettleAccount
-from services.points.ledger import Ledger
+from services.points.ledger import LOCK_USES, Ledger
 from services.points.programme import Programme
 from services.points.rules.tiers import Standing
 from services.points.verification import verify
@@ -205,6 +205,81 @@ async def test_rule_3_100_purchases_at_once_never_exceed_a_budget(holds: Holds, 
         ("awards", 9, 9),
         ("points", 100, 15),
     ]
+    await the_books_are_right(engine)
+
+
+WELCOME = {"name": "welcome", "points": 10}
+CAPPED = {"campaigns": [WELCOME | {"budget": {"points": 15}}]}
+
+
+async def a_lock_is_waited_for(engine: AsyncEngine, task: asyncio.Future[Any]) -> None:
+    """Return when a task waits for another transaction, or has ended without."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not task.done() and await rows(engine, waiting) == [(0,)]:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
+async def test_a_budget_that_is_published_while_a_purchase_draws_on_its_campaign_counts_that_too(
+    holds: Holds, book: Book, engine: AsyncEngine
+) -> None:
+    await holds({"campaigns": [WELCOME]})
+    await book(purchase("R-0", customer="c-0"))
+    async with engine.begin() as till:
+        await Ledger().book(till, [Request([purchase("R-1")])], now=NOW)
+        publishing = asyncio.ensure_future(holds({"campaigns": [WELCOME | {"budget": {"points": 25}}]}))
+        await a_lock_is_waited_for(engine, publishing)
+    await publishing
+    assert await rows(engine, "SELECT points, awards FROM campaign_budget") == [(20, 2)]
+    (outcome,) = await book(purchase("R-2", customer="c-2"))
+    assert bought(outcome) == 105
+    await the_books_are_right(engine)
+
+
+@pytest.mark.parametrize("lock", ["SELECT 1 FROM account FOR UPDATE", LOCK_USES], ids=["loaded", "decided"])
+async def test_a_purchase_that_was_loaded_or_decided_before_a_budget_was_published_keeps_to_it(
+    lock: str, holds: Holds, book: Book, engine: AsyncEngine
+) -> None:
+    await holds({"campaigns": [WELCOME]})
+    await book(purchase("R-0"))
+    async with engine.begin() as publishing:
+        await fetch(publishing, lock)
+        buying = asyncio.ensure_future(book(purchase("R-1")))
+        await a_lock_is_waited_for(engine, buying)
+        capped = Programme.model_validate(CAPPED)
+        await Ledger().publish(publishing, capped, valid_from=LONG_AGO, now=NOW, actor="tester")
+    (outcome,) = await buying
+    assert bought(outcome) == 105
+    assert await rows(engine, "SELECT points, awards FROM campaign_budget") == [(15, 2)]
+    await the_books_are_right(engine)
+
+
+async def test_budgets_published_among_100_purchases_at_once_are_counted_and_kept(
+    holds: Holds, engine: AsyncEngine
+) -> None:
+    free = [{"name": f"campaign-{n}", "points": 10} for n in range(5)]
+    await holds({"campaigns": free})
+    ledgers = [Ledger(), Ledger()]
+
+    async def buy(number: int) -> None:
+        request = Request([purchase(f"R-{number}-{n}", "10.00", f"c-{(number + n) % 30}") for n in range(3)])
+        await transact(engine, lambda c: ledgers[number % 2].book(c, [request], now=NOW))
+
+    before: list[int] = []
+
+    async def limit(place: int) -> None:
+        """Give one more campaign a budget, and note what it had given by then."""
+        capped = [each | {"budget": {"awards": 150}} for each in free[: place + 1]]
+        programme = Programme.model_validate({"campaigns": [*capped, *free[place + 1 :]]})
+        statement = f"SELECT awards FROM campaign_budget WHERE campaign = 'campaign-{place}'"
+        async with engine.begin() as connection:
+            await Ledger().publish(connection, programme, valid_from=LONG_AGO, now=NOW, actor="tester")
+            before.append((await fetch(connection, statement))[0][0])
+
+    for place in range(5):
+        numbers = range(place * 20, place * 20 + 20)
+        await asyncio.gather(limit(place), *(buy(number) for number in numbers))
+    after = await rows(engine, "SELECT awards FROM campaign_budget ORDER BY campaign")
+    assert after == [(max(150, each),) for each in before]
     await the_books_are_right(engine)
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points import jobs, queries
-from services.points.commands import AwardPurchase, Request, SettleAccount
+from services.points.commands import AwardPurchase, Command, MergeAccounts, Request, SettleAccount
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.service import PointsService
@@ -208,8 +208,9 @@ async def test_what_a_new_programme_brings_is_booked_when_it_begins_to_hold(
     assert await rows(engine, "SELECT DISTINCT tier FROM account") == [("Silver",)]
 
 
-async def test_a_programme_published_while_accounts_are_settled_is_not_missed(
-    book: Book, settle: Settle, engine: AsyncEngine
+@pytest.mark.parametrize("command", [SettleAccount("c-1"), purchase("R-2", customer="c-2")])
+async def test_a_programme_published_while_accounts_are_settled_or_opened_is_not_missed(
+    command: Command, book: Book, settle: Settle, engine: AsyncEngine
 ) -> None:
     await publish(engine, Programme.model_validate({"pending_days": 5}), valid_from=LONG_AGO)
     await book(purchase())
@@ -217,17 +218,83 @@ async def test_a_programme_published_while_accounts_are_settled_is_not_missed(
     async with engine.begin() as publishing:
         tiers = Programme.model_validate(ROLLING)
         await Ledger().publish(publishing, tiers, valid_from=later, now=later, actor="tester")
-        settling = asyncio.ensure_future(book(SettleAccount("c-1"), now=later))
-        await locks_are_waited_for(engine)
-    await settling
+        await book(command, now=later)
     await settle(later)
-    assert (await tier(engine))[0] == "Silver"
+    assert await rows(engine, "SELECT DISTINCT tier FROM account") == [("Silver",)]
+    assert await settle(later) == 0
 
 
-async def locks_are_waited_for(engine: AsyncEngine) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    while (await rows(engine, waiting))[0][0] == 0:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
+async def test_publishing_writes_no_account_and_waits_for_no_till(book: Book, engine: AsyncEngine) -> None:
+    await many(book, 3)
+    before = await rows(engine, "SELECT customer_id, xmin::text, ctid::text FROM account ORDER BY 1")
+    async with engine.begin() as till, asyncio.timeout(10):
+        await fetch(till, "SELECT 1 FROM account FOR UPDATE")
+        await publish(engine, Programme.model_validate(ROLLING))
+    assert await rows(engine, "SELECT customer_id, xmin::text, ctid::text FROM account ORDER BY 1") == before
+
+
+async def test_a_till_settles_its_customer_under_the_new_programme_and_the_job_the_others(
+    book: Book, settle: Settle, engine: AsyncEngine
+) -> None:
+    await many(book, 3)
+    await publish(engine, Programme.model_validate(ROLLING))
+    (bought,) = await book(purchase("R-9", "1.00", "c-1"))
+    assert bought.standing is not None
+    assert bought.standing.name == "Silver"
+    assert [await settle(NOW), await settle(NOW)] == [2, 0]
+    assert await rows(engine, "SELECT tier, count(*) FROM account GROUP BY 1") == [("Silver", 3)]
+    await the_books_are_right(engine)
+
+
+async def test_an_account_read_before_it_is_settled_shows_the_tier_of_the_new_programme(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await book(purchase())
+    await publish(engine, Programme.model_validate(ROLLING))
+    view = await PointsService(engine, clock=lambda: NOW).account("c-1")
+    assert view is not None
+    assert view["tier"]["name"] == "Silver"
+    assert (await tier(engine))[0] is None
+
+
+async def test_a_new_programme_settles_each_account_once_whatever_else_is_due_on_it(
+    book: Book, engine: AsyncEngine, database_url: str
+) -> None:
+    await publish(engine, Programme.model_validate({"pending_days": 5}), valid_from=LONG_AGO)
+    await many(book, 2_500)
+    await publish(engine, Programme.model_validate({}), valid_from=NOW + DAY)
+    await book(*(bought("2026-12-01T10:00:00Z", f"S-{n}", customer=f"s-{n}") for n in range(2_500)), now=NOW + 8 * DAY)
+    await publish(engine, Programme.model_validate(ROLLING), valid_from=NOW + 20 * DAY)
+    later = NOW + 20 * DAY
+    told: list[tuple[int, int]] = []
+    other = create_engine(database_url, name="other", pool_size=5)
+    done = await asyncio.gather(
+        jobs.settle(PointsService(engine, clock=lambda: later), engine, lambda *each: told.append(each)),
+        settled(other, later),
+    )
+    await other.dispose()
+    assert sum(done) == 5_000
+    assert told[-1][1] == 5_000
+    assert await settled(engine, later) == 0
+    assert await rows(engine, "SELECT DISTINCT tier, settled_under FROM account") == [("Silver", 4)]
+    await the_books_are_right(engine)
+
+
+async def test_a_programme_with_the_same_tiers_and_dates_makes_nobody_due(
+    holds: Holds, book: Book, settle: Settle, engine: AsyncEngine
+) -> None:
+    await holds(ROLLING)
+    await book(purchase())
+    await publish(engine, Programme.model_validate(ROLLING | {"minimum": "5"}))
+    assert await settle(NOW) == 0
+    await publish(engine, Programme.model_validate({"minimum": "5"}))
+    assert [await settle(NOW), await settle(NOW)] == [1, 0]
+
+
+async def test_an_account_that_was_merged_is_never_due(book: Book, settle: Settle, engine: AsyncEngine) -> None:
+    await book(purchase(), enrolment("c-2"), MergeAccounts("c-2", "c-1", "enrolled twice"))
+    await publish(engine, Programme.model_validate(ROLLING))
+    assert await settle(NOW) == 1
 
 
 async def test_a_tier_without_a_review_gets_one_from_a_programme_that_reviews(

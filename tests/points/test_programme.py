@@ -13,7 +13,7 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.programme import TIME_ZONES, Programme, faults
+from services.points.programme import BEGINNING, TIME_ZONES, Programme, faults
 from services.points.rules import trial
 from services.points.rules.differences import Difference, differences
 from services.points.service import PointsService
@@ -112,6 +112,16 @@ async def test_a_whole_programme_can_be_read_and_published_again(client: httpx.A
     assert (again.status_code, again.json()) == (200, published)
     read = (await client.get("/v1/programme/versions/2")).json()
     assert read["programme"] == published["programme"]
+
+
+@pytest.mark.parametrize("valid_from", [BEGINNING, dt.datetime.max.replace(tzinfo=dt.UTC)])
+async def test_a_version_can_be_valid_from_the_first_and_the_last_instant_of_all(
+    client: httpx.AsyncClient, engine: AsyncEngine, valid_from: dt.datetime
+) -> None:
+    await publish(engine, Programme.model_validate({"rates": {"EUR": "2"}}), valid_from=valid_from)
+    shown = (await client.get("/v1/programme/versions/2")).json()
+    assert dt.datetime.fromisoformat(shown["valid_from"]) == valid_from
+    assert (await buy(client))["points"] == (200 if valid_from == BEGINNING else 100)
 
 
 # What is wrong with one
@@ -519,10 +529,21 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(draft: Path, content: 
     assert said in checked.stderr
 
 
-def test_no_command_publishes_into_the_past_or_shows_what_is_not_there(database_url: str, draft: Path) -> None:
+def test_no_command_publishes_into_the_past_or_the_end_of_time_or_shows_what_is_not_there(
+    database_url: str, draft: Path
+) -> None:
     past = command(
         "programme", "publish", str(draft), "--valid-from", "2020-01-01T00:00:00Z", points_database_url=database_url
     )
     assert (past.returncode, "choose a later instant" in past.stderr) == (1, True)
+    never = command(
+        "programme",
+        "publish",
+        str(draft),
+        "--valid-from",
+        "9999-12-31T23:00:00-02:00",
+        points_database_url=database_url,
+    )
+    assert (never.returncode, "before the year 2200" in never.stderr) == (2, True)
     missing = command("programme", "show", "--version", "7", points_database_url=database_url)
     assert (missing.returncode, "no version 7" in missing.stderr) == (1, True)

@@ -46,6 +46,10 @@ DAMAGE = {
     ),
     "expired-points-are-allocated": ("UPDATE lot SET expired = expired - 1 WHERE expired > 0", "c-4"),
     "what-is-due-is-watched": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-5'", "c-5"),
+    "accounts-were-settled-under-a-programme": (
+        "UPDATE account SET settled_under = 9 WHERE customer_id = 'c-5'",
+        "c-5",
+    ),
     "progress-follows-purchases": ("UPDATE progress SET points = points + 1 WHERE customer_id = 'c-1'", "c-1"),
     "spend-follows-purchases": ("UPDATE progress SET spend = spend + 1 WHERE customer_id = 'c-1'", "c-1"),
     "tiers-are-what-they-changed-to": ("UPDATE tier_change SET reached = 'Basic' WHERE customer_id = 'c-4'", "c-4"),

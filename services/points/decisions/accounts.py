@@ -28,8 +28,7 @@ def open_account(
     if account is not None:
         return account
     number = card_number or cards.card_number(books.serials.popleft())
-    account = Account(customer_id, number, "active", 0, 0, 0, 0, 0, 0, enrolled_at)
-    account.due_at = books.versions.next_change(books.now)
+    account = Account(customer_id, number, "active", 0, 0, 0, 0, 0, 0, enrolled_at, books.version)
     books.accounts[customer_id] = account
     books.lots[customer_id] = []
     books.changes.accounts.append(account)

@@ -6,7 +6,7 @@ books are as if each had been booked the moment it was due.
 
 import datetime as dt
 
-from services.points.books import Books
+from services.points.books import Books, is_due
 from services.points.commands import Account, Outcome, Redemption, SettleAccount, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
@@ -31,7 +31,7 @@ def settle_account(books: Books, command: SettleAccount) -> Outcome:
 
 def settle(books: Books, account: Account) -> None:
     """Book what is due on an account."""
-    if account.due_at is None or account.due_at > books.now:
+    if not is_due(account, books.now, books.outdated):
         return
     beginnings, ends = _dates(books, account)
     holds = _holds(books, account)
@@ -49,8 +49,10 @@ def settle(books: Books, account: Account) -> None:
             _announce(books, account, day, [lot for lot in ending if lot.remaining and not lot.pending])
     settle_tier(books, account)
     account.due_at = next_due_at(books, account)
-    books.has_settled = True
     books.changes.changed_accounts[account.customer_id] = account
+    if account.settled_under != books.version:
+        account.settled_under = books.version
+        books.changes.changed_standings[account.customer_id] = account
 
 
 def _activate(books: Books, account: Account, lot: Lot) -> None:
@@ -119,7 +121,6 @@ def next_due_at(books: Books, account: Account) -> dt.datetime | None:
     programme = books.programme
     due = [entries.due_at(programme, account, lot) for lot in books.lots[account.customer_id]]
     due += [hold.hold_until for hold in open_holds(books, account)]
-    due.append(books.versions.next_change(books.now))
     if programme.tiers is not None:
         due.append(review_due_at(books, account, programme.tiers))
     return min((each for each in due if each is not None), default=None)
