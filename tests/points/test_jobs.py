@@ -330,7 +330,7 @@ async def test_twice_is_once(holds: Holds, book: Book, settle: Settle, engine: A
     await the_books_are_right(engine)
 
 
-async def test_two_processes_at_once_share_the_accounts(
+async def test_two_processes_at_once_settle_each_account_once(
     holds: Holds, book: Book, engine: AsyncEngine, database_url: str
 ) -> None:
     await holds(ENDS)
@@ -338,7 +338,6 @@ async def test_two_processes_at_once_share_the_accounts(
     other = create_engine(database_url, name="other", pool_size=5)
     done = await asyncio.gather(*(settled(each, NOW + 70 * DAY) for each in (engine, other)))
     assert sum(done) == 5_000
-    assert min(done) > 0
     await the_books_are_right(engine)
     await other.dispose()
 
