@@ -28,10 +28,13 @@ REFUSALS = {
     "insufficient-points": 409,
     "merge-with-itself": 422,
     "occurred-in-future": 422,
+    "points-do-not-fit": 422,
+    "points-do-not-pay": 409,
     "points-too-many": 422,
     "purchase-claimed": 409,
     "purchase-conflict": 409,
     "purchase-has-card": 409,
+    "purchase-unclaimed": 409,
     "purchase-unknown": 404,
     "redemption-not-held": 409,
     "redemption-paid-purchase": 409,
@@ -42,6 +45,7 @@ REFUSALS = {
     "refund-exceeds-purchase": 409,
     "refund-parts-exceed-amount": 422,
     "reversal-exceeds-redemption": 409,
+    "settlement-exceeds-purchase": 409,
     "tier-over": 422,
     "tier-unknown": 422,
 }
@@ -150,6 +154,25 @@ def render_redemption(outcomes: Sequence[Outcome]) -> Answer:
     if outcome.status == "refused" or outcome.redemption is None:
         return refusal(outcome)
     return _answer(outcome, redemption_view(outcome.redemption) | {"balance": balance_view(outcome.balance)})
+
+
+def render_settlement(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    settlement = outcome.settlement
+    if outcome.status == "refused" or settlement is None:
+        return refusal(outcome)
+    body = {
+        "redemption_id": settlement.redemption_id,
+        "shop_id": settlement.shop_id,
+        "invoice_number": settlement.invoice_number,
+        "customer_id": settlement.customer_id,
+        "points": settlement.points,
+        "amount": str(settlement.amount),
+        "currency": settlement.currency,
+        "clawed_back": settlement.clawed_back,
+        "balance": balance_view(outcome.balance),
+    }
+    return _answer(outcome, body)
 
 
 def redemption_view(redemption: Redemption) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from services.points.commands import (
     Purchase,
     Redemption,
     Refund,
+    Settlement,
 )
 from services.points.programme import Programme, Versions
 from services.points.rules.earning import Use
@@ -63,6 +64,7 @@ class Changes:
     changed_lots: dict[tuple[str, int], Lot] = field(default_factory=dict)
     redemptions: dict[str, Redemption] = field(default_factory=dict)
     """New or changed."""
+    settlements: list[Settlement] = field(default_factory=list)
 
 
 @dataclass(slots=True)

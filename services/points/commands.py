@@ -174,6 +174,16 @@ class ReverseRedemption(NamedTuple):
     reason: str
 
 
+class SettlePurchase(NamedTuple):
+    """Pay a past purchase with points: the shop gives the money back."""
+
+    redemption_id: str
+    shop_id: str
+    invoice_number: str
+    points: int
+    occurred_at: dt.datetime
+
+
 Command = (
     AwardPurchase
     | RefundPurchase
@@ -190,9 +200,10 @@ Command = (
     | CaptureHold
     | ReleaseHold
     | ReverseRedemption
+    | SettlePurchase
 )
 
-MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption)
+MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption, SettlePurchase)
 """What takes or gives points as often as it is said."""
 
 Status = Literal["active", "blocked", "closed", "merged"]
@@ -229,6 +240,7 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     Redeem: lambda it: Deed("points.redeem", f"{it.redemption_id} of {it.customer_id}"),
     CaptureHold: lambda it: Deed("redemption.capture", it.redemption_id),
     ReleaseHold: lambda it: Deed("redemption.release", it.redemption_id),
+    SettlePurchase: lambda it: Deed("purchase.settle", f"{it.shop_id}/{it.invoice_number}/{it.redemption_id}"),
     ReverseRedemption: lambda it: Deed("redemption.reverse", it.redemption_id, it.reason),
 }
 
@@ -281,7 +293,8 @@ class Account:
 class Purchase:
     """A purchase as it stands in the books; `awaited` is one of which only a refund has come.
 
-    `redeemed` points paid for it, `unpaid` ones should have; `restored` were given back as it was refunded.
+    `redeemed` points paid for it, `unpaid` ones should have; `restored` were given back as it was refunded. Of its total
+    `settled` was paid with points afterwards.
     """
 
     shop_id: str
@@ -311,6 +324,7 @@ class Purchase:
     redeemed: int = 0
     unpaid: int = 0
     restored: int = 0
+    settled: Decimal = Decimal(0)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -380,6 +394,23 @@ class Redemption:
     lots: list[RedeemedLot] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Settlement:
+    """A part of a past purchase that was paid with points; `clawed_back` of what the purchase had earned."""
+
+    redemption_id: str
+    shop_id: str
+    invoice_number: str
+    customer_id: str
+    currency: str
+    amount: Decimal
+    points: int
+    occurred_at: dt.datetime
+    clawed_back: int = 0
+    clawed_back_expired: int = 0
+    entry_sequence: int | None = None
+
+
 EntryKind = Literal[
     "award",
     "activation",
@@ -430,6 +461,7 @@ class Outcome(NamedTuple):
     standing: Standing | None = None
     now: dt.datetime | None = None
     redemption: Redemption | None = None
+    settlement: Settlement | None = None
 
     @property
     def is_new(self) -> bool:

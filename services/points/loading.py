@@ -35,6 +35,7 @@ from services.points.commands import (
     Request,
     ReverseRedemption,
     SettleAccount,
+    SettlePurchase,
 )
 from services.points.programme import Campaign, Programme, Tiers, Version, Versions
 from services.points.rules import tiers
@@ -56,7 +57,7 @@ SELECT (SELECT max(version) FROM programme) AS version,
 PURCHASE_COLUMNS = """shop_id, invoice_number, received_at, status, customer_id, card_number, currency, total, shipping,
   gift_cards, points_paid, promoted, occurred_at, points, entry_sequence, award::text, refunded, refunded_eligible,
   refunded_points_paid, clawed_back, clawed_back_expired, document::text, recorded_by,
-  sample::text, redeemed, unpaid, restored"""
+  sample::text, redeemed, unpaid, restored, settled"""
 
 LOCK_PURCHASES = f"""
 SELECT {PURCHASE_COLUMNS} FROM purchase
@@ -269,6 +270,10 @@ class _Wanted:
                 self.debited |= {customer_id, into}
             case ReplaceCard():
                 self._add_card(command)
+            case SettlePurchase(shop_id=shop_id, invoice_number=invoice_number):
+                # by the customer of the purchase, whose refunds say what of it is left
+                self.keys.append((shop_id, invoice_number, *NO_KEY))
+                self.refunded.add((shop_id, invoice_number))
             case CaptureHold() | ReleaseHold() | ReverseRedemption():
                 self.redemptions.add(command.redemption_id)
             case Redeem(customer_id=customer_id) | AdjustBalance(customer_id=customer_id):

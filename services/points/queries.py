@@ -47,7 +47,7 @@ SELECT sequence, points, remaining, earned_at, pending, available_at, expires_on
  WHERE (pending::int, ends, sequence) > ($2::int, $3::text::timestamptz, $4) ORDER BY pending, ends, sequence LIMIT $6"""
 
 PURCHASE_COLUMNS = """shop_id, invoice_number, status, customer_id, card_number, currency, total, occurred_at, received_at,
-  points, award::text AS award, refunded, clawed_back, recorded_by, redeemed, unpaid"""
+  points, award::text AS award, refunded, clawed_back, recorded_by, redeemed, unpaid, settled"""
 
 PURCHASE = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE shop_id = $1 AND invoice_number = $2"
 
@@ -203,6 +203,7 @@ def _purchase(row: Any) -> dict[str, Any]:
         "recorded_by": row["recorded_by"],
         "redeemed": row["redeemed"],
         "unpaid": row["unpaid"],
+        "settled": _money(row["settled"]),
         "refunds": [],
     }
 

@@ -8,16 +8,24 @@ from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 
 from services.points import queries
-from services.points.answers import balance_view, redemption_view, render_redemption
-from services.points.commands import CaptureHold, Redeem, Redemption, ReleaseHold, ReverseRedemption
+from services.points.answers import balance_view, redemption_view, render_redemption, render_settlement
+from services.points.commands import CaptureHold, Redeem, Redemption, ReleaseHold, ReverseRedemption, SettlePurchase
 from services.points.routes import Cursor, Limit, RequiredKey, Segment, as_json, ask, page, service_of
-from services.points.schemas import Capture, RedemptionPage, RedemptionView, Reversal, Spending
+from services.points.schemas import (
+    Capture,
+    RedemptionPage,
+    RedemptionView,
+    Reversal,
+    SettlementAnswer,
+    SettlementRequest,
+    Spending,
+)
 from shared.auth import Guarded, needs
 from shared.contracts.values import CustomerId
 from shared.errors import ProblemError, problem_responses
 from shared.http import decode_cursor
 
-router = APIRouter(prefix="/v1/redemptions", route_class=Guarded, tags=["redemptions"])
+router = APIRouter(prefix="/v1", route_class=Guarded, tags=["redemptions"])
 
 READ, WRITE = needs("redemptions:read"), needs("redemptions:write")
 REUSED = "idempotency-key-reused"
@@ -26,7 +34,7 @@ DONE_BEFORE: dict[int | str, dict[str, Any]] = {200: {"model": RedemptionView, "
 
 
 @router.post(
-    "",
+    "/redemptions",
     response_model=RedemptionView,
     status_code=201,
     openapi_extra=WRITE,
@@ -49,7 +57,7 @@ async def redeem(http: HttpRequest, asked: Spending, key: RequiredKey) -> Respon
 
 
 @router.post(
-    "/{redemption_id:segment}/capture",
+    "/redemptions/{redemption_id:segment}/capture",
     response_model=RedemptionView,
     status_code=201,
     openapi_extra=WRITE,
@@ -64,7 +72,7 @@ async def capture(http: HttpRequest, redemption_id: Segment, asked: Capture, key
 
 
 @router.post(
-    "/{redemption_id:segment}/release",
+    "/redemptions/{redemption_id:segment}/release",
     response_model=RedemptionView,
     status_code=201,
     openapi_extra=WRITE,
@@ -76,7 +84,7 @@ async def release(http: HttpRequest, redemption_id: Segment, key: RequiredKey) -
 
 
 @router.post(
-    "/{redemption_id:segment}/reverse",
+    "/redemptions/{redemption_id:segment}/reverse",
     response_model=RedemptionView,
     status_code=201,
     openapi_extra=WRITE,
@@ -87,8 +95,38 @@ async def reverse(http: HttpRequest, redemption_id: Segment, asked: Reversal, ke
     return await ask(http, ReverseRedemption(redemption_id, asked.points, asked.reason), render_redemption, key)
 
 
+@router.post(
+    "/purchases/{shop_id:segment}/{invoice_number:segment}/settlements",
+    response_model=SettlementAnswer,
+    status_code=201,
+    openapi_extra=WRITE,
+    summary="Pay a past purchase with points; the shop gives the money back",
+    responses=problem_responses(
+        {
+            404: ["purchase-unknown"],
+            409: [
+                "insufficient-points",
+                "settlement-exceeds-purchase",
+                "points-do-not-pay",
+                "purchase-unclaimed",
+                "account-blocked",
+                "account-closed",
+                REUSED,
+            ],
+            422: ["points-do-not-fit"],
+        }
+    ),
+)
+async def settle_purchase(
+    http: HttpRequest, shop_id: Segment, invoice_number: Segment, asked: SettlementRequest, key: RequiredKey
+) -> Response:
+    now = service_of(http).clock()
+    command = SettlePurchase(str(uuid.uuid4()), shop_id, invoice_number, asked.points, now)
+    return await ask(http, command, render_settlement, key)
+
+
 @router.get(
-    "/{redemption_id:segment}",
+    "/redemptions/{redemption_id:segment}",
     response_model=RedemptionView,
     openapi_extra=READ,
     summary="A redemption as it stands",
@@ -106,7 +144,7 @@ async def get_redemption(http: HttpRequest, redemption_id: Segment) -> Response:
 
 
 @router.get(
-    "",
+    "/redemptions",
     response_model=RedemptionPage,
     openapi_extra=READ,
     summary="A customer's redemptions, the newest first",

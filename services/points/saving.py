@@ -42,7 +42,7 @@ PURCHASE = Columns(
     tables.purchase,
     "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
     " occurred_at received_at points entry_sequence award document recorded_by sample"
-    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired redeemed unpaid restored",
+    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired redeemed unpaid restored settled",
 )
 REFUND_KEY = Columns(tables.refund, "shop_id invoice_number refund_id")
 NEW_REFUND = Columns(
@@ -68,6 +68,11 @@ REDEMPTION = Columns(
     " invoice_number paid_purchase",
 )
 REDEEMED_LOT = Columns(tables.redemption_lot, "customer_id redemption_id lot_sequence held captured restored")
+SETTLEMENT = Columns(
+    tables.settlement,
+    "redemption_id shop_id invoice_number customer_id currency amount points occurred_at clawed_back clawed_back_expired"
+    " entry_sequence",
+)
 EVENT = Columns(tables.event, "source id")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 PROGRESS = Columns(tables.progress, "customer_id on points spend")
@@ -97,6 +102,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
 INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
+INSERT_SETTLEMENTS = SETTLEMENT.insert()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
 
 # a card that purchases wait for stands there already, without an owner
@@ -210,6 +216,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (INSERT_ALLOCATIONS, changes.allocations),
         (PUT_REDEMPTIONS, [REDEMPTION.of(each) for each in changes.redemptions.values()]),
         (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
+        (INSERT_SETTLEMENTS, [SETTLEMENT.of(each) for each in changes.settlements]),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),

@@ -123,6 +123,7 @@ class PurchaseView(PurchaseAnswer):
     occurred_at: dt.datetime | None
     received_at: dt.datetime
     refunded: str
+    settled: str = Field(description="paid with points afterwards")
     clawed_back: int
     recorded_by: str | None = Field(
         description="the name of the API key that it came with; none where it came on a topic"
@@ -382,6 +383,40 @@ class RedemptionView(BaseModel):
     created_at: dt.datetime
     balance: BalanceView | None = Field(default=None, description="after it; not in lists")
     sequence: int | None = Field(default=None, description="of the entry that took the points; in lists")
+
+
+class SettlementRequest(BaseModel):
+    """How many points shall pay for a past purchase."""
+
+    model_config = _example(points=1000)
+
+    points: HeldPoints
+
+
+class SettlementAnswer(BaseModel):
+    """What of a purchase was paid with points; the shop gives that amount back in money."""
+
+    model_config = _example(
+        redemption_id="0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+        shop_id="webshop-de",
+        invoice_number="R-2026-000123",
+        customer_id="c-42",
+        points=1000,
+        amount="10.00",
+        currency="EUR",
+        clawed_back=10,
+        balance=BALANCE,
+    )
+
+    redemption_id: str
+    shop_id: str
+    invoice_number: str
+    customer_id: str
+    points: int
+    amount: str
+    currency: str
+    clawed_back: int = Field(description="of what the purchase had earned by the part that points pay now")
+    balance: BalanceView
 
 
 class RedemptionPage(BaseModel):

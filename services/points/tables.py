@@ -103,6 +103,7 @@ purchase = sa.Table(
         "unpaid", sa.BigInteger, nullable=False, server_default="0", comment="points that should have, and did not"
     ),
     sa.Column("restored", sa.BigInteger, nullable=False, server_default="0", comment="of those redeemed, by refunds"),
+    sa.Column("settled", MONEY, nullable=False, server_default="0", comment="paid with points afterwards"),
     sa.Column("document", JSONB, comment="the purchase as it came, while it waits for its customer"),
     sa.Column("recorded_by", sa.Text, comment="the name of the API key that it came with"),
     sa.Column("sample", JSONB, comment="of about one in sixteen: what decides its points, nothing personal"),
@@ -239,6 +240,25 @@ redemption_lot = sa.Table(
     sa.Column("captured", sa.BigInteger, nullable=False),
     sa.Column("restored", sa.BigInteger, nullable=False),
     sa.CheckConstraint("held >= 0 AND captured >= 0 AND restored BETWEEN 0 AND captured", name="parts"),
+)
+
+settlement = sa.Table(
+    "settlement",
+    metadata,
+    sa.Column("redemption_id", sa.Text, primary_key=True),
+    sa.Column("shop_id", sa.Text, nullable=False),
+    sa.Column("invoice_number", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.Column("clawed_back", sa.BigInteger, nullable=False),
+    sa.Column("clawed_back_expired", sa.BigInteger, nullable=False, comment="had ended already"),
+    sa.Column("entry_sequence", sa.BigInteger, comment="of the clawback"),
+    sa.CheckConstraint("amount > 0 AND points > 0", name="amount"),
+    sa.Index("settlement_of", "shop_id", "invoice_number"),
+    comment="what was paid of a past purchase with points",
 )
 
 adjustment = sa.Table(

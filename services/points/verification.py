@@ -251,14 +251,21 @@ INVARIANTS = (
         "refunds-add-up",
         "what a purchase counts as refunded is the sum of its booked refunds, never more than was paid",
         """
-        SELECT shop_id, invoice_number, p.total, p.refunded, r.amount, p.clawed_back, r.points, r.expired
+        SELECT shop_id, invoice_number, p.total, p.refunded, r.amount, p.settled, r.settled AS of_settlements, p.clawed_back,
+            r.points, r.expired
           FROM purchase p FULL JOIN (
-            SELECT shop_id, invoice_number, sum(amount) AS amount, sum(points) AS points, sum(points_paid_part) AS part,
-                sum(points_expired) AS expired
-              FROM refund WHERE status = 'booked' GROUP BY 1, 2) r USING (shop_id, invoice_number)
+            SELECT shop_id, invoice_number, sum(amount) AS amount, sum(points) AS points, sum(part) AS part,
+                sum(expired) AS expired, sum(settled) AS settled
+              FROM (
+                SELECT shop_id, invoice_number, amount, points, points_paid_part AS part, points_expired AS expired,
+                    0 AS settled
+                  FROM refund WHERE status = 'booked'
+                UNION ALL SELECT shop_id, invoice_number, 0, clawed_back, 0, clawed_back_expired, amount
+                  FROM settlement) parts
+             GROUP BY 1, 2) r USING (shop_id, invoice_number)
          WHERE p.shop_id IS NULL OR p.refunded <> coalesce(r.amount, 0) OR p.refunded > p.total
             OR p.clawed_back <> coalesce(r.points, 0) OR p.refunded_points_paid <> coalesce(r.part, 0)
-            OR p.clawed_back_expired <> coalesce(r.expired, 0)""",
+            OR p.clawed_back_expired <> coalesce(r.expired, 0) OR p.settled <> coalesce(r.settled, 0)""",
     ),
     Invariant(
         "clawbacks-follow-their-rule",
@@ -267,17 +274,19 @@ INVARIANTS = (
         SELECT shop_id, invoice_number, points, clawed_back, refunded_eligible, deserved FROM (
           SELECT *, {_earned("kept")} AS deserved FROM (
             SELECT *, greatest((award->>'gross')::numeric - refunded_eligible, 0) AS kept
-              FROM purchase WHERE award IS NOT NULL AND refunded > 0) p) p
+              FROM purchase WHERE award IS NOT NULL AND (refunded > 0 OR settled > 0)) p) p
          WHERE points - clawed_back <> deserved""",
     ),
     Invariant(
         "clawbacks-have-their-entries",
-        "each clawback entry belongs to one refund and has its points, but for those that had expired already",
+        "each clawback entry belongs to a refund or settlement and has its points, but for those that had expired already",
         """
         SELECT reference, sequence, r.points, e.points AS entry_points
           FROM (SELECT concat_ws('/', shop_id, invoice_number, refund_id) AS reference, entry_sequence AS sequence,
                     points - points_expired AS points
-                  FROM refund WHERE points > points_expired) r
+                  FROM refund WHERE points > points_expired
+                UNION ALL SELECT redemption_id, entry_sequence, clawed_back - clawed_back_expired FROM settlement
+                 WHERE clawed_back > clawed_back_expired) r
           FULL JOIN (SELECT * FROM entry WHERE kind = 'clawback') e USING (reference, sequence)
          WHERE r.points IS DISTINCT FROM -e.points""",
     ),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from shared.contracts.envelope import Envelope
-from shared.contracts.values import CardNumber, CustomerId, Identifier
+from shared.contracts.values import CardNumber, Currency, CustomerId, Identifier, Money
 
 Sequence = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}$")]
 
@@ -68,7 +68,7 @@ class PointsAwarded(PointsBooked):
 
 
 class PointsReversed(PointsAwarded):
-    """Points clawed back because a purchase was refunded, by the version that awarded them."""
+    """Points clawed back, by the version that awarded them: a purchase was refunded, or settled with points."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -89,7 +89,8 @@ class PointsReversed(PointsAwarded):
         }
     )
 
-    refund_id: Identifier
+    refund_id: Identifier | None = None
+    redemption_id: str | None = None
 
 
 class PointsAdjusted(PointsBooked):
@@ -250,6 +251,36 @@ class PointsRestored(PointsBooked):
     )
 
     redemption_id: str
+
+
+class PurchaseSettled(PointsBooked):
+    """A past purchase was paid with points: the shop gives that amount back in money."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "balance": {"available": 220, "pending": 0, "held": 0},
+                    "entry_sequence": 8,
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "points": -1000,
+                    "breakdown": [{"rule": "settlement", "points": -1000}],
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    "shop_id": "webshop-de",
+                    "invoice_number": "R-2026-000123",
+                    "currency": "EUR",
+                    "amount": "10.00",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+    shop_id: Identifier
+    invoice_number: Identifier
+    currency: Currency
+    amount: Money
 
 
 class PointsExpiring(BaseModel):
@@ -487,6 +518,13 @@ class PointsRestoredEvent(SequencedEnvelope):
     data: PointsRestored
 
 
+class PurchaseSettledEvent(SequencedEnvelope):
+    """A past purchase was paid with points."""
+
+    type: Literal["loyalty.purchase.settled.v1"]
+    data: PurchaseSettled
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PointsAwardedEvent
@@ -500,6 +538,7 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PointsReleasedEvent
         | PointsRedeemedEvent
         | PointsRestoredEvent
+        | PurchaseSettledEvent
         | TierChangedEvent
         | TierExpiringEvent
         | AccountChangedEvent

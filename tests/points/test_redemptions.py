@@ -18,6 +18,7 @@ from services.points.commands import (
     Redeem,
     ReleaseHold,
     ReverseRedemption,
+    SettlePurchase,
 )
 from services.points.programme import Expiry, PayWithPoints, Programme
 from services.points.service import PointsService
@@ -345,6 +346,94 @@ async def test_a_purchase_that_is_claimed_captures_what_it_names(book: Book, eng
     (claimed,) = await book(claim("P-1"))
     assert claimed.purchase is not None
     assert (claimed.purchase.redeemed, balance(claimed)) == (100, (109, 0, 0))
+
+
+# Past purchases
+
+
+def settle(points: int, invoice: str = "R-1", name: str = "s") -> SettlePurchase:
+    return SettlePurchase(name, "shop", invoice, points, NOW)
+
+
+async def test_a_past_purchase_is_paid_with_points_and_earns_on_the_rest_only(book: Book, engine: AsyncEngine) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "3000.00"), purchase())
+    (outcome,) = await book(settle(2_000))
+    assert outcome.settlement is not None
+    assert (str(outcome.settlement.amount), outcome.settlement.clawed_back) == ("20.00", 20)
+    assert balance(outcome) == (3_100 - 2_000 - 20, 0, 0)
+    assert (await said(engine))[-3:] == ["points.redeemed", "purchase.settled", "points.reversed"]
+
+
+async def test_rule_19_what_a_purchase_has_earned_does_not_pay_for_it(book: Book, engine: AsyncEngine) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "50.00"), purchase())
+    refused, booked = await book(settle(100), settle(50, name="t"))
+    assert (refused.status, refused.code) == ("refused", "insufficient-points")
+    assert booked.status == "booked"
+    assert await lots(engine) == [(1, 0), (2, 99)]
+
+
+async def test_no_more_is_settled_than_was_paid_and_neither_refunded_nor_settled(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "30000.00"), purchase(), refund(amount="30.00"))
+    first, second, third = await book(settle(5_000), settle(2_100, name="t"), settle(2_000, name="u"))
+    assert [each.code for each in (first, second, third)] == [None, "settlement-exceeds-purchase", None]
+    (again,) = await book(settle(1, name="v"))
+    assert again.code == "settlement-exceeds-purchase"
+
+
+@pytest.mark.parametrize("split", [("100.00",), ("25.00", "75.00"), ("33.33", "33.33", "33.34")])
+async def test_a_settled_purchase_that_is_returned_ends_as_if_it_had_never_been(
+    book: Book, engine: AsyncEngine, split: tuple[str, ...]
+) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "5000.00"), purchase(), settle(5_000))
+    *_, outcome = await book(*(refund(amount=amount, refund_id=amount + str(n)) for n, amount in enumerate(split)))
+    assert balance(outcome) == (5_000, 0, 0)
+    assert outcome.purchase is not None
+    assert (outcome.purchase.restored, outcome.purchase.clawed_back) == (5_000, 100)
+
+
+async def test_what_is_settled_after_a_refund_goes_back_with_the_rest(book: Book, engine: AsyncEngine) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "5000.00"), purchase(), refund(amount="50.00"), settle(5_000))
+    first, second = await book(refund(amount="20.00", refund_id="2"), refund(amount="30.00", refund_id="3"))
+    assert [balance(each)[0] for each in (first, second)] == [2_000, 5_000]
+
+
+async def test_without_a_value_points_pay_for_nothing(book: Book) -> None:
+    await book(purchase("old", "5000.00"), purchase())
+    (outcome,) = await book(settle(100))
+    assert outcome.code == "points-do-not-pay"
+
+
+async def test_points_pay_in_steps_from_a_minimum_and_up_to_a_share(book: Book, engine: AsyncEngine) -> None:
+    rule = {"points_per_unit": {"EUR": "100"}, "minimum": 200, "step": 100, "largest_share": "0.5"}
+    await publish(engine, Programme(pay_with_points=PayWithPoints.model_validate(rule)), valid_from=EARLY)
+    await book(purchase("old", "9000.00"), purchase())
+    outcomes = await book(*(settle(points, name=str(points)) for points in (100, 250, 5_100, 5_000)))
+    codes = [each.code for each in outcomes]
+    assert codes == ["points-do-not-fit", "points-do-not-fit", "settlement-exceeds-purchase", None]
+
+
+async def test_a_settlement_over_rest_answers_the_same_under_its_key(
+    book: Book, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await publish(engine, PAYING, valid_from=EARLY)
+    await book(purchase("old", "5000.00"), purchase())
+    place, key = "/v1/purchases/shop/R-1/settlements", {"Idempotency-Key": "k"}
+    first, second = [await client.post(place, json={"points": 1_000}, headers=key) for _ in range(2)]
+    assert (first.status_code, first.content) == (201, second.content)
+    assert (first.json()["amount"], first.json()["clawed_back"]) == ("10.00", 10)
+    assert (await client.get("/v1/purchases/shop/R-1")).json()["settled"] == "10.00"
+    refusal(
+        await client.post("/v1/purchases/shop/none/settlements", json={"points": 1}, headers={"Idempotency-Key": "l"}),
+        404,
+        "purchase-unknown",
+    )
 
 
 # Over REST

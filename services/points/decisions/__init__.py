@@ -24,6 +24,7 @@ from services.points.commands import (
     Request,
     ReverseRedemption,
     SettleAccount,
+    SettlePurchase,
     deed,
 )
 from services.points.decisions.accounts import adjust_balance
@@ -33,6 +34,7 @@ from services.points.decisions.events import pass_on
 from services.points.decisions.purchases import award_purchase, claim_purchase
 from services.points.decisions.redemptions import capture_hold, redeem, release_hold, reverse_redemption
 from services.points.decisions.refunds import refund_purchase
+from services.points.decisions.settlements import settle_purchase
 from services.points.decisions.settling import settle, settle_account
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -51,6 +53,7 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
     ReverseRedemption: reverse_redemption,
+    SettlePurchase: settle_purchase,
 }
 
 

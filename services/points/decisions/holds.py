@@ -33,9 +33,11 @@ def hold(books: Books, account: Account, redemption: Redemption, points: int, *,
     return entry
 
 
-def spend_at_once(books: Books, account: Account, redemption: Redemption, points: int) -> Entry:
-    """Take points that nobody held before."""
-    taken = _take(books, account, points)
+def spend_at_once(
+    books: Books, account: Account, redemption: Redemption, points: int, *, sparing: Lot | None = None
+) -> Entry:
+    """Take points that nobody held before; none of the lot `sparing`."""
+    taken = _take(books, account, points, sparing=sparing)
     entry = entries.write(books, account, "redemption", redemption.redemption_id, books.now, available=-points)
     entries.allocate(books, account, entry.sequence, taken)
     known = {part.lot_sequence: part for part in redemption.lots}
@@ -50,8 +52,8 @@ def spend_at_once(books: Books, account: Account, redemption: Redemption, points
     return entry
 
 
-def _take(books: Books, account: Account, points: int) -> list[tuple[Lot, int]]:
-    taken, missing = spend(books.lots[account.customer_id], points)
+def _take(books: Books, account: Account, points: int, *, sparing: Lot | None = None) -> list[tuple[Lot, int]]:
+    taken, missing = spend([lot for lot in books.lots[account.customer_id] if lot is not sparing], points)
     assert not missing  # noqa: S101 - the second of the pair: the balance said that they are there
     return taken
 

@@ -61,7 +61,11 @@ def _pay_with(books: Books, record: Purchase, account: Account, redemption: Rede
 def give_back_paid(books: Books, purchase: Purchase, account: Account, reference: str) -> None:
     """Give points back in proportion to what was returned of the part that they paid (rule 16)."""
     back = (
-        given_back(purchase.redeemed, paid=purchase.points_paid or ZERO, returned=purchase.refunded_points_paid)
+        given_back(
+            purchase.redeemed,
+            paid=(purchase.points_paid or ZERO) + purchase.settled,
+            returned=purchase.refunded_points_paid,
+        )
         if purchase.redeemed
         else 0
     )

@@ -1,9 +1,11 @@
 """Refunds: before or after their purchase, in any order and any split, they end at the same points."""
 
+import datetime as dt
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 from services.points.books import Books, Progress
 from services.points.commands import Account, Entry, Origin, Outcome, Purchase, Refund, RefundPurchase, refused
@@ -132,33 +134,40 @@ def _take_back(books: Books, refund: Refund, purchase: Purchase, origin: Origin 
     """Lower the purchase by the refund and, where it has earned, claw the points back."""
     purchase.refunded += refund.amount
     if refund.points_paid is None:
-        refund.points_paid_part = earning.points_paid_part(
-            paid=purchase.points_paid or ZERO,
+        part = earning.points_paid_part(
+            paid=(purchase.points_paid or ZERO) + purchase.settled,
             total=purchase.total or ZERO,
             refunded=purchase.refunded,
             given_back=purchase.refunded_points_paid,
         )
+        # what was settled after an earlier refund is returned by those that follow
+        refund.points_paid_part = min(part, refund.amount)
     else:
         refund.points_paid_part = refund.points_paid
     purchase.refunded_points_paid += refund.points_paid_part
     refund.status = "booked"
     before = purchase.refunded_eligible
-    purchase.refunded_eligible = _taken_back(purchase, _booked(books, purchase), _programme_of(books, purchase))
+    purchase.refunded_eligible = settled_and_refunded(books, purchase)
     books.changes.changed_purchases[purchase.key] = purchase
     account = _account_of(books, purchase)
     if purchase.status != "booked" or account is None:
         return None
     give_back_paid(books, purchase, account, "/".join(refund.key))
-    return _claw_back(books, refund, purchase, (before, purchase.refunded_eligible), origin)
+    return _claw_back_refunded(books, refund, purchase, (before, purchase.refunded_eligible), origin)
+
+
+def settled_and_refunded(books: Books, purchase: Purchase) -> Decimal:
+    """Return what of the earn base is gone as things stand."""
+    return _taken_back(purchase, _booked(books, purchase), _programme_of(books, purchase))
 
 
 def _taken_back(purchase: Purchase, refunds: Iterable[Refund], programme: Programme) -> Decimal:
-    """Return what of the earn base is gone: what the refunds say, and no less than what of the total is gone.
+    """Return what of the earn base is gone: what the refunds say and was settled, and no less than of the total is gone.
 
     So a purchase that was taken back in full has earned nothing, whatever parts its refunds name.
     """
     counting = [each for each in refunds if each.kind == "money" or programme.store_credit_claws_back]
-    said = sum((_counts(each, programme) for each in counting), ZERO)
+    said = sum((_counts(each, programme) for each in counting), purchase.settled)
     left = (purchase.total or ZERO) - sum((each.amount for each in counting), ZERO)
     return max(said, _eligible(purchase, programme) - left)
 
@@ -198,8 +207,18 @@ def claw_back_booked(books: Books, purchase: Purchase) -> None:
     refunds, programme = _booked(books, purchase), _programme_of(books, purchase)
     gone = [_taken_back(purchase, refunds[:number], programme) for number in range(len(refunds) + 1)]
     for refund, taken_back in zip(refunds, pairwise(gone), strict=True):
-        _claw_back(books, refund, purchase, taken_back, None)
+        _claw_back_refunded(books, refund, purchase, taken_back, None)
         books.changes.changed_refunds[refund.key] = refund
+
+
+def _claw_back_refunded(
+    books: Books, refund: Refund, purchase: Purchase, taken_back: tuple[Decimal, Decimal], origin: Origin | None
+) -> Entry | None:
+    cause = Cause("/".join(refund.key), refund.occurred_at, {"refund_id": refund.refund_id}, origin)
+    clawback = claw_back(books, purchase, taken_back, cause)
+    refund.points, refund.points_expired = clawback.points, clawback.expired
+    refund.entry_sequence = None if clawback.entry is None else clawback.entry.sequence
+    return clawback.entry
 
 
 def _booked(books: Books, purchase: Purchase) -> list[Refund]:
@@ -209,28 +228,41 @@ def _booked(books: Books, purchase: Purchase) -> list[Refund]:
     return sorted(of_this, key=lambda each: each.arrival or sys.maxsize)
 
 
-def _claw_back(
-    books: Books, refund: Refund, purchase: Purchase, taken_back: tuple[Decimal, Decimal], origin: Origin | None
-) -> Entry | None:
-    """Claw back what the purchase no longer earns; `taken_back` of its base before this refund, and with it."""
+class Cause(NamedTuple):
+    """Why an award is clawed back, as its entry and its event name it."""
+
+    reference: str
+    occurred_at: dt.datetime
+    details: dict[str, Any]
+    origin: Origin | None = None
+
+
+class Clawback(NamedTuple):
+    """How many points were clawed back; `expired` ones had ended already, so that no entry took them."""
+
+    points: int = 0
+    expired: int = 0
+    entry: Entry | None = None
+
+
+def claw_back(books: Books, purchase: Purchase, taken_back: tuple[Decimal, Decimal], cause: Cause) -> Clawback:
+    """Claw back what the purchase no longer earns; `taken_back` of its base before this, and with it."""
     account, snapshot = _account_of(books, purchase), snapshots.load(purchase.award or "")
     if account is None:
-        return None
+        return Clawback()
     before, after = (min(each, snapshot.gross) for each in taken_back)
     points = earning.clawback(snapshot, earned=purchase.points, taken_back=after, clawed_back=purchase.clawed_back)
     _uncount(books, purchase, account, points, after - before)
     if not points:
-        return None
+        return Clawback()
     purchase.clawed_back += points
     account.lifetime_points -= points
     books.changes.changed_accounts[account.customer_id] = account
-    refund.points = points
     gone = _expired_part(books, purchase, account, points)
     purchase.clawed_back_expired += gone
-    refund.points_expired = gone
     if gone == points:
-        return None
-    return _take(books, refund, purchase, account, origin)
+        return Clawback(points, gone)
+    return Clawback(points, gone, _take(books, purchase, account, points - gone, cause))
 
 
 def _uncount(books: Books, purchase: Purchase, account: Account, points: int, spend: Decimal) -> None:
@@ -244,7 +276,7 @@ def _uncount(books: Books, purchase: Purchase, account: Account, points: int, sp
     lower(books, account, day, points=points, spend=spend)
 
 
-def _own_lot(books: Books, purchase: Purchase, account: Account) -> Lot | None:
+def own_lot(books: Books, purchase: Purchase, account: Account) -> Lot | None:
     """Return the lot of a purchase, which a merge may have moved to another account."""
     return next(_lots_of(books, purchase, account.customer_id), None)
 
@@ -258,28 +290,26 @@ def _lots_of(books: Books, purchase: Purchase, holder: str) -> Iterator[Lot]:
 
 def _expired_part(books: Books, purchase: Purchase, account: Account, points: int) -> int:
     """Return what of a clawback is met by points that have expired already: after the lot's rest, before others (rule 14)."""
-    own = _own_lot(books, purchase, account)
+    own = own_lot(books, purchase, account)
     # some may have expired on the way here, before a merge
     holders = (account.customer_id, *books.merged.get(account.customer_id, ()))
     expired = sum(lot.expired for holder in holders for lot in _lots_of(books, purchase, holder))
     return min(max(0, points - (own.remaining if own else 0)), expired - purchase.clawed_back_expired)
 
 
-def _take(books: Books, refund: Refund, purchase: Purchase, account: Account, origin: Origin | None) -> Entry:
+def _take(books: Books, purchase: Purchase, account: Account, points: int, cause: Cause) -> Entry:
     """Book what of a clawback has not expired already."""
-    points, reference = refund.points - refund.points_expired, "/".join(refund.key)
-    own = _own_lot(books, purchase, account)
+    own = own_lot(books, purchase, account)
     owed = max(0, -account.available)
-    entry = entries.debit(books, account, "clawback", points, reference, refund.occurred_at, first=own)
-    refund.entry_sequence = entry.sequence
+    entry = entries.debit(books, account, "clawback", points, cause.reference, cause.occurred_at, first=own)
     details = {
         "shop_id": purchase.shop_id,
         "invoice_number": purchase.invoice_number,
-        "refund_id": refund.refund_id,
+        **cause.details,
         "breakdown": [{"rule": "clawback", "points": entry.points}],
         "programme_version": snapshots.load(purchase.award or "").version,
     }
-    say(books, account, "loyalty.points.reversed.v1", entry, details, origin)
+    say(books, account, "loyalty.points.reversed.v1", entry, details, cause.origin)
     missing = max(0, -account.available) - owed
     if missing and _programme_of(books, purchase).unmet_clawback == "write_off":
         _write_off(books, account, missing, entry)
