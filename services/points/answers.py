@@ -25,9 +25,13 @@ REFUSALS = {
     "claim-window-over": 409,
     "currency-unsupported": 422,
     "enrolled-in-future": 422,
+    "gift-to-oneself": 422,
     "insufficient-points": 409,
     "merge-with-itself": 422,
     "occurred-in-future": 422,
+    "pool-full": 409,
+    "pool-left-first": 409,
+    "pool-unknown": 404,
     "points-do-not-fit": 422,
     "points-do-not-pay": 409,
     "points-too-many": 422,
@@ -175,6 +179,21 @@ def render_settlement(outcomes: Sequence[Outcome]) -> Answer:
     return _answer(outcome, body)
 
 
+def render_gift(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    gift = outcome.gift
+    if outcome.status == "refused" or gift is None:
+        return refusal(outcome)
+    body = {
+        "gift_id": gift.gift_id,
+        "customer_id": gift.customer_id,
+        "to": gift.recipient_id,
+        "points": gift.points,
+        "balance": balance_view(outcome.balance),
+    }
+    return _answer(outcome, body)
+
+
 def redemption_view(redemption: Redemption) -> dict[str, Any]:
     """Return a redemption as answers show it."""
     return {
@@ -199,6 +218,7 @@ def account_view(account: Account, standing: Standing | None, expiring: dict[str
         "card_number": account.card_number,
         "status": account.status,
         "balance": balance_view(account.balance),
+        "pool_id": account.pool_id,
         "lifetime_points": account.lifetime_points,
         "tier": tier_view(standing),
         "expiring_next": expiring,

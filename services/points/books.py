@@ -10,6 +10,7 @@ from services.points.commands import (
     AdjustBalance,
     Answer,
     Entry,
+    Gift,
     IdempotencyKey,
     Purchase,
     Redemption,
@@ -65,6 +66,7 @@ class Changes:
     redemptions: dict[str, Redemption] = field(default_factory=dict)
     """New or changed."""
     settlements: list[Settlement] = field(default_factory=list)
+    gifts: list[Gift] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -184,6 +184,32 @@ class SettlePurchase(NamedTuple):
     occurred_at: dt.datetime
 
 
+class GivePoints(NamedTuple):
+    """Give points to another customer; they keep their lots' end."""
+
+    gift_id: str
+    customer_id: str
+    to: str
+    points: int
+    occurred_at: dt.datetime
+    note: str | None = None
+
+
+class JoinPool(NamedTuple):
+    """Let a customer spend together with the others of a household; one that `is_new` has none yet."""
+
+    pool_id: str
+    customer_id: str
+    is_new: bool = False
+
+
+class LeavePool(NamedTuple):
+    """Let a customer spend alone again, what is theirs."""
+
+    pool_id: str
+    customer_id: str
+
+
 Command = (
     AwardPurchase
     | RefundPurchase
@@ -201,9 +227,12 @@ Command = (
     | ReleaseHold
     | ReverseRedemption
     | SettlePurchase
+    | GivePoints
+    | JoinPool
+    | LeavePool
 )
 
-MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption, SettlePurchase)
+MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption, SettlePurchase, GivePoints)
 """What takes or gives points as often as it is said."""
 
 Status = Literal["active", "blocked", "closed", "merged"]
@@ -240,6 +269,9 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     Redeem: lambda it: Deed("points.redeem", f"{it.redemption_id} of {it.customer_id}"),
     CaptureHold: lambda it: Deed("redemption.capture", it.redemption_id),
     ReleaseHold: lambda it: Deed("redemption.release", it.redemption_id),
+    GivePoints: lambda it: Deed("points.give", f"{it.gift_id} of {it.customer_id} to {it.to}", it.note),
+    JoinPool: lambda it: Deed("pool.join", f"{it.customer_id} in {it.pool_id}"),
+    LeavePool: lambda it: Deed("pool.leave", f"{it.customer_id} in {it.pool_id}"),
     SettlePurchase: lambda it: Deed("purchase.settle", f"{it.shop_id}/{it.invoice_number}/{it.redemption_id}"),
     ReverseRedemption: lambda it: Deed("redemption.reverse", it.redemption_id, it.reason),
 }
@@ -283,6 +315,7 @@ class Account:
     tier_floor_until: dt.date | None = None
     merged_into: str | None = None
     held: int = 0
+    pool_id: str | None = None
 
     @property
     def balance(self) -> Balance:
@@ -411,6 +444,17 @@ class Settlement:
     entry_sequence: int | None = None
 
 
+class Gift(NamedTuple):
+    """Points that one customer gave another."""
+
+    gift_id: str
+    customer_id: str
+    recipient_id: str
+    points: int
+    entry_sequence: int
+    occurred_at: dt.datetime
+
+
 EntryKind = Literal[
     "award",
     "activation",
@@ -462,6 +506,7 @@ class Outcome(NamedTuple):
     now: dt.datetime | None = None
     redemption: Redemption | None = None
     settlement: Settlement | None = None
+    gift: Gift | None = None
 
     @property
     def is_new(self) -> bool:

@@ -21,7 +21,10 @@ from services.points.commands import (
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    GivePoints,
     GiveTier,
+    JoinPool,
+    LeavePool,
     MergeAccounts,
     PassOn,
     Purchase,
@@ -82,6 +85,11 @@ ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
 LOCK_ACCOUNTS = f"""
 SELECT {", ".join(ACCOUNT_COLUMNS)}
   FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
+
+HOUSEHOLDS = """
+SELECT m.customer_id, true AS is_spent FROM account a JOIN account m ON m.pool_id = a.pool_id
+ WHERE a.customer_id = ANY($1::text[])
+ UNION ALL SELECT customer_id, false FROM account WHERE pool_id = ANY($2::text[])"""
 
 SERIALS_AT_ONCE = 100
 NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
@@ -167,6 +175,8 @@ class Loader:
         await _load_cards(connection, books, wanted)
         if wanted.redemptions:
             wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
+        if wanted.spenders or wanted.pools:
+            await _find_households(connection, wanted)
         if wanted.customers or wanted.redeemers:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
@@ -234,6 +244,8 @@ class _Wanted:
         self.debited: set[str] = set()
         self.redemptions: set[str] = set()
         self.redeemers: set[str] = set()
+        self.spenders: set[str] = set()
+        self.pools: set[str] = set()
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -263,25 +275,40 @@ class _Wanted:
                 self._add_care(command)
 
     def _add_care(self, command: Command) -> None:
-        """Note what accounts and redemptions are asked for by their names."""
+        """Note the accounts that are asked for by their names."""
         match command:
             case MergeAccounts(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.debited |= {customer_id, into}
             case ReplaceCard():
                 self._add_card(command)
+            case AdjustBalance(customer_id=customer_id, points=points):
+                self.customers.add(customer_id)
+                if points < 0:
+                    self.debited.add(customer_id)
+            case SettleAccount() | ChangeStatus() | GiveTier():
+                self.customers.add(command.customer_id)
+            case _:
+                self._add_spending(command)
+
+    def _add_spending(self, command: Command) -> None:
+        match command:
+            case Redeem(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.debited.add(customer_id)
+                self.spenders.add(customer_id)
+            case CaptureHold() | ReleaseHold() | ReverseRedemption():
+                self.redemptions.add(command.redemption_id)
             case SettlePurchase(shop_id=shop_id, invoice_number=invoice_number):
                 # by the customer of the purchase, whose refunds say what of it is left
                 self.keys.append((shop_id, invoice_number, *NO_KEY))
                 self.refunded.add((shop_id, invoice_number))
-            case CaptureHold() | ReleaseHold() | ReverseRedemption():
-                self.redemptions.add(command.redemption_id)
-            case Redeem(customer_id=customer_id) | AdjustBalance(customer_id=customer_id):
-                self.customers.add(customer_id)
-                if isinstance(command, Redeem) or command.points < 0:
-                    self.debited.add(customer_id)
-            case SettleAccount() | ChangeStatus() | GiveTier():
+            case GivePoints(customer_id=customer_id, to=to):
+                self.customers |= {customer_id, to}
+                self.debited.add(customer_id)
+            case JoinPool() | LeavePool():
                 self.customers.add(command.customer_id)
+                self.pools.add(command.pool_id)
 
     def add_payment(self, purchase: Purchase) -> None:
         """Note by what a purchase that is attached now says that it was paid."""
@@ -431,6 +458,14 @@ async def _lock_accounts(connection: AsyncConnection, books: Books, customers: s
             books.accounts[row[0]] = Account(*row)
     for name, target in merged.items():
         books.accounts[name] = books.accounts[target]
+
+
+async def _find_households(connection: AsyncConnection, wanted: _Wanted) -> None:
+    """Note whose points may be spent together; who has left meanwhile is told by the account once it is locked."""
+    for customer_id, is_spent in await fetch(connection, HOUSEHOLDS, sorted(wanted.spenders), sorted(wanted.pools)):
+        wanted.customers.add(customer_id)
+        if is_spent:
+            wanted.debited.add(customer_id)
 
 
 async def _load_merged(connection: AsyncConnection, books: Books, targets: list[str]) -> None:

@@ -63,6 +63,9 @@ OF_REDEMPTION = f"SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE redemption_i
 REDEMPTIONS = f"""
 SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
 
+POOL = """
+SELECT customer_id, status, available, pending, held FROM account WHERE pool_id = $1 ORDER BY customer_id"""
+
 WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
  WHERE status = 'waiting' ORDER BY received_at, shop_id, invoice_number, refund_id LIMIT $1"""
@@ -172,6 +175,11 @@ async def redemptions(
 ) -> list[Redemption]:
     """Return a customer's redemptions whose entry is before a sequence, the newest first."""
     return [Redemption(*row) for row in await fetch(connection, REDEMPTIONS, customer_id, before, limit)]
+
+
+async def pool(connection: AsyncConnection, pool_id: str) -> list[dict[str, Any]]:
+    """Return the members of a household with their balances."""
+    return [dict(row) for row in await fetch(connection, POOL, pool_id)]
 
 
 async def unsettled_purchases(

@@ -30,7 +30,7 @@ NEW_ACCOUNT = Columns(
 STANDING = Columns(
     tables.account,
     "customer_id card_number status settled_under inactive_on inactivity_announced tier tier_since tier_review_on tier_announced"
-    " tier_floor tier_floor_until merged_into",
+    " tier_floor tier_floor_until merged_into pool_id",
 )
 CARD = Columns(tables.card, "card_number customer_id issued_at")
 NEW_PURCHASE = Columns(
@@ -73,6 +73,7 @@ SETTLEMENT = Columns(
     "redemption_id shop_id invoice_number customer_id currency amount points occurred_at clawed_back clawed_back_expired"
     " entry_sequence",
 )
+GIFT = Columns(tables.gift, "gift_id customer_id recipient_id points entry_sequence occurred_at")
 EVENT = Columns(tables.event, "source id")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 PROGRESS = Columns(tables.progress, "customer_id on points spend")
@@ -102,7 +103,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
 INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
-INSERT_SETTLEMENTS = SETTLEMENT.insert()
+INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
 
 # a card that purchases wait for stands there already, without an owner
@@ -217,6 +218,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (PUT_REDEMPTIONS, [REDEMPTION.of(each) for each in changes.redemptions.values()]),
         (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
         (INSERT_SETTLEMENTS, [SETTLEMENT.of(each) for each in changes.settlements]),
+        (INSERT_GIFTS, changes.gifts),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),

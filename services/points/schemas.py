@@ -200,6 +200,7 @@ class AccountView(BaseModel):
     card_number: str
     status: Literal["active", "blocked", "closed"]
     balance: BalanceView
+    pool_id: str | None = Field(default=None, description="the household that the customer spends with")
     lifetime_points: int = Field(description="awarded for purchases, less what was clawed back")
     tier: TierView | None
     expiring_next: ExpiringView | None
@@ -417,6 +418,57 @@ class SettlementAnswer(BaseModel):
     currency: str
     clawed_back: int = Field(description="of what the purchase had earned by the part that points pay now")
     balance: BalanceView
+
+
+class GiftRequest(BaseModel):
+    """Points of one customer for another."""
+
+    model_config = _example(customer_id="c-42", to="c-43", points=100, note="happy birthday")
+
+    customer_id: CustomerId
+    to: CustomerId
+    points: HeldPoints
+    note: Line | None = None
+
+
+class GiftAnswer(BaseModel):
+    """What was given, and what the giver has left."""
+
+    model_config = _example(
+        gift_id="5a0b2f0e-91a8-4f1e-8f2a-7a4f5c0f1d22", customer_id="c-42", to="c-43", points=100, balance=BALANCE
+    )
+
+    gift_id: str
+    customer_id: str
+    to: str
+    points: int
+    balance: BalanceView
+
+
+class PoolMember(BaseModel):
+    """Who joins a household."""
+
+    model_config = _example(customer_id="c-42")
+
+    customer_id: CustomerId
+
+
+class MemberView(BaseModel):
+    """A member of a household, with their own points."""
+
+    customer_id: str
+    status: Literal["active", "blocked", "closed"]
+    available: int
+    pending: int
+    held: int
+
+
+class PoolView(BaseModel):
+    """A household: each member earns for themselves and can spend what is available to all."""
+
+    pool_id: str
+    available: int
+    members: list[MemberView]
 
 
 class RedemptionPage(BaseModel):

@@ -42,12 +42,14 @@ account = sa.Table(
     sa.Column("tier_floor_until", sa.Date),
     sa.Column("merged_into", sa.Text, comment="the account that this one goes on in"),
     sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("pool_id", sa.Text, comment="the household that it spends with"),
     sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged')", name="status"),
     sa.CheckConstraint("pending >= 0", name="pending"),
     sa.CheckConstraint("held >= 0", name="held"),
     sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
     sa.Index("account_due", "due_at", "customer_id", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("account_settled", "settled_under", "customer_id", postgresql_where=sa.text("status <> 'merged'")),
+    sa.Index("account_pool", "pool_id", postgresql_where=sa.text("pool_id IS NOT NULL")),
     sa.Index("account_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -259,6 +261,18 @@ settlement = sa.Table(
     sa.CheckConstraint("amount > 0 AND points > 0", name="amount"),
     sa.Index("settlement_of", "shop_id", "invoice_number"),
     comment="what was paid of a past purchase with points",
+)
+
+gift = sa.Table(
+    "gift",
+    metadata,
+    sa.Column("gift_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("recipient_id", sa.Text, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("entry_sequence", sa.BigInteger, nullable=False, comment="of the giver's entry"),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.CheckConstraint("points > 0", name="points"),
 )
 
 adjustment = sa.Table(

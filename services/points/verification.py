@@ -375,6 +375,17 @@ INVARIANTS = (
          GROUP BY 1, 2 HAVING sum(points) <> 0""",
     ),
     Invariant(
+        "gifts-are-pairs",
+        "what one customer gave, or a household brought together, another got",
+        """
+        SELECT reference, t.points, t.given, g.points AS gift FROM (
+            SELECT reference, sum(points) AS points, -sum(points) FILTER (WHERE kind = 'transfer_out') AS given FROM entry
+             WHERE kind IN ('transfer_in', 'transfer_out') AND (reference LIKE 'gift %' OR reference LIKE 'pool %')
+             GROUP BY 1) t
+          FULL JOIN (SELECT 'gift ' || gift_id AS reference, points FROM gift) g USING (reference)
+         WHERE t.points IS DISTINCT FROM 0 OR reference LIKE 'gift %' AND t.given IS DISTINCT FROM g.points""",
+    ),
+    Invariant(
         "lots-know-where-they-came-from",
         "a lot that came from a merged account is no larger than the one it was there",
         """

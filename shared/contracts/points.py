@@ -376,6 +376,26 @@ class AccountMerged(BaseModel):
     balance: Balance
 
 
+class PoolChanged(BaseModel):
+    """A customer spends with a household from now on, or alone again; their points stay theirs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "pool_id": "9f0c6a4e-0b0e-4a0b-b3b3-2f0d7b8a1c33",
+                    "balance": {"available": 320, "pending": 0, "held": 0},
+                }
+            ]
+        }
+    )
+
+    customer_id: CustomerId
+    pool_id: str
+    balance: Balance
+
+
 class AccountOpened(BaseModel):
     """A customer has an account now, and this card."""
 
@@ -525,6 +545,20 @@ class PurchaseSettledEvent(SequencedEnvelope):
     data: PurchaseSettled
 
 
+class PoolJoinedEvent(SequencedEnvelope):
+    """A customer spends with a household."""
+
+    type: Literal["loyalty.pool.joined.v1"]
+    data: PoolChanged
+
+
+class PoolLeftEvent(SequencedEnvelope):
+    """A customer spends alone again."""
+
+    type: Literal["loyalty.pool.left.v1"]
+    data: PoolChanged
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PointsAwardedEvent
@@ -539,6 +573,8 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PointsRedeemedEvent
         | PointsRestoredEvent
         | PurchaseSettledEvent
+        | PoolJoinedEvent
+        | PoolLeftEvent
         | TierChangedEvent
         | TierExpiringEvent
         | AccountChangedEvent

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import MergeAccounts, Redeem, ReverseRedemption, SettleAccount
+from services.points.commands import GivePoints, MergeAccounts, Redeem, ReverseRedemption, SettleAccount
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, Finding, verify
 from shared.database import fetch
@@ -55,6 +55,7 @@ DAMAGE = {
     "tiers-are-what-they-changed-to": ("UPDATE tier_change SET reached = 'Basic' WHERE customer_id = 'c-4'", "c-4"),
     "uses-follow-awards": ("UPDATE campaign_use SET awards = awards + 1 WHERE customer_id = 'c-5'", "c-5"),
     "transfers-are-pairs": ("UPDATE entry SET points = points + 1 WHERE kind = 'transfer_in'", "c-6"),
+    "gifts-are-pairs": ("UPDATE gift SET points = points + 1", "gift g-1"),
     "lots-know-where-they-came-from": ("UPDATE lot SET origin_sequence = 9 WHERE origin_sequence = 1", "c-6"),
     "campaigns-keep-to-their-budgets": ("UPDATE campaign_budget SET points = points - 1", "welcome"),
     "merged-accounts-are-empty": ("UPDATE account SET pending = 1 WHERE status = 'merged'", "c-6"),
@@ -104,6 +105,7 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(purchase("R-8", customer="c-7"), Redeem("spent", "c-7", 5, NOW), Redeem("hold", "c-7", 20, NOW, 90_000))
     await book(Redeem("paid", "c-7", 10, NOW), purchase("P-1", "9.00", customer="c-7", redemption_ids=["paid"]))
     await book(ReverseRedemption("spent", 2, "returned"))
+    await book(GivePoints("g-1", "c-7", "c-1", 3, NOW))
     await publish(engine, PROGRAMME, valid_from=NOW)
     then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)

@@ -12,7 +12,10 @@ from services.points.commands import (
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    GivePoints,
     GiveTier,
+    JoinPool,
+    LeavePool,
     MergeAccounts,
     Outcome,
     PassOn,
@@ -36,6 +39,7 @@ from services.points.decisions.redemptions import capture_hold, redeem, release_
 from services.points.decisions.refunds import refund_purchase
 from services.points.decisions.settlements import settle_purchase
 from services.points.decisions.settling import settle, settle_account
+from services.points.decisions.transfers import give_points, join_pool, leave_pool
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     AwardPurchase: award_purchase,
@@ -54,6 +58,9 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     ReleaseHold: release_hold,
     ReverseRedemption: reverse_redemption,
     SettlePurchase: settle_purchase,
+    GivePoints: give_points,
+    JoinPool: join_pool,
+    LeavePool: leave_pool,
 }
 
 

@@ -76,9 +76,12 @@ def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
     return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)
 
 
-def insufficient(account: Account, points: int) -> Outcome:
-    detail = f"{points} points asked for, {account.available} available, {account.held} held"
-    return Outcome("refused", "insufficient-points", detail, "/points", balance=account.balance)
+def insufficient(account: Account, points: int, within_reach: int | None = None) -> Outcome:
+    """Refuse to spend more than there is; with a household there may be more `within_reach` than the customer has."""
+    available = account.available if within_reach is None else within_reach
+    detail = f"{points} points asked for, {available} available, {account.held} held"
+    balance = account.balance._replace(available=available)
+    return Outcome("refused", "insufficient-points", detail, "/points", balance=balance)
 
 
 def _keep_alive(books: Books, account: Account) -> None:

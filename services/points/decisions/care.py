@@ -107,6 +107,7 @@ def merge_accounts(books: Books, command: MergeAccounts) -> Outcome:
         [source.customer_id, *books.merged.pop(source.customer_id, ())]
     )
     source.status, source.merged_into, source.due_at = "merged", target.customer_id, None
+    source.pool_id = None
     books.changes.merges.append((source.customer_id, target.customer_id))
     books.accounts |= {name: target for name, account in books.accounts.items() if account is source}
     books.cards |= {number: target.customer_id for number, owner in books.cards.items() if owner == source.customer_id}

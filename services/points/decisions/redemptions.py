@@ -17,6 +17,7 @@ from services.points.commands import (
 )
 from services.points.decisions.accounts import insufficient
 from services.points.decisions.holds import capture, free, hold, restore, spend_at_once
+from services.points.decisions.transfers import gather, within_reach
 
 
 def redeem(books: Books, command: Redeem) -> Outcome:
@@ -26,8 +27,9 @@ def redeem(books: Books, command: Redeem) -> Outcome:
     if account.status != "active":
         detail = f"the account of customer {command.customer_id} is {account.status}"
         return refused(f"account-{account.status}", detail, "/customer_id")
-    if account.available < command.points:
-        return insufficient(account, command.points)
+    if within_reach(books, account) < command.points:
+        return insufficient(account, command.points, within_reach(books, account))
+    gather(books, account, command.points)
     redemption = Redemption(
         command.redemption_id,
         account.customer_id,
