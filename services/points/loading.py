@@ -87,9 +87,8 @@ SELECT {", ".join(ACCOUNT_COLUMNS)}
   FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
 
 HOUSEHOLDS = """
-SELECT m.customer_id, true AS is_spent FROM account a JOIN account m ON m.pool_id = a.pool_id
- WHERE a.customer_id = ANY($1::text[])
- UNION ALL SELECT customer_id, false FROM account WHERE pool_id = ANY($2::text[])"""
+SELECT m.customer_id FROM account a JOIN account m ON m.pool_id = a.pool_id WHERE a.customer_id = ANY($1::text[])
+ UNION ALL SELECT customer_id FROM account WHERE pool_id = ANY($2::text[])"""
 
 SERIALS_AT_ONCE = 100
 NEXT_SERIALS = "SELECT nextval('card_serial') FROM generate_series(1, $1::int)"
@@ -306,9 +305,13 @@ class _Wanted:
             case GivePoints(customer_id=customer_id, to=to):
                 self.customers |= {customer_id, to}
                 self.debited.add(customer_id)
-            case JoinPool() | LeavePool():
-                self.customers.add(command.customer_id)
-                self.pools.add(command.pool_id)
+            case (
+                JoinPool(pool_id=pool_id, customer_id=customer_id) | LeavePool(pool_id=pool_id, customer_id=customer_id)
+            ):
+                # who joins may be spent from in this very batch
+                self.customers.add(customer_id)
+                self.debited.add(customer_id)
+                self.pools.add(pool_id)
 
     def add_payment(self, purchase: Purchase) -> None:
         """Note by what a purchase that is attached now says that it was paid."""
@@ -462,10 +465,10 @@ async def _lock_accounts(connection: AsyncConnection, books: Books, customers: s
 
 async def _find_households(connection: AsyncConnection, wanted: _Wanted) -> None:
     """Note whose points may be spent together; who has left meanwhile is told by the account once it is locked."""
-    for customer_id, is_spent in await fetch(connection, HOUSEHOLDS, sorted(wanted.spenders), sorted(wanted.pools)):
-        wanted.customers.add(customer_id)
-        if is_spent:
-            wanted.debited.add(customer_id)
+    rows = await fetch(connection, HOUSEHOLDS, sorted(wanted.spenders), sorted(wanted.pools))
+    members = {row["customer_id"] for row in rows}
+    wanted.customers |= members
+    wanted.debited |= members
 
 
 async def _load_merged(connection: AsyncConnection, books: Books, targets: list[str]) -> None:

@@ -59,11 +59,44 @@ class Lot:
     lapses: bool = False
     pending: bool = False
     expired: int = 0
+    graced: bool = False
+
+
+@dataclass(eq=False)
+class Part:
+    """What a redemption has of a lot; one that a merge has moved is given back as a lot of its own."""
+
+    lot: Lot
+    held: int = 0
+    captured: int = 0
+    moved: bool = False
+
+
+@dataclass(eq=False)
+class Redemption:
+    customer: "Customer"
+    points: int
+    until: dt.datetime | None = None
+    parts: list[Part] = field(default_factory=list)
+    timed_out: bool = False
+    captured: int = 0
+    restored: int = 0
+    bill: "Bill | None" = None
+
+    @property
+    def held(self) -> int:
+        return sum(part.held for part in self.parts)
+
+    @property
+    def left(self) -> int:
+        return self.captured - self.restored
 
 
 @dataclass(eq=False)
 class Customer:
     seen_on: dt.date
+    name: str = ""
+    pool: str | None = None
     status: str = "active"
     lots: list[Lot] = field(default_factory=list)
     debt: int = 0
@@ -85,11 +118,6 @@ class Customer:
     def last_day(self, lot: Lot) -> dt.date | None:
         return self.inactive_on if lot.lapses else lot.last_day
 
-    def seen(self) -> tuple[int, int, str, list[str]]:
-        """What is compared with the books: the balance, the tier, and the open lots with their last days."""
-        lots = sorted(f"{lot.left} until {lot.last_day or 'ever'}" for lot in self.lots if lot.left)
-        return self.available, self.pending, TIERS[self.level][0], lots
-
 
 @dataclass(eq=False)
 class Bill:
@@ -105,6 +133,9 @@ class Bill:
     clawed: int = 0
     clawed_expired: int = 0
     lot: Lot | None = None
+    named: str | None = None
+    redeemed: int = 0
+    given_back: int = 0
 
 
 def months_later(day: dt.date, months: int) -> dt.date:
@@ -126,16 +157,43 @@ class Model:
         self.customers: dict[str, Customer] = {}
         self.aliases: set[str] = set()
         self.bills: dict[str, Bill] = {}
+        self.redemptions: dict[str, Redemption] = {}
         self.bonus = 0
 
     @property
     def today(self) -> dt.date:
         return self.now.astimezone(BERLIN).date()
 
+    def seen(self) -> dict[str, tuple[int, int, int, str, list[str]]]:
+        """What is compared with the books: the balance, the tier, and the open lots with their last days."""
+        seen = {}
+        for name, each in self.customers.items():
+            if name not in self.aliases:
+                held = sum(redemption.held for redemption in self.redemptions.values() if redemption.customer is each)
+                lots = sorted(f"{lot.left} until {lot.last_day or 'ever'}" for lot in each.lots if lot.left)
+                seen[name] = each.available, each.pending, held, TIERS[each.level][0], lots
+        return seen
+
     # Time
 
     def pass_time(self, time: dt.timedelta) -> None:
-        self.now += time
+        until = self.now + time
+        while (nearest := self._nearest(until)) is not None:
+            self.now = nearest
+            for redemption in self.redemptions.values():
+                if redemption.held and redemption.until == nearest:
+                    redemption.timed_out = not redemption.captured
+                    self._free(redemption)
+            self._wake()
+        self.now = until
+        self._wake()
+
+    def _nearest(self, until: dt.datetime) -> dt.datetime | None:
+        """When the next hold times out."""
+        times = [each.until for each in self.redemptions.values() if each.held and each.until is not None]
+        return min((each for each in times if each <= until), default=None)
+
+    def _wake(self) -> None:
         for customer in self.customers.values():
             while customer.seen_on < self.today:
                 customer.seen_on += DAY
@@ -197,7 +255,7 @@ class Model:
 
     @staticmethod
     def _take(customer: Customer, points: int, own: Lot | None = None) -> None:
-        by_end = sorted((lot for lot in customer.lots if not lot.pending), key=lambda lot: lot.last_day or dt.date.max)
+        by_end = Model._by_end(customer)
         for lot in [own, *by_end] if own in customer.lots else by_end:
             assert lot is not None
             part = min(lot.left, points)
@@ -208,12 +266,14 @@ class Model:
     # What is said to it
 
     def enrol(self, who: str) -> Customer:
-        return self.customers.setdefault(who, Customer(self.today))
+        return self.customers.setdefault(who, Customer(self.today, who))
 
-    def buy(self, invoice: str, total: int, wine: int, who: str | None, occurred_at: dt.datetime) -> None:
+    def buy(
+        self, invoice: str, total: int, wine: int, who: str | None, occurred_at: dt.datetime, named: str | None = None
+    ) -> None:
         bill = self.bills.setdefault(invoice, Bill())
         if bill.total is None:
-            bill.total, bill.wine, bill.occurred_at = total, wine, occurred_at
+            bill.total, bill.wine, bill.occurred_at, bill.named = total, wine, occurred_at, named
             waiting, bill.refunds = bill.refunds, {}
             if who is not None:
                 self._award(bill, self.enrol(who))
@@ -234,6 +294,7 @@ class Model:
 
     def _attach(self, bill: Bill, customer: Customer) -> None:
         self._award(bill, customer)
+        self._give_back_paid(bill, sum(bill.refunds.values()))
         refunded = 0
         for amount in bill.refunds.values():
             refunded += amount
@@ -243,6 +304,7 @@ class Model:
         assert bill.occurred_at is not None
         day = bill.occurred_at.astimezone(BERLIN).date()
         bill.customer = customer
+        self._pay(bill, customer)
         customer.purchases += 1
         if self.rules.expiry == "inactivity":
             customer.inactive_on = max(customer.inactive_on or dt.date.min, months_later(day, self.rules.months))
@@ -286,6 +348,7 @@ class Model:
             return
         bill.refunds[name] = amount
         if bill.customer is not None:
+            self._give_back_paid(bill, refunded)
             self._claw_back(bill, refunded)
 
     def _claw_back(self, bill: Bill, refunded: int) -> None:
@@ -322,6 +385,10 @@ class Model:
         source, target = self.customers.get(who), self.customers.get(into)
         if source is None or target is None or source is target or target.status == "closed" or who in self.aliases:
             return
+        if any(each.held for each in self.redemptions.values() if each.customer is source):
+            return
+        self._move_redemptions(source, target)
+        source.pool = None
         if source.inactive_on is not None:
             target.inactive_on = max(target.inactive_on or dt.date.min, source.inactive_on)
         self._take(target, source.debt)
@@ -337,3 +404,194 @@ class Model:
             if bill.customer is source:
                 bill.customer = target
         self.aliases.add(who)
+
+    def _move_redemptions(self, source: Customer, target: Customer) -> None:
+        for redemption in self.redemptions.values():
+            if redemption.customer is source:
+                redemption.customer = target
+                for part in redemption.parts:
+                    part.moved = True
+
+    # Spending
+
+    def redeem(self, name: str, who: str, points: int, hours: int | None) -> None:
+        customer = self.customers.get(who)
+        if customer is None or customer.status != "active" or self._reach(customer) < points:
+            return
+        self._gather(customer, points)
+        until = None if hours is None else self.now + dt.timedelta(hours=hours, minutes=30)
+        redemption = self.redemptions[name] = Redemption(customer, points, until)
+        self._spend(redemption, points, holding=hours is not None)
+
+    def _spend(self, redemption: Redemption, points: int, *, holding: bool) -> None:
+        for lot in self._by_end(redemption.customer):
+            part = min(lot.left, points)
+            if part:
+                lot.left -= part
+                points -= part
+                redemption.parts.append(Part(lot, part if holding else 0, 0 if holding else part))
+        if not holding:
+            redemption.captured = sum(part.captured for part in redemption.parts)
+
+    @staticmethod
+    def _by_end(customer: Customer) -> list[Lot]:
+        return sorted((lot for lot in customer.lots if not lot.pending), key=lambda lot: lot.last_day or dt.date.max)
+
+    @staticmethod
+    def _in_order(redemption: Redemption) -> list[Part]:
+        lots = redemption.customer.lots
+        place = {id(lot): number for number, lot in enumerate(lots)}
+        return sorted(
+            redemption.parts, key=lambda part: (part.lot.last_day or dt.date.max, place.get(id(part.lot), -1))
+        )
+
+    def capture(self, name: str, points: int | None, *, final: bool) -> None:
+        redemption = self.redemptions.get(name)
+        if redemption is None or not redemption.held or (points is not None and points > redemption.held):
+            return
+        self._capture(redemption, redemption.held if points is None else points)
+        if final:
+            self._free(redemption)
+
+    def _capture(self, redemption: Redemption, points: int) -> None:
+        redemption.captured += points
+        for part in self._in_order(redemption):
+            spent = min(part.held, points)
+            part.held -= spent
+            part.captured += spent
+            points -= spent
+
+    def release(self, name: str) -> None:
+        redemption = self.redemptions.get(name)
+        if redemption is not None:
+            self._free(redemption)
+
+    def _free(self, redemption: Redemption) -> None:
+        freed = [part for part in self._in_order(redemption) if part.held]
+        for part in freed:
+            part.lot.left += part.held
+            part.held = 0
+            self._repay(redemption.customer, part.lot)
+        for part in freed:
+            self._expire(redemption.customer, part.lot, self.today)
+
+    def reverse(self, name: str, points: int | None) -> None:
+        redemption = self.redemptions.get(name)
+        if redemption is None or redemption.bill is not None:
+            return
+        points = redemption.left if points is None else points
+        if points and points <= redemption.left:
+            self._restore(redemption, points)
+
+    def _restore(self, redemption: Redemption, points: int) -> None:
+        customer = redemption.customer
+        redemption.restored += points
+        parts: list[tuple[Part, int]] = []
+        for part in reversed(self._in_order(redemption)):
+            back = min(part.captured, points)
+            part.captured -= back
+            points -= back
+            if back:
+                parts.append((part, back))
+        anew = [each for each in parts if not self._takes_back(customer, each[0])]
+        for part, back in anew:
+            customer_lot = Lot(back, self.today, part.lot.last_day, part.lot.lapses, graced=part.lot.graced)
+            if self._has_ended(customer, part.lot) and not part.lot.graced:
+                customer_lot = Lot(back, self.today, self.today + 30 * DAY, graced=True)
+            self._add(customer, customer_lot)
+            self._expire(customer, customer_lot, self.today)
+        same = [each for each in parts if each not in anew]
+        for part, back in same:
+            part.lot.left += back
+            self._repay(customer, part.lot)
+        for part, _ in same:
+            self._expire(customer, part.lot, self.today)
+
+    def _takes_back(self, customer: Customer, part: Part) -> bool:
+        return not part.moved and (part.lot.graced or not self._has_ended(customer, part.lot))
+
+    def _has_ended(self, customer: Customer, lot: Lot) -> bool:
+        last_day = customer.last_day(lot)
+        return last_day is not None and last_day < self.today
+
+    def _pay(self, bill: Bill, customer: Customer) -> None:
+        redemption = self.redemptions.get(bill.named or "")
+        if redemption is None or redemption.bill is not None or redemption.customer is not customer:
+            return
+        if redemption.held:
+            self._capture(redemption, redemption.held)
+        elif redemption.timed_out and not redemption.captured and redemption.points <= customer.available:
+            self._spend(redemption, redemption.points, holding=False)
+        if redemption.left:
+            redemption.bill = bill
+        bill.redeemed = redemption.left
+
+    def _give_back_paid(self, bill: Bill, refunded: int) -> None:
+        redemption = self.redemptions.get(bill.named or "")
+        if redemption is None or not bill.redeemed or not bill.total:
+            return
+        back = bill.redeemed * refunded // bill.total - bill.given_back
+        bill.given_back += back
+        if back:
+            self._restore(redemption, back)
+
+    # Sharing
+
+    def _move(self, source: Customer, target: Customer, parts: list[tuple[Lot, int]]) -> None:
+        for lot, part in parts:
+            lot.left -= part
+            last_day = source.last_day(lot)
+            lapses = lot.lapses and last_day is None
+            self._add(target, Lot(part, self.today, last_day, lapses, graced=lot.graced))
+
+    def give(self, who: str, to: str, points: int) -> None:
+        giver, recipient = self.customers.get(who), self.customers.get(to)
+        if giver is None or recipient is None or giver is recipient or giver.available < points:
+            return
+        if giver.status != "active" or recipient.status != "active":
+            return
+        parts = []
+        for lot in self._by_end(giver):
+            part = min(lot.left, points)
+            points -= part
+            if part:
+                parts.append((lot, part))
+        self._move(giver, recipient, parts)
+
+    def join(self, pool: str, who: str) -> None:
+        customer = self.customers.get(who)
+        if customer is not None and customer.pool is None:
+            customer.pool = pool
+
+    def leave(self, pool: str, who: str) -> None:
+        customer = self.customers.get(who)
+        if customer is not None and customer.pool == pool:
+            customer.pool = None
+
+    def _purses(self, customer: Customer) -> list[Customer]:
+        if customer.pool is None:
+            return [customer]
+        others = {each.name: each for each in self.customers.values() if each.pool == customer.pool}
+        others.pop(customer.name, None)
+        usable = [others[name] for name in sorted(others) if others[name].status == "active"]
+        return [customer, *(each for each in usable if each.available > 0)]
+
+    def _reach(self, customer: Customer) -> int:
+        if customer.available < 0:
+            return customer.available
+        return sum(each.available for each in self._purses(customer))
+
+    def _gather(self, customer: Customer, points: int) -> None:
+        purses = self._purses(customer)
+        if len(purses) == 1:
+            return
+        lots = [(place, lot) for place, each in enumerate(purses) for lot in self._by_end(each)]
+        taken: dict[int, list[tuple[Lot, int]]] = {}
+        for place, lot in sorted(lots, key=lambda each: (each[1].last_day or dt.date.max, each[0])):
+            part = min(lot.left, points)
+            points -= part
+            if part:
+                taken.setdefault(place, []).append((lot, part))
+        for place, parts in sorted(taken.items()):
+            if place:
+                self._move(purses[place], customer, parts)

@@ -18,13 +18,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from services.points.commands import (
     AdjustBalance,
+    CaptureHold,
     ChangeStatus,
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    GivePoints,
+    JoinPool,
+    LeavePool,
     MergeAccounts,
     Origin,
+    Redeem,
+    ReleaseHold,
     Request,
+    ReverseRedemption,
     SettleAccount,
 )
 from services.points.ledger import Ledger
@@ -32,7 +39,7 @@ from services.points.programme import Programme
 from services.points.verification import verify
 from shared.database import create_engine, fetch, transact
 from tests.points.conftest import NOW, purchase, refund
-from tests.points.model import Model, Rules
+from tests.points.model import Model, Redemption, Rules
 
 HISTORIES, STEPS = 300, 50
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -51,7 +58,7 @@ Effect = Callable[[], object]
 numbers = count()
 
 SEEN = """
-SELECT customer_id, available, pending, coalesce(tier, 'Basic') AS tier, ARRAY(
+SELECT customer_id, available, pending, held, coalesce(tier, 'Basic') AS tier, ARRAY(
     SELECT remaining || ' until ' || coalesce(expires_on::text, 'ever') FROM lot
      WHERE lot.customer_id = account.customer_id AND remaining > 0) AS lots
   FROM account WHERE starts_with(customer_id, $1) AND merged_into IS NULL"""
@@ -86,6 +93,7 @@ class Histories(RuleBasedStateMachine):
         self.model = Model(rules, NOW)
         self.pending: list[Command] = []
         self.events = count()
+        self.redeemed: list[str] = []
         self.said: list[tuple[Command, Effect]] = []
         self.runner.run(self.published(Programme.model_validate(rules.document(self.shop))))
 
@@ -102,7 +110,17 @@ class Histories(RuleBasedStateMachine):
         anonymous=st.sampled_from([False, False, False, True]),
         days_ago=st.sampled_from([0, 0, 0, 2, 29, 40]),
     )
-    def buy(self, invoice: str, total: int, wine: float, customer: str, *, anonymous: bool, days_ago: int) -> None:
+    def buy(
+        self,
+        invoice: str,
+        total: int,
+        wine: float,
+        customer: str,
+        *,
+        anonymous: bool,
+        days_ago: int,
+        named: str | None = None,
+    ) -> None:
         buyer, of_wine = None if anonymous else self.name(customer), int(total * wine)
         occurred_at = self.model.now - dt.timedelta(days=days_ago)
         lines = [("wine", of_wine), ("other", total - of_wine)]
@@ -113,8 +131,9 @@ class Histories(RuleBasedStateMachine):
             shop_id=self.shop,
             occurred_at=occurred_at.isoformat(),
             lines=[{"sku": name, "category": name, "amount": money(amount)} for name, amount in lines],
+            redemption_ids=[] if named is None else [named],
         )
-        effect = lambda: self.model.buy(invoice, total, of_wine, buyer, occurred_at)  # noqa: E731 - said again later
+        effect = lambda: self.model.buy(invoice, total, of_wine, buyer, occurred_at, named)  # noqa: E731 - said again
         self.say(command._replace(origin=self.origin()), effect)
 
     @rule(data=st.data(), customer=customers, wine=st.sampled_from([0, 0.25]))
@@ -137,6 +156,101 @@ class Histories(RuleBasedStateMachine):
     def claim(self, invoice: str, customer: str) -> None:
         who = self.name(customer)
         self.say(ClaimPurchase(self.shop, invoice, who), lambda: self.model.claim(invoice, who))
+
+    # Spending
+
+    @rule(data=st.data(), customer=customers, hours=st.sampled_from([None, None, 1, 30, 300, 700]))
+    def redeem(self, data: st.DataObject, customer: str, hours: int | None) -> None:
+        """Mostly what somebody has, all of it or a part, and now and then more."""
+        if not any(each.available > 0 for each in self.model.customers.values()):
+            self.buy_anew(data, customer, 0)
+        rich = [name for name, each in self.model.customers.items() if each.available > 0]
+        who = data.draw(st.sampled_from(rich or [self.name(customer)]))
+        most = self.model.customers[who].available if rich else 1
+        self.spend(who, data.draw(st.sampled_from([most, max(1, most // 3), max(1, most // 3), most + 20])), hours)
+
+    @rule(data=st.data(), hours=st.sampled_from([None, 1, 300]), after=st.sampled_from([0, 1, 500, 1500]))
+    def spend_and_think_again(self, data: st.DataObject, hours: int | None, after: int) -> None:
+        """A redemption that time passes over, and that is then ended or undone in some way."""
+        self.redeem(data, "anna", hours)
+        if after:
+            self.pass_time(after, 0)
+        if data.draw(st.booleans()):
+            self.capture(data, data.draw(st.sampled_from([None, 1])), final=data.draw(st.booleans()))
+        how = data.draw(st.sampled_from(["reverse", "reverse", "release", "pay"]))
+        if how == "reverse":
+            self.reverse(data, data.draw(st.sampled_from([None, 1])))
+        elif how == "release":
+            self.release(data)
+        else:
+            self.buy_with_points(data, own=True, anonymous=data.draw(st.booleans()))
+
+    @rule(customer=customers, other=customers, part=st.sampled_from([0.2, 1]), hours=st.sampled_from([None, 30]))
+    def spend_together(self, customer: str, other: str, part: float, hours: int | None) -> None:
+        """Two of a household spend what one of them alone could not."""
+        for name in (customer, other):
+            self.enrol(name)
+            self.share(name, "x", leave=False)
+        who, friend = (self.model.customers[self.name(name)] for name in (customer, other))
+        self.spend(self.name(customer), max(1, who.available + int(friend.available * part)), hours)
+
+    def spend(self, who: str, points: int, hours: int | None) -> None:
+        name = f"{self.shop}-r{next(self.events)}"
+        self.redeemed.append(name)
+        seconds = None if hours is None else hours * 3_600 + 1_800
+        self.pending.append(Redeem(name, who, points, self.model.now, seconds))
+        self.model.redeem(name, who, points, hours)
+
+    @rule(data=st.data(), points=st.sampled_from([None, None, 1, 20]), final=st.booleans())
+    def capture(self, data: st.DataObject, points: int | None, *, final: bool) -> None:
+        if name := self.chosen(data, lambda each: each.held > 0):
+            self.pending.append(CaptureHold(name, points, final))
+            self.model.capture(name, points, final=final)
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        if name := self.chosen(data, lambda each: each.held > 0):
+            self.pending.append(ReleaseHold(name))
+            self.model.release(name)
+
+    @rule(data=st.data(), points=st.sampled_from([None, None, 1, 20]))
+    def reverse(self, data: st.DataObject, points: int | None) -> None:
+        if name := self.chosen(data, lambda each: each.left > 0):
+            self.pending.append(ReverseRedemption(name, points, "returned"))
+            self.model.reverse(name, points)
+
+    @rule(
+        data=st.data(), own=st.sampled_from([True, True, True, False]), anonymous=st.sampled_from([False, False, True])
+    )
+    def buy_with_points(self, data: st.DataObject, *, own: bool, anonymous: bool) -> None:
+        fresh = [number for number in map(str, range(20)) if number not in self.model.bills]
+        name = self.chosen(data, lambda each: each.bill is None)
+        if name is None or not fresh:
+            return
+        known = self.model.redemptions.get(name)
+        names = {each: who for who, each in self.model.customers.items() if who not in self.model.aliases}
+        buyer = names[known.customer].removeprefix(f"{self.shop}-") if own and known is not None else "ben"
+        self.buy(fresh[0], 5_000, 0, buyer, anonymous=anonymous, days_ago=0, named=name)
+
+    def chosen(self, data: st.DataObject, fits: Callable[[Redemption], bool]) -> str | None:
+        """Choose a redemption for which something can be done, or any where there is none."""
+        fitting = [name for name in self.redeemed if (known := self.model.redemptions.get(name)) and fits(known)]
+        return data.draw(st.sampled_from(fitting or self.redeemed)) if self.redeemed else None
+
+    # Sharing
+
+    @rule(customer=customers, to=customers, points=st.integers(1, 150))
+    def give(self, customer: str, to: str, points: int) -> None:
+        who, other = self.name(customer), self.name(to)
+        self.pending.append(GivePoints(f"{self.shop}-g{next(self.events)}", who, other, points, self.model.now))
+        self.model.give(who, other, points)
+
+    @rule(customer=customers, pool=st.sampled_from("xy"), leave=st.sampled_from([False, False, True]))
+    def share(self, customer: str, pool: str, *, leave: bool) -> None:
+        who, household = self.name(customer), f"{self.shop}-{pool}"
+        command = LeavePool(household, who) if leave else JoinPool(household, who, is_new=True)
+        self.pending.append(command)
+        (self.model.leave if leave else self.model.join)(household, who)
 
     # Accounts
 
@@ -197,7 +311,7 @@ class Histories(RuleBasedStateMachine):
         """Two jobs at the same time settle everybody; then the books are those of the model."""
         self.book(0)
         self.runner.run(self.settled())
-        expected = {name: each.seen() for name, each in self.model.customers.items() if name not in self.model.aliases}
+        expected = self.model.seen()
         assert self.runner.run(self.seen()) == expected
 
     def teardown(self) -> None:
@@ -226,10 +340,10 @@ class Histories(RuleBasedStateMachine):
         if commands:
             await asyncio.gather(self.booked(0, commands), self.booked(1, commands))
 
-    async def seen(self) -> dict[str, tuple[int, int, str, list[str]]]:
+    async def seen(self) -> dict[str, tuple[int, int, int, str, list[str]]]:
         async with self.engine.connect() as connection:
             rows = await fetch(connection, SEEN, f"{self.shop}-")
-        return {row[0]: (row[1], row[2], row[3], sorted(row[4])) for row in rows}
+        return {row[0]: (*row[1:5], sorted(row[5])) for row in rows}
 
 
 @pytest.mark.slow

@@ -571,6 +571,7 @@ async def test_an_account_is_opened_once(client: httpx.AsyncClient) -> None:
         "card_number": "SHOP-42",
         "status": "active",
         "balance": {"available": 0, "pending": 0, "held": 0},
+        "pool_id": None,
         "lifetime_points": 0,
         "tier": None,
         "expiring_next": None,

@@ -159,8 +159,6 @@ def _restore_anew(
         lot.expires_at = dates.end_of(lot.expires_on, books.programme.zone)
     else:
         lot.expires_on, lot.expires_at, lot.lapses, lot.graced = old.expires_on, old.expires_at, old.lapses, old.graced
-    if redemption.customer_id != account.customer_id:
-        lot.origin = old.origin or (redemption.customer_id, old.sequence)
     entry = entries.credit(books, account, "restoration", points, reference, books.now, lot=lot)
     books.changes.changed_lots[account.customer_id, lot.sequence] = lot
     _say_restored(books, account, redemption, entry)

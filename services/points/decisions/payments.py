@@ -60,15 +60,12 @@ def _pay_with(books: Books, record: Purchase, account: Account, redemption: Rede
 
 def give_back_paid(books: Books, purchase: Purchase, account: Account, reference: str) -> None:
     """Give points back in proportion to what was returned of the part that they paid (rule 16)."""
-    back = (
-        given_back(
-            purchase.redeemed,
-            paid=(purchase.points_paid or ZERO) + purchase.settled,
-            returned=purchase.refunded_points_paid,
-        )
-        if purchase.redeemed
-        else 0
-    )
+    if not purchase.redeemed:
+        return
+    paid, returned = (purchase.points_paid or ZERO) + purchase.settled, purchase.refunded_points_paid
+    if not paid:  # points that paid for no part of the total, as for an article that is free
+        paid, returned = purchase.total or ZERO, purchase.refunded
+    back = given_back(purchase.redeemed, paid=paid, returned=returned)
     missing = back - purchase.restored
     purchase.restored = max(purchase.restored, back)
     for redemption in sorted(_that_paid(books, purchase), key=lambda each: (each.created_at, each.redemption_id)):

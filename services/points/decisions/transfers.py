@@ -1,6 +1,7 @@
 """Points that go from one customer to another and keep their end: gifts, and what a household spends together."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from services.points.books import Books
 from services.points.commands import Account, Entry, Gift, GivePoints, JoinPool, LeavePool, Outcome, refused
@@ -8,7 +9,7 @@ from services.points.decisions import entries
 from services.points.decisions.accounts import insufficient
 from services.points.decisions.events import balance_of, emit, say
 from services.points.decisions.tiers import answer
-from services.points.rules.lots import Lot, order, spend
+from services.points.rules.lots import NEVER, Lot, spend
 
 Parts = Sequence[tuple[Lot, int]]
 
@@ -129,13 +130,19 @@ def gather(books: Books, account: Account, points: int) -> None:
     purses = _purses(books, account)
     if len(purses) == 1:
         return
-    lots = [(order(lot), each, lot) for each in purses for lot in books.lots[each.customer_id] if not lot.pending]
-    taken: dict[str, list[tuple[Lot, int]]] = {}
-    for _, holder, lot in sorted(lots, key=lambda each: (*each[0], each[1] is not account)):
+    # of those that end together one's own first
+    lots = [
+        (lot.expires_at or NEVER, place, lot.sequence, lot)
+        for place, each in enumerate(purses)
+        for lot in books.lots[each.customer_id]
+        if not lot.pending
+    ]
+    taken: dict[int, list[tuple[Lot, int]]] = {}
+    for _, place, _, lot in sorted(lots, key=itemgetter(0, 1, 2)):
         part = min(lot.remaining, points)
         if part:
-            taken.setdefault(holder.customer_id, []).append((lot, part))
+            taken.setdefault(place, []).append((lot, part))
             points -= part
-    for each in purses[1:]:
-        if each.customer_id in taken:
-            _move(books, each, account, taken[each.customer_id], f"pool {account.pool_id}")
+    for place, each in enumerate(purses):
+        if place and place in taken:
+            _move(books, each, account, taken[place], f"pool {account.pool_id}")
