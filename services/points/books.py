@@ -11,9 +11,11 @@ from services.points.commands import (
     Answer,
     Entry,
     IdempotencyKey,
+    Listing,
     Purchase,
     Redemption,
     Refund,
+    RewardClaim,
 )
 from services.points.programme import Programme, Versions
 from services.points.rules.earning import Use
@@ -63,6 +65,10 @@ class Changes:
     changed_lots: dict[tuple[str, int], Lot] = field(default_factory=dict)
     redemptions: dict[str, Redemption] = field(default_factory=dict)
     """New or changed."""
+    new_rewards: dict[str, Listing] = field(default_factory=dict)
+    changed_rewards: dict[str, Listing] = field(default_factory=dict)
+    claims: dict[str, RewardClaim] = field(default_factory=dict)
+    """New or changed."""
 
 
 @dataclass(slots=True)
@@ -74,7 +80,8 @@ class Books:
     were taken from; of accounts on which something is due all open holds are there. `debts` are the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
     programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
-    `budgets` where it has capped campaigns.
+    `budgets` where it has capped campaigns. `rewards` are those that are claimed, changed or freed; `claims` holds a claim
+    under its id and its code, `live_claims` how many each customer has of each of those rewards.
     """
 
     now: dt.datetime
@@ -95,6 +102,9 @@ class Books:
     days: dict[str, list[tuple[dt.date, Decimal]]] = field(default_factory=dict)
     uses: dict[str, dict[str, Use]] = field(default_factory=dict)
     budgets: dict[str, Use] = field(default_factory=dict)
+    rewards: dict[str, Listing] = field(default_factory=dict)
+    claims: dict[str, RewardClaim] = field(default_factory=dict)
+    live_claims: dict[str, dict[str, int]] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)

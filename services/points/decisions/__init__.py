@@ -7,12 +7,17 @@ from services.points.books import Books
 from services.points.commands import (
     AdjustBalance,
     AwardPurchase,
+    CancelClaim,
     CaptureHold,
     ChangeStatus,
     ClaimPurchase,
+    ClaimReward,
     Command,
+    EndCoupon,
     EnrolCustomer,
+    FulfilClaim,
     GiveTier,
+    KeepReward,
     MergeAccounts,
     Outcome,
     PassOn,
@@ -22,12 +27,15 @@ from services.points.commands import (
     ReplaceCard,
     Reply,
     Request,
+    RetireReward,
     ReverseRedemption,
     SettleAccount,
     deed,
 )
 from services.points.decisions.accounts import adjust_balance
 from services.points.decisions.care import change_status, give_tier, merge_accounts, replace_card
+from services.points.decisions.catalogue import keep_reward, retire_reward
+from services.points.decisions.claims import cancel_claim, claim_reward, end_coupon, fulfil_claim
 from services.points.decisions.enrolment import enrol_customer
 from services.points.decisions.events import pass_on
 from services.points.decisions.purchases import award_purchase, claim_purchase
@@ -51,6 +59,12 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
     ReverseRedemption: reverse_redemption,
+    KeepReward: keep_reward,
+    RetireReward: retire_reward,
+    ClaimReward: claim_reward,
+    CancelClaim: cancel_claim,
+    FulfilClaim: fulfil_claim,
+    EndCoupon: end_coupon,
 }
 
 
