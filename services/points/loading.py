@@ -157,9 +157,11 @@ SELECT reward_id, document::text, created_at, claimed, retired_at FROM reward WH
  ORDER BY reward_id FOR UPDATE"""
 
 LIVE_CLAIMS = """
-SELECT coalesce(merged_into, customer_id), reward_id, count(*) FROM reward_claim c JOIN account USING (customer_id)
- WHERE (customer_id = ANY($1::text[]) OR merged_into = ANY($1::text[])) AND reward_id = ANY($2::text[])
-   AND c.status <> 'cancelled' GROUP BY 1, 2"""
+SELECT owner, reward_id, count(*) AS claims FROM (
+    SELECT unnest($1::text[]) AS owner, unnest($1::text[]) AS customer_id
+    UNION ALL SELECT merged_into, customer_id FROM account WHERE merged_into = ANY($1::text[])) a
+  JOIN reward_claim USING (customer_id)
+ WHERE reward_id = ANY($2::text[]) AND status <> 'cancelled' GROUP BY 1, 2"""
 
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import datetime as dt
 import io
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,11 +39,10 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.points.verification import verify
 from shared.contracts import points as said
-from shared.database import create_engine
+from shared.database import create_engine, fetch
 from shared.messaging.local import LocalCarrier, Neighbour
 from tests.points.asking import asking_with_key, pointers, refusal, rows
 from tests.points.conftest import NOW, Book, enrolment, publish, purchase
-from tests.shared.messaging.waiting import until
 
 DAYS = dt.timedelta(days=1)
 EARLY = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -81,7 +81,7 @@ def reward(name: str = "five", kind: str = "money_voucher", **more: Any) -> Keep
 
 
 def claim(name: str = "k", of: str = "five", customer: str = "c-1", **more: Any) -> ClaimReward:
-    symbols = f"{hash(name) % 10**9:9d}AB".translate(str.maketrans("01 ", "XYZ"))
+    symbols = "".join(random.Random(name).choices(codes.ALPHABET, k=codes.DRAWN))
     return ClaimReward(name, f"r-{name}", customer, of, symbols, NOW, **more)
 
 
@@ -184,7 +184,9 @@ async def test_a_number_for_no_partner_and_an_unknown_customer_are_refused(book:
 async def test_regular_customers_are_let_in_before_others(book: Book, engine: AsyncEngine) -> None:
     await publish(engine, TIERED, valid_from=EARLY)
     early = {"tiers": ["Gold"], "valid_from": "2026-11-20T00:00:00Z"}
-    await book(reward(valid_from="2026-11-25T00:00:00Z", early_access=early), purchase(), purchase("R-2", customer="c-2"))
+    await book(
+        reward(valid_from="2026-11-25T00:00:00Z", early_access=early), purchase(), purchase("R-2", customer="c-2")
+    )
     await book(GiveTier("c-2", "Gold", None, "invited"))
     plain, gold = await book(claim(), claim("gold", customer="c-2"))
     assert (plain.code, state(gold)) == ("reward-not-yet", "claimed")
@@ -258,7 +260,7 @@ async def test_a_coupon_that_is_said_to_end_both_ways_ends_the_first(
     await book(cancel(), ended(code_of(claimed), first))
     (outcome,) = await book(ended(code_of(claimed), second, "n-2"))
     assert (outcome.status, outcome.code) == ("refused", f"claim-{status}")
-    assert await rows(engine, "SELECT status, available FROM reward_claim JOIN account USING (customer_id)") == [
+    assert await rows(engine, "SELECT c.status, available FROM reward_claim c JOIN account USING (customer_id)") == [
         {"status": status, "available": points}
     ]
 
@@ -363,12 +365,14 @@ async def test_scopes_part_those_who_keep_the_catalogue_from_those_who_claim(poi
     asked = {"customer_id": "c-1"}
     key = {"Idempotency-Key": "k"}
     async with asking_with_key(points, "till", "redemptions:write") as till:
-        refusal(await till.post("/v1/rewards/five/retire", json={"reason": "x"}), 403, "forbidden")
+        refusal(await till.post("/v1/rewards/five/retire", json={"reason": "x"}), 403, "scope-missing")
         assert (await till.post("/v1/rewards/five/claims", json=asked, headers=key)).status_code == 201
     async with asking_with_key(points, "staff", "rewards:write", "rewards:read") as staff:
-        refusal(await staff.post("/v1/rewards/five/claims", json=asked, headers=key), 403, "forbidden")
+        refusal(await staff.post("/v1/rewards/five/claims", json=asked, headers=key), 403, "scope-missing")
         assert (await staff.post("/v1/rewards/five/retire", json={"reason": "x"})).status_code == 201
-    deeds = await rows(points.engine, "SELECT actor, action, reason FROM audit WHERE actor IN ('till', 'staff') ORDER BY id")
+    deeds = await rows(
+        points.engine, "SELECT actor, action, reason FROM audit WHERE actor IN ('till', 'staff') ORDER BY id"
+    )
     assert [(each["actor"], each["action"]) for each in deeds] == [("till", "reward.claim"), ("staff", "reward.retire")]
 
 
@@ -453,7 +457,9 @@ async def test_texts_come_in_the_language_that_is_asked_for(
 
 
 async def test_a_partner_gets_a_list_of_what_to_give(book: Book, client: httpx.AsyncClient) -> None:
-    numbers = {name: {"of": "miles", "member_number": number} for name, number in (("a", "BA-1"), ("b", "=2+3"), ("c", "X"))}
+    numbers = {
+        name: {"of": "miles", "member_number": number} for name, number in (("a", "BA-1"), ("b", "=2+3"), ("c", "X"))
+    }
     await book(purchase(total="1000.00"), reward("miles", "partner_transfer"), reward())
     await book(*(claim(name, **more) for name, more in numbers.items()), cancel("c"), FulfilClaim("b", "settled"))
     span = {"from": "2026-11-23T12:00:00Z", "until": "2026-11-24T00:00:00Z"}
@@ -463,7 +469,9 @@ async def test_a_partner_gets_a_list_of_what_to_give(book: Book, client: httpx.A
     lines = [(each["member_number"], each["units"], each["status"]) for each in answer["data"] + rest["data"]]
     assert lines == [("BA-1", 150, "claimed"), ("=2+3", 150, "fulfilled")]
     sheet = await client.get("/v1/rewards/miles/settlement", params=span, headers={"Accept": "text/csv"})
-    cells = [(each["member_number"], each["units"], each["claim_id"]) for each in csv.DictReader(io.StringIO(sheet.text))]
+    cells = [
+        (each["member_number"], each["units"], each["claim_id"]) for each in csv.DictReader(io.StringIO(sheet.text))
+    ]
     assert cells == [("BA-1", "150", "a"), ("'=2+3", "150", "b")]
     late = (await client.get("/v1/rewards/miles/settlement", params={"from": "2026-11-24T00:00:00Z"})).json()
     assert (late["claims"], late["data"]) == (0, [])
@@ -478,6 +486,9 @@ def coupon(code: str, became: str, event: str) -> dict[str, Any]:
     kind = f"loyalty.coupon.{became}.v1"
     data = {"code": code, "customer_id": "c-1", "occurred_at": "2026-11-23T12:00:00Z"}
     return {"specversion": "1.0", "id": event, "source": "/loyalty/notifications", "type": kind, "data": data}
+
+
+OWE = "INSERT INTO outbox (topic, key, payload) VALUES ('loyalty.notifications', 'c-1', $1)"
 
 
 async def tell(client: httpx.AsyncClient, *events: dict[str, Any]) -> list[tuple[str, str | None]]:
@@ -519,13 +530,7 @@ async def test_coupons_are_heard_of_from_a_neighbour_in_the_same_process(
     carrier = LocalCarrier(points.engine, [neighbour], service="notifications", clock=lambda: NOW)
     event = coupon(code, "voided", "n-1")
     async with engine.begin() as connection:
-        from shared.database import fetch  # noqa: PLC0415
-
-        await fetch(
-            connection,
-            "INSERT INTO outbox (topic, key, payload) VALUES ('loyalty.notifications', 'c-1', $1)",
-            orjson.dumps(event),
-        )
+        await fetch(connection, OWE, orjson.dumps(event))
     await carrier._deliver(neighbour)
     assert await rows(engine, "SELECT status FROM reward_claim") == [{"status": "cancelled"}]
     assert state(claimed) == "cancelling"

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.catalogue import Reward
 from services.points.commands import Listing, RewardClaim
-from services.points.loading import CLAIM_COLUMNS
+from services.points.loading import CLAIM_COLUMNS, LIVE_CLAIMS
 from shared.database import fetch
 
 LISTING_COLUMNS = "reward_id, document::text, created_at, claimed, retired_at"
@@ -23,10 +23,6 @@ SELECT {LISTING_COLUMNS} FROM reward
  WHERE reward_id > $1 AND retired_at IS NULL
    AND coalesce((document ->> 'valid_until')::timestamptz, 'infinity') > $2
  ORDER BY reward_id LIMIT $3"""
-
-LIVE = """
-SELECT reward_id, count(*) AS claims FROM reward_claim c JOIN account USING (customer_id)
- WHERE (customer_id = $1 OR merged_into = $1) AND reward_id = ANY($2::text[]) AND c.status <> 'cancelled' GROUP BY 1"""
 
 CLAIM = f"{CLAIMS} WHERE claim_id = $1"
 OF_REWARD = f"{CLAIMS} WHERE reward_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3"
@@ -66,7 +62,8 @@ async def offered(connection: AsyncConnection, *, after: str, now: dt.datetime, 
 
 async def live_claims(connection: AsyncConnection, customer_id: str, rewards: list[str]) -> dict[str, int]:
     """Return how many a customer has of each of these rewards."""
-    return {row["reward_id"]: row["claims"] for row in await fetch(connection, LIVE, customer_id, rewards)}
+    rows = await fetch(connection, LIVE_CLAIMS, [customer_id], rewards)
+    return {row["reward_id"]: row["claims"] for row in rows}
 
 
 async def claim(connection: AsyncConnection, claim_id: str) -> RewardClaim | None:
