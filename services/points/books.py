@@ -80,8 +80,8 @@ class Books:
     were taken from; of accounts on which something is due all open holds are there. `debts` are the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
     programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
-    `budgets` where it has capped campaigns. `rewards` are those that are claimed, changed or freed; `claims` holds a claim
-    under its id and its code, `live_claims` how many each customer has of each of those rewards.
+    `budgets` where it has capped campaigns. `rewards` are those that are claimed, changed or freed; `coupons` holds
+    claims under their codes, `live_claims` how many each customer has of each of those rewards.
     """
 
     now: dt.datetime
@@ -104,6 +104,7 @@ class Books:
     budgets: dict[str, Use] = field(default_factory=dict)
     rewards: dict[str, Listing] = field(default_factory=dict)
     claims: dict[str, RewardClaim] = field(default_factory=dict)
+    coupons: dict[str, RewardClaim] = field(default_factory=dict)
     live_claims: dict[str, dict[str, int]] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)

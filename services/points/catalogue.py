@@ -165,7 +165,7 @@ def _window(reward: Reward) -> Iterator[Fault]:
 
 def _tiers(reward: Reward, programme: Programme) -> Iterator[Fault]:
     known = set() if programme.tiers is None else set(programme.tiers.places)
-    named = [(f"/tier_points/{name}", name) for name in reward.tier_points]
+    named = [(_price_of(name), name) for name in reward.tier_points]
     early = reward.early_access.tiers if reward.early_access else []
     named += [(f"/early_access/tiers/{place}", name) for place, name in enumerate(early)]
     for pointer, name in named:
@@ -183,7 +183,12 @@ def _units(reward: Reward) -> Iterator[Fault]:
     value = reward.value
     if not isinstance(value, PartnerTransfer):
         return
-    prices = {"/points": reward.points} | {f"/tier_points/{name}": price for name, price in reward.tier_points.items()}
+    prices = {"/points": reward.points} | {_price_of(name): price for name, price in reward.tier_points.items()}
     for pointer, price in prices.items():
         if value.units(price) % 1:
             yield Fault(pointer, "units-not-whole", f"{price} points give {value.units(price)} of {value.unit}")
+
+
+def _price_of(tier: str) -> str:
+    """Return the pointer to a tier's price (RFC 6901)."""
+    return f"/tier_points/{tier.replace('~', '~0').replace('/', '~1')}"

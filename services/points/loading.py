@@ -566,7 +566,7 @@ async def _load_rewards(connection: AsyncConnection, books: Books, wanted: _Want
             claim = RewardClaim(*row)
             books.claims[claim.claim_id] = claim
             if claim.code is not None:
-                books.claims[claim.code] = claim
+                books.coupons[claim.code] = claim
     customers = sorted({account.customer_id for account in books.accounts.values()})
     if customers:
         for customer_id, reward_id, count in await fetch(connection, LIVE_CLAIMS, customers, sorted(wanted.rewards)):

@@ -148,7 +148,7 @@ def fulfil_claim(books: Books, command: FulfilClaim) -> Outcome:
 
 def end_coupon(books: Books, command: EndCoupon) -> Outcome:
     """Hear how a coupon ended; what is said first stays, and what contradicts it is refused for people to look at."""
-    claim = books.claims.get(command.code)
+    claim = books.coupons.get(command.code)
     if claim is None:
         return Outcome("ignored")
     if is_heard(books, command.origin):
@@ -195,6 +195,8 @@ def _count(books: Books, listing: Listing, account: Account, more: int) -> None:
 
 def _keep(books: Books, claim: RewardClaim) -> None:
     books.claims[claim.claim_id] = books.changes.claims[claim.claim_id] = claim
+    if claim.code is not None:
+        books.coupons[claim.code] = claim
 
 
 def _say(books: Books, account: Account, claim: RewardClaim, happened: str, **details: object) -> None:
