@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from services.points.catalogue import Reward
 from services.points.commands import (
@@ -38,7 +38,7 @@ CUSTOMERS = ("anna", "ben", "cleo")
 PRICES = {"mug": 30, "gift": 20}
 """A mug has a coupon, a gift has none."""
 
-LIMIT = 3
+LIMIT, STOCK, FIRST_POINTS = 3, 5, 150
 numbers = count()
 
 ACCOUNTS = "SELECT customer_id, available FROM account WHERE starts_with(customer_id, $1) AND merged_into IS NULL"
@@ -57,10 +57,10 @@ class Claim:
 class Model:
     """Who has how many points, what there is, and what became of every claim; `merged` says who goes on in whom."""
 
-    points: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CUSTOMERS, 0))
+    points: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CUSTOMERS, FIRST_POINTS))
     blocked: set[str] = field(default_factory=set)
     merged: dict[str, str] = field(default_factory=dict)
-    stock: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PRICES, 5))
+    stock: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PRICES, STOCK))
     claims: dict[str, Claim] = field(default_factory=dict)
 
     def owner(self, customer: str) -> str:
@@ -110,7 +110,8 @@ class Model:
 
 
 customers, rewards = st.sampled_from(CUSTOMERS), st.sampled_from(sorted(PRICES))
-names = st.integers(0, 11).map(str)
+places = st.integers(0, 99)
+"""Of a claim among those that were said."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -124,8 +125,13 @@ class Histories(RuleBasedStateMachine):
     def begin(self) -> None:
         self.place, self.model, self.events = f"{next(numbers)}-", Model(), count()
         self.pending: list[Command] = [EnrolCustomer(self.place + each, NOW) for each in CUSTOMERS]
-        self.pending += [self.kept(each, 5, is_new=True) for each in PRICES]
-        self.said: set[str] = set()
+        self.pending += [self.credit(each, FIRST_POINTS) for each in CUSTOMERS]
+        self.pending += [self.kept(each, STOCK, is_new=True) for each in PRICES]
+        self.said: list[str] = []
+
+    def credit(self, customer: str, points: int) -> AdjustBalance:
+        name = f"{self.place}{next(self.events)}"
+        return AdjustBalance(name, self.place + customer, points, "goodwill", "tester", NOW)
 
     def kept(self, reward: str, stock: int, *, is_new: bool) -> KeepReward:
         value = {"kind": "free_article", "sku": "M"} if reward == "mug" else {"kind": "experience"}
@@ -139,15 +145,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(customer=customers, points=st.integers(1, 100))
     def earn(self, customer: str, points: int) -> None:
-        name = f"{self.place}{next(self.events)}"
-        adjustment = AdjustBalance(name, self.place + customer, points, "goodwill", "tester", NOW)
-        self.say(adjustment, lambda: self.model.earn(customer, points))
+        self.say(self.credit(customer, points), lambda: self.model.earn(customer, points))
 
-    @rule(name=names, customer=customers, reward=rewards)
-    def claim(self, name: str, customer: str, reward: str) -> None:
-        if name in self.said:
-            return  # ids are drawn: none comes twice
-        self.said.add(name)
+    @rule(customer=customers, reward=rewards)
+    def claim(self, customer: str, reward: str) -> None:
+        name = f"claim-{len(self.said)}"
+        self.said.append(name)
         claim = ClaimReward(
             self.place + name,
             f"r-{self.place}{name}",
@@ -158,16 +161,25 @@ class Histories(RuleBasedStateMachine):
         )
         self.say(claim, lambda: self.model.claim(name, customer, reward))
 
-    @rule(name=names)
-    def cancel(self, name: str) -> None:
+    def claimed(self, place: int) -> str:
+        return self.said[place % len(self.said)]
+
+    @precondition(lambda self: self.said)
+    @rule(place=places)
+    def cancel(self, place: int) -> None:
+        name = self.claimed(place)
         self.say(CancelClaim(self.place + name, "by mistake"), lambda: self.model.cancel(name))
 
-    @rule(name=names)
-    def fulfil(self, name: str) -> None:
+    @precondition(lambda self: self.said)
+    @rule(place=places)
+    def fulfil(self, place: int) -> None:
+        name = self.claimed(place)
         self.say(FulfilClaim(self.place + name, "given"), lambda: self.model.fulfil(name))
 
-    @rule(name=names, became=st.sampled_from(["redeemed", "voided"]), times=st.integers(1, 2))
-    def end_coupon(self, name: str, became: Literal["redeemed", "voided"], times: int) -> None:
+    @precondition(lambda self: self.said)
+    @rule(place=places, became=st.sampled_from(["redeemed", "voided"]), times=st.integers(1, 2))
+    def end_coupon(self, place: int, became: Literal["redeemed", "voided"], times: int) -> None:
+        name = self.claimed(place)
         ending = "fulfilled" if became == "redeemed" else "cancelled"
         origin = Origin("/notifications", f"{self.place}{next(self.events)}", NOW)
         for _ in range(times):
