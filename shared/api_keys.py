@@ -22,6 +22,8 @@ SCOPES = {
     "accounts:write": "enrol customers and look after their accounts",
     "redemptions:read": "read redemptions and holds",
     "redemptions:write": "spend points, hold them, give them back",
+    "rewards:read": "read the catalogue, what customers can get of it and have claimed",
+    "rewards:write": "keep the catalogue of rewards",
     "adjustments:write": "give and take points by hand",
     "programme:read": "read the programme and its campaigns, try a draft of it",
     "programme:write": "publish a programme",

@@ -2,11 +2,12 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
-from services.points.commands import Account, Answer, Balance, Outcome, Purchase, Redemption
+from services.points.commands import Account, Answer, Balance, Listing, Outcome, Purchase, Redemption, RewardClaim
 from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 
@@ -22,11 +23,17 @@ REFUSALS = {
     "card-of-another-customer": 409,
     "card-taken": 409,
     "card-unknown": 404,
+    "claim-cancelled": 409,
+    "claim-fulfilled": 409,
+    "claim-has-coupon": 409,
+    "claim-unknown": 404,
     "claim-window-over": 409,
     "currency-unsupported": 422,
     "enrolled-in-future": 422,
     "gift-to-oneself": 422,
     "insufficient-points": 409,
+    "member-number-missing": 422,
+    "member-number-unexpected": 422,
     "merge-with-itself": 422,
     "occurred-in-future": 422,
     "pool-full": 409,
@@ -40,6 +47,7 @@ REFUSALS = {
     "purchase-has-card": 409,
     "purchase-unclaimed": 409,
     "purchase-unknown": 404,
+    "redemption-for-reward": 409,
     "redemption-not-held": 409,
     "redemption-paid-purchase": 409,
     "redemption-unknown": 404,
@@ -50,6 +58,16 @@ REFUSALS = {
     "refund-parts-exceed-amount": 422,
     "reversal-exceeds-redemption": 409,
     "settlement-exceeds-purchase": 409,
+    "reward-exists": 409,
+    "reward-faulty": 422,
+    "reward-kind-fixed": 409,
+    "reward-limit-reached": 409,
+    "reward-not-yet": 409,
+    "reward-over": 409,
+    "reward-retired": 409,
+    "reward-sold-out": 409,
+    "reward-unknown": 404,
+    "stock-below-claims": 409,
     "tier-over": 422,
     "tier-unknown": 422,
 }
@@ -60,7 +78,7 @@ def refusal(outcome: Outcome) -> Answer:
     code, detail = outcome.code or "", outcome.detail or ""
     fields = [InvalidField(pointer=outcome.pointer, code=code, detail=detail)] if outcome.pointer else []
     balance = outcome.balance
-    more = {} if balance is None else {"available": balance.available, "held": balance.held}
+    more = dict(outcome.more) if balance is None else {"available": balance.available, "held": balance.held}
     status = REFUSALS.get(code, 409)
     return Answer(status, problem(status, code, detail, fields, **more).body(), MEDIA_TYPE)
 
@@ -208,7 +226,40 @@ def redemption_view(redemption: Redemption) -> dict[str, Any]:
         "shop_id": redemption.shop_id,
         "invoice_number": redemption.invoice_number,
         "created_at": redemption.created_at,
+        "claim_id": redemption.claim_id,
     }
+
+
+def render_reward(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    if outcome.status == "refused" or outcome.listing is None:
+        return refusal(outcome)
+    return _answer(outcome, listing_view(outcome.listing))
+
+
+def listing_view(listing: Listing) -> dict[str, Any]:
+    """Return a reward as staff see it."""
+    reward = listing.reward
+    return {
+        "reward_id": listing.reward_id,
+        **reward.model_dump(mode="json", by_alias=True),
+        "claimed": listing.claimed,
+        "stock_left": None if reward.stock is None else reward.stock - listing.claimed,
+        "created_at": listing.created_at,
+        "retired_at": listing.retired_at,
+    }
+
+
+def render_claim(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    if outcome.status == "refused" or outcome.claim is None:
+        return refusal(outcome)
+    return _answer(outcome, claim_view(outcome.claim) | {"balance": balance_view(outcome.balance)})
+
+
+def claim_view(claim: RewardClaim) -> dict[str, Any]:
+    """Return a claim of a reward as answers show it."""
+    return asdict(claim)
 
 
 def account_view(account: Account, standing: Standing | None, expiring: dict[str, Any] | None) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from services.points import care, intake, programmes, redemptions, routes, shari
 from services.points.documents import asyncapi
 from services.points.reports import routes as report_routes
 from services.points.reports.reader import Reports
+from services.points.rewards import routes as reward_routes
+from services.points.rewards import settlement
 from services.points.service import PointsService
 from shared.auth import Keys, is_loopback
 from shared.database import fetch
@@ -49,6 +51,8 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.include_router(care.router)
     app.include_router(redemptions.router)
     app.include_router(sharing.router)
+    app.include_router(reward_routes.router)
+    app.include_router(settlement.router)
     app.include_router(programmes.router)
     app.include_router(intake.router)
     app.include_router(report_routes.router)

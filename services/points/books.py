@@ -12,9 +12,11 @@ from services.points.commands import (
     Entry,
     Gift,
     IdempotencyKey,
+    Listing,
     Purchase,
     Redemption,
     Refund,
+    RewardClaim,
     Settlement,
 )
 from services.points.programme import Programme, Versions
@@ -67,6 +69,10 @@ class Changes:
     """New or changed."""
     settlements: list[Settlement] = field(default_factory=list)
     gifts: list[Gift] = field(default_factory=list)
+    new_rewards: dict[str, Listing] = field(default_factory=dict)
+    changed_rewards: dict[str, Listing] = field(default_factory=dict)
+    claims: dict[str, RewardClaim] = field(default_factory=dict)
+    """New or changed."""
 
 
 @dataclass(slots=True)
@@ -78,7 +84,8 @@ class Books:
     were taken from; of accounts on which something is due all open holds are there. `debts` are the debits that lots
     did not meet in full, oldest first: (entry sequence, points missing). `counts` is there for all customers where the
     programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
-    `budgets` where it has capped campaigns.
+    `budgets` where it has capped campaigns. `rewards` are those that are claimed, changed or freed; `coupons` holds
+    claims under their codes, `live_claims` how many each customer has of each of those rewards.
     """
 
     now: dt.datetime
@@ -99,6 +106,10 @@ class Books:
     days: dict[str, list[tuple[dt.date, Decimal]]] = field(default_factory=dict)
     uses: dict[str, dict[str, Use]] = field(default_factory=dict)
     budgets: dict[str, Use] = field(default_factory=dict)
+    rewards: dict[str, Listing] = field(default_factory=dict)
+    claims: dict[str, RewardClaim] = field(default_factory=dict)
+    coupons: dict[str, RewardClaim] = field(default_factory=dict)
+    live_claims: dict[str, dict[str, int]] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)

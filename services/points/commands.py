@@ -7,8 +7,10 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from services.points.catalogue import Kind, Reward
 from services.points.rules.earning import PassedOver
 from services.points.rules.tiers import Standing
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
@@ -210,6 +212,61 @@ class LeavePool(NamedTuple):
     customer_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeepReward:
+    """Put a reward into the catalogue, or change the one that stands there."""
+
+    reward_id: str
+    reward: Reward
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetireReward:
+    """Take a reward out of the catalogue; what was claimed of it stays."""
+
+    reward_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReward:
+    """Spend points on a reward. `symbols` are drawn before it is decided, so that a batch can be repeated."""
+
+    claim_id: str
+    redemption_id: str
+    customer_id: str
+    reward_id: str
+    symbols: str
+    occurred_at: dt.datetime
+    member_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelClaim:
+    """Take a claim back; of one with a code only once the code is known to be void."""
+
+    claim_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilClaim:
+    """Note that a customer has what they claimed, where no till takes a code for it."""
+
+    claim_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndCoupon:
+    """Hear that a coupon was redeemed, or is void; whoever keeps the coupons says so, also of others than ours."""
+
+    code: str
+    became: Literal["redeemed", "voided"]
+    origin: Origin
+
+
 Command = (
     AwardPurchase
     | RefundPurchase
@@ -230,9 +287,24 @@ Command = (
     | GivePoints
     | JoinPool
     | LeavePool
+    | KeepReward
+    | RetireReward
+    | ClaimReward
+    | CancelClaim
+    | FulfilClaim
+    | EndCoupon
 )
 
-MOVING = (AdjustBalance, Redeem, CaptureHold, ReleaseHold, ReverseRedemption, SettlePurchase, GivePoints)
+MOVING = (
+    AdjustBalance,
+    Redeem,
+    CaptureHold,
+    ReleaseHold,
+    ReverseRedemption,
+    SettlePurchase,
+    GivePoints,
+    ClaimReward,
+)
 """What takes or gives points as often as it is said."""
 
 Status = Literal["active", "blocked", "closed", "merged"]
@@ -274,6 +346,12 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     LeavePool: lambda it: Deed("pool.leave", f"{it.customer_id} in {it.pool_id}"),
     SettlePurchase: lambda it: Deed("purchase.settle", f"{it.shop_id}/{it.invoice_number}/{it.redemption_id}"),
     ReverseRedemption: lambda it: Deed("redemption.reverse", it.redemption_id, it.reason),
+    KeepReward: lambda it: Deed("reward.create" if it.is_new else "reward.change", it.reward_id),
+    RetireReward: lambda it: Deed("reward.retire", it.reward_id, it.reason),
+    ClaimReward: lambda it: Deed("reward.claim", f"{it.claim_id}: {it.reward_id} for {it.customer_id}"),
+    CancelClaim: lambda it: Deed("claim.cancel", it.claim_id, it.reason),
+    FulfilClaim: lambda it: Deed("claim.fulfil", it.claim_id, it.reason),
+    EndCoupon: lambda it: Deed(f"coupon.{it.became}", it.code),
 }
 
 
@@ -408,7 +486,8 @@ class Redemption:
     """Points of a customer that are spent or held to be; `customer_id` names the account that it was made on.
 
     Points are held until `hold_until`, and as captured they are spent; `restored` of them were given back. `sequence` is that
-    of the entry that took them. A purchase that was paid with it is named, else whatever its caller said it is for.
+    of the entry that took them. A purchase that was paid with it is named, else whatever its caller said it is for; and
+    the claim of the reward that it paid for.
     """
 
     redemption_id: str
@@ -424,6 +503,7 @@ class Redemption:
     shop_id: str | None = None
     invoice_number: str | None = None
     paid_purchase: bool = False
+    claim_id: str | None = None
     lots: list[RedeemedLot] = field(default_factory=list)
 
 
@@ -453,6 +533,45 @@ class Gift(NamedTuple):
     points: int
     entry_sequence: int
     occurred_at: dt.datetime
+
+
+@dataclass(slots=True)
+class Listing:
+    """A reward as it stands in the catalogue; claims that were not cancelled have `claimed` of its stock."""
+
+    reward_id: str
+    reward: Reward
+    created_at: dt.datetime
+    claimed: int = 0
+    retired_at: dt.datetime | None = None
+
+    @property
+    def document(self) -> str:
+        return self.reward.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
+@dataclass(slots=True)
+class RewardClaim:
+    """A reward that a customer has, or had; `customer_id` names the account that it was claimed on.
+
+    Its `code` is good until `valid_until`; a partner's `units` go to the `member_number` there. `ended_at` is when it was
+    fulfilled or cancelled, `reason` why staff did so.
+    """
+
+    claim_id: str
+    customer_id: str
+    reward_id: str
+    redemption_id: str
+    kind: Kind
+    points: int
+    status: Literal["claimed", "cancelling", "cancelled", "fulfilled"]
+    claimed_at: dt.datetime
+    code: str | None = None
+    valid_until: dt.datetime | None = None
+    member_number: str | None = None
+    units: int | None = None
+    ended_at: dt.datetime | None = None
+    reason: str | None = None
 
 
 EntryKind = Literal[
@@ -491,7 +610,7 @@ class Entry(NamedTuple):
 class Outcome(NamedTuple):
     """What became of one command; `balance` is that of its customer directly after it."""
 
-    status: Literal["booked", "repeated", "unclaimed", "waiting", "refused"]
+    status: Literal["booked", "repeated", "unclaimed", "waiting", "ignored", "refused"]
     code: str | None = None
     detail: str | None = None
     pointer: str | None = None
@@ -507,15 +626,19 @@ class Outcome(NamedTuple):
     redemption: Redemption | None = None
     settlement: Settlement | None = None
     gift: Gift | None = None
+    listing: Listing | None = None
+    claim: RewardClaim | None = None
+    more: Mapping[str, object] = MappingProxyType({})
+    """What a refusal says beside its code, in numbers and instants."""
 
     @property
     def is_new(self) -> bool:
-        return self.status not in {"refused", "repeated"}
+        return self.status not in {"refused", "repeated", "ignored"}
 
 
-def refused(code: str, detail: str, pointer: str | None = None) -> Outcome:
+def refused(code: str, detail: str, pointer: str | None = None, **more: object) -> Outcome:
     """Refuse a command by the rules: nothing of it is booked."""
-    return Outcome("refused", code, detail, pointer)
+    return Outcome("refused", code, detail, pointer, more=more)
 
 
 @dataclass(frozen=True, slots=True)

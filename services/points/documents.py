@@ -25,11 +25,13 @@ def asyncapi() -> dict[str, Any]:
         "channels": {
             "purchases": _channel(TOPICS[0], [name for name in heard if ".purchase." in name]),
             "customers": _channel(TOPICS[1], [name for name in heard if ".customer." in name]),
+            "notifications": _channel(TOPICS[2], [name for name in heard if ".coupon." in name]),
             "points": _channel("loyalty.points", list(spoken)),
         },
         "operations": {
             "hearPurchases": _operation("receive", "purchases"),
             "hearCustomers": _operation("receive", "customers"),
+            "hearNotifications": _operation("receive", "notifications"),
             "sayPoints": _operation("send", "points"),
             "passPurchasesOn": _operation("send", "purchases"),
             "passCustomersOn": _operation("send", "customers"),

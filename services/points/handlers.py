@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.points.commands import (
     AwardPurchase,
     Command,
+    EndCoupon,
     EnrolCustomer,
     Origin,
     Outcome,
@@ -17,14 +18,16 @@ from services.points.commands import (
     RefundPurchase,
     Request,
 )
-from services.points.decisions.events import CUSTOMERS_TOPIC, PURCHASES_TOPIC
+from services.points.decisions.events import CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC, PURCHASES_TOPIC
 from services.points.ledger import Ledger
+from services.points.rules import codes
 from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.notifications import CouponRedeemedEvent, CouponVoidedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
 
 CONSUMER = "points"
-TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC)
+TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
@@ -32,7 +35,9 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PurchaseRefundedEvent
         | CustomerRegisteredEvent
         | CustomerUpdatedEvent
-        | CustomerErasedEvent,
+        | CustomerErasedEvent
+        | CouponRedeemedEvent
+        | CouponVoidedEvent,
         Discriminator("type"),
     ]
 )
@@ -51,10 +56,20 @@ def enrol_customer(event: CustomerRegisteredEvent, origin: Origin) -> Command:
     return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin)
 
 
+def redeem_coupon(event: CouponRedeemedEvent, origin: Origin) -> Command:
+    return EndCoupon(codes.spelled(event.data.code) or event.data.code, "redeemed", origin)
+
+
+def void_coupon(event: CouponVoidedEvent, origin: Origin) -> Command:
+    return EndCoupon(codes.spelled(event.data.code) or event.data.code, "voided", origin)
+
+
 HANDLERS: dict[str, Callable[[Any, Origin], Command]] = {
     "loyalty.purchase.completed.v1": award_purchase,
     "loyalty.purchase.refunded.v1": refund_purchase,
     "loyalty.customer.registered.v1": enrol_customer,
+    "loyalty.coupon.redeemed.v1": redeem_coupon,
+    "loyalty.coupon.voided.v1": void_coupon,
 }
 """What is not here asks nothing of the books: it is skipped, or passed on where it came over HTTP."""
 
@@ -63,6 +78,7 @@ VERDICTS: dict[str, Status] = {
     "unclaimed": "accepted",
     "repeated": "duplicate",
     "waiting": "waiting",
+    "ignored": "skipped",
     "refused": "rejected",
 }
 

@@ -1,7 +1,8 @@
 """The only writer of the books: load, decide, save, in the caller's transaction.
 
-What exists is locked before it is changed: purchases, then cards, then accounts, then budgets, sorted inside. What is new
-is inserted at the end, and its unique key is the judge: whoever comes second starts again and finds it.
+What exists is locked before it is changed: purchases, then cards, then accounts, then budgets, then rewards (for their
+stock), sorted inside. A claim of a reward is guarded by the lock of its account. What is new is inserted at the end, and
+its unique key is the judge: whoever comes second starts again and finds it.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: purchases, then cards, then accounts, then budgets."""
+"""What a batch needs of the books, locked before it is decided: purchases, then cards, then accounts, then budgets, then rewards."""
 
 import datetime as dt
 from collections import deque
@@ -11,20 +11,27 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.books import Books, is_due
+from services.points.catalogue import Reward
 from services.points.commands import (
     Account,
     AdjustBalance,
     Answer,
     AwardPurchase,
+    CancelClaim,
     CaptureHold,
     ChangeStatus,
     ClaimPurchase,
+    ClaimReward,
     Command,
+    EndCoupon,
     EnrolCustomer,
+    FulfilClaim,
     GivePoints,
     GiveTier,
     JoinPool,
+    KeepReward,
     LeavePool,
+    Listing,
     MergeAccounts,
     PassOn,
     Purchase,
@@ -36,7 +43,9 @@ from services.points.commands import (
     ReleaseHold,
     ReplaceCard,
     Request,
+    RetireReward,
     ReverseRedemption,
+    RewardClaim,
     SettleAccount,
     SettlePurchase,
 )
@@ -106,7 +115,7 @@ SELECT {LOT_COLUMNS} FROM lot WHERE remaining = 0 AND expired = 0 AND (customer_
   SELECT * FROM unnest($1::text[], $2::bigint[])) ORDER BY customer_id, sequence"""
 
 REDEMPTION_COLUMNS = """redemption_id, customer_id, points, sequence, status, created_at, hold_until, held, captured, restored,
-  shop_id, invoice_number, paid_purchase"""
+  shop_id, invoice_number, paid_purchase, claim_id"""
 REDEEMERS = "SELECT DISTINCT customer_id FROM redemption WHERE redemption_id = ANY($1::text[])"
 PAYERS = """
 SELECT redemption_id, customer_id FROM redemption
@@ -144,6 +153,24 @@ SELECT customer_id, campaign, points, awards FROM campaign_use
 LOCK_BUDGETS = """
 SELECT campaign, points, awards FROM campaign_budget WHERE campaign = ANY($1::text[]) ORDER BY campaign FOR UPDATE"""
 
+CLAIM_COLUMNS = tuple(each.name for each in fields(RewardClaim))
+"""In the order in which a row makes a `RewardClaim`."""
+
+NAMED_CLAIMS = "WHERE claim_id = ANY($1::text[]) OR code = ANY($2::text[])"
+CLAIMED = f"SELECT redemption_id, customer_id, reward_id FROM reward_claim {NAMED_CLAIMS}"
+LOAD_CLAIMS = f"SELECT {', '.join(CLAIM_COLUMNS)} FROM reward_claim {NAMED_CLAIMS}"
+
+LOCK_REWARDS = """
+SELECT reward_id, document::text, created_at, claimed, retired_at FROM reward WHERE reward_id = ANY($1::text[])
+ ORDER BY reward_id FOR UPDATE"""
+
+LIVE_CLAIMS = """
+SELECT owner, reward_id, count(*) AS claims FROM (
+    SELECT unnest($1::text[]) AS owner, unnest($1::text[]) AS customer_id
+    UNION ALL SELECT merged_into, customer_id FROM account WHERE merged_into = ANY($1::text[])) a
+  JOIN reward_claim USING (customer_id)
+ WHERE reward_id = ANY($2::text[]) AND status <> 'cancelled' GROUP BY 1, 2"""
+
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
   JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
@@ -172,6 +199,8 @@ class Loader:
         if known["booked"]:
             await _lock_purchases(connection, books, wanted, set(map(tuple, known["booked"])))
         await _load_cards(connection, books, wanted)
+        if wanted.claims or wanted.codes:
+            await _find_claims(connection, wanted)
         if wanted.redemptions:
             wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
         if wanted.spenders or wanted.pools:
@@ -180,6 +209,8 @@ class Loader:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
             await _load_campaigns(connection, books, wanted)
+        if wanted.rewards:
+            await _load_rewards(connection, books, wanted)
         return books
 
     def give_back(self, books: Books) -> None:
@@ -245,6 +276,9 @@ class _Wanted:
         self.redeemers: set[str] = set()
         self.spenders: set[str] = set()
         self.pools: set[str] = set()
+        self.rewards: set[str] = set()
+        self.claims: set[str] = set()
+        self.codes: set[str] = set()
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -270,6 +304,8 @@ class _Wanted:
                 self._add_claim(command)
             case PassOn(origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
+            case KeepReward() | RetireReward() | ClaimReward() | CancelClaim() | FulfilClaim() | EndCoupon():
+                self._add_reward(command)
             case _:
                 self._add_care(command)
 
@@ -312,6 +348,21 @@ class _Wanted:
                 self.customers.add(customer_id)
                 self.debited.add(customer_id)
                 self.pools.add(pool_id)
+
+    def _add_reward(self, command: Command) -> None:
+        match command:
+            case ClaimReward(customer_id=customer_id, reward_id=reward_id):
+                self.rewards.add(reward_id)
+                self.customers.add(customer_id)
+                self.debited.add(customer_id)
+                self.spenders.add(customer_id)
+            case KeepReward(reward_id=reward_id) | RetireReward(reward_id=reward_id):
+                self.rewards.add(reward_id)
+            case CancelClaim(claim_id=claim_id) | FulfilClaim(claim_id=claim_id):
+                self.claims.add(claim_id)
+            case EndCoupon(code=code, origin=origin):
+                self.keys.append((*NO_KEY, origin.source, origin.id))
+                self.codes.add(code)
 
     def add_payment(self, purchase: Purchase) -> None:
         """Note by what a purchase that is attached now says that it was paid."""
@@ -539,6 +590,31 @@ async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wa
     if budgets:
         for row in await fetch(connection, LOCK_BUDGETS, budgets):
             books.budgets[row[0]] = Use(row[1], row[2])
+
+
+async def _find_claims(connection: AsyncConnection, wanted: _Wanted) -> None:
+    """Note whose claims are named, what paid for them and of which rewards they are; none of that ever changes."""
+    for row in await fetch(connection, CLAIMED, sorted(wanted.claims), sorted(wanted.codes)):
+        redemption_id, customer_id, reward_id = row
+        wanted.redemptions.add(redemption_id)
+        wanted.redeemers.add(customer_id)
+        wanted.rewards.add(reward_id)
+
+
+async def _load_rewards(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    """Lock rewards, and load claims of them, which the locks of their accounts guard."""
+    for reward_id, document, *rest in await fetch(connection, LOCK_REWARDS, sorted(wanted.rewards)):
+        books.rewards[reward_id] = Listing(reward_id, Reward.model_validate_json(document), *rest)
+    if wanted.claims or wanted.codes:
+        for row in await fetch(connection, LOAD_CLAIMS, sorted(wanted.claims), sorted(wanted.codes)):
+            claim = RewardClaim(*row)
+            books.claims[claim.claim_id] = claim
+            if claim.code is not None:
+                books.coupons[claim.code] = claim
+    customers = sorted({account.customer_id for account in books.accounts.values()})
+    if customers:
+        for customer_id, reward_id, count in await fetch(connection, LIVE_CLAIMS, customers, sorted(wanted.rewards)):
+            books.live_claims.setdefault(customer_id, {})[reward_id] = count
 
 
 def _budgets_at(versions: Versions, instant: dt.datetime | None) -> Iterable[str]:

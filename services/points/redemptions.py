@@ -89,7 +89,9 @@ async def release(http: HttpRequest, redemption_id: Segment, key: RequiredKey) -
     status_code=201,
     openapi_extra=WRITE,
     summary="Give spent points back, to the lots they came from",
-    responses=problem_responses(UNKNOWN | {409: ["reversal-exceeds-redemption", "redemption-paid-purchase", REUSED]}),
+    responses=problem_responses(
+        UNKNOWN | {409: ["reversal-exceeds-redemption", "redemption-paid-purchase", "redemption-for-reward", REUSED]}
+    ),
 )
 async def reverse(http: HttpRequest, redemption_id: Segment, asked: Reversal, key: RequiredKey) -> Response:
     return await ask(http, ReverseRedemption(redemption_id, asked.points, asked.reason), render_redemption, key)

@@ -287,7 +287,7 @@ async def list_entries(
     points = service_of(http)
     before = decode_cursor(cursor, int)[0] if cursor else queries.LAST
     await _account(points, customer_id)
-    if _prefers_csv(accept):
+    if prefers_csv(accept):
         return StreamingResponse(_csv(points, customer_id, before), media_type="text/csv")
     async with points.engine.connect() as connection:
         rows = await queries.entries(connection, customer_id, before=before, limit=limit + 1)
@@ -479,7 +479,7 @@ async def _account_of_card(points: PointsService, card_number: str) -> dict[str,
     return found
 
 
-def _prefers_csv(accept: str) -> bool:
+def prefers_csv(accept: str) -> bool:
     """Tell whether a client names CSV, and before JSON where it takes both."""
     kinds = [each.split(";")[0].strip() for each in accept.lower().split(",")]
     return next((kind for kind in kinds if kind in {"text/csv", "application/json"}), None) == "text/csv"

@@ -65,7 +65,7 @@ ALLOCATION = Columns(tables.allocation, "customer_id debit_sequence lot_sequence
 REDEMPTION = Columns(
     tables.redemption,
     "redemption_id customer_id points sequence status created_at hold_until held captured restored shop_id"
-    " invoice_number paid_purchase",
+    " invoice_number paid_purchase claim_id",
 )
 REDEEMED_LOT = Columns(tables.redemption_lot, "customer_id redemption_id lot_sequence held captured restored")
 SETTLEMENT = Columns(
@@ -74,6 +74,12 @@ SETTLEMENT = Columns(
     " entry_sequence",
 )
 GIFT = Columns(tables.gift, "gift_id customer_id recipient_id points entry_sequence occurred_at")
+REWARD = Columns(tables.reward, "reward_id document created_at claimed retired_at")
+CLAIM = Columns(
+    tables.reward_claim,
+    "claim_id customer_id reward_id redemption_id kind points status claimed_at code valid_until member_number units"
+    " ended_at reason",
+)
 EVENT = Columns(tables.event, "source id")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 PROGRESS = Columns(tables.progress, "customer_id on points spend")
@@ -105,6 +111,7 @@ INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.upd
 INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
 INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
+INSERT_REWARDS, UPDATE_REWARDS, PUT_CLAIMS = REWARD.insert(), REWARD.update(), CLAIM.put()
 
 # a card that purchases wait for stands there already, without an owner
 OWN_CARDS = f"{CARD.update()} AND card.customer_id IS NULL"
@@ -184,6 +191,8 @@ def _forget_inserted(changes: Changes) -> None:
         changes.changed_accounts.pop(account.customer_id, None)
     for key in changes.refunds:
         changes.changed_refunds.pop(key, None)
+    for name in changes.new_rewards:
+        changes.changed_rewards.pop(name, None)
 
 
 async def _save_hot(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
@@ -219,6 +228,9 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
         (INSERT_SETTLEMENTS, [SETTLEMENT.of(each) for each in changes.settlements]),
         (INSERT_GIFTS, changes.gifts),
+        (INSERT_REWARDS, [REWARD.of(changes.new_rewards[name]) for name in sorted(changes.new_rewards)]),
+        (UPDATE_REWARDS, [REWARD.of(each) for each in changes.changed_rewards.values()]),
+        (PUT_CLAIMS, [CLAIM.of(each) for each in changes.claims.values()]),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),

@@ -382,6 +382,7 @@ class RedemptionView(BaseModel):
     shop_id: str | None
     invoice_number: str | None
     created_at: dt.datetime
+    claim_id: str | None = Field(default=None, description="of the reward that it paid for")
     balance: BalanceView | None = Field(default=None, description="after it; not in lists")
     sequence: int | None = Field(default=None, description="of the entry that took the points; in lists")
 

@@ -223,6 +223,7 @@ redemption = sa.Table(
     sa.Column("shop_id", sa.Text),
     sa.Column("invoice_number", sa.Text),
     sa.Column("paid_purchase", sa.Boolean, nullable=False, server_default="false", comment="that purchase named it"),
+    sa.Column("claim_id", sa.Text, comment="of the reward that it paid for"),
     sa.CheckConstraint("status IN ('held', 'captured', 'released', 'timed_out', 'reversed')", name="status"),
     sa.CheckConstraint("(status = 'held') = (held > 0)", name="held"),
     sa.CheckConstraint("held >= 0 AND captured >= 0 AND held + captured <= points", name="captured"),
@@ -273,6 +274,51 @@ gift = sa.Table(
     sa.Column("entry_sequence", sa.BigInteger, nullable=False, comment="of the giver's entry"),
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.CheckConstraint("points > 0", name="points"),
+)
+
+reward = sa.Table(
+    "reward",
+    metadata,
+    sa.Column("reward_id", sa.Text, primary_key=True),
+    sa.Column("document", JSONB, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("claimed", sa.BigInteger, nullable=False, server_default="0", comment="and not cancelled"),
+    sa.Column("retired_at", INSTANT),
+    sa.CheckConstraint("claimed >= 0 AND claimed <= coalesce((document ->> 'stock')::bigint, claimed)", name="claimed"),
+    comment="the catalogue; after accounts and budgets its rows are locked by whoever claims or frees one",
+)
+
+reward_claim = sa.Table(
+    "reward_claim",
+    metadata,
+    sa.Column("claim_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("reward_id", sa.Text, nullable=False),
+    sa.Column("redemption_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("claimed_at", INSTANT, nullable=False),
+    sa.Column("code", sa.Text),
+    sa.Column("valid_until", INSTANT),
+    sa.Column("member_number", sa.Text, comment="the customer's, with the partner"),
+    sa.Column("units", sa.BigInteger, comment="what the partner gives"),
+    sa.Column("ended_at", INSTANT, comment="fulfilled or cancelled"),
+    sa.Column("reason", sa.Text),
+    sa.CheckConstraint("status IN ('claimed', 'cancelling', 'cancelled', 'fulfilled')", name="status"),
+    sa.CheckConstraint("(status IN ('cancelled', 'fulfilled')) = (ended_at IS NOT NULL)", name="ended"),
+    sa.CheckConstraint(
+        "(kind IN ('free_article', 'percentage_voucher', 'money_voucher', 'shipping')) = (code IS NOT NULL)",
+        name="code",
+    ),
+    sa.CheckConstraint(
+        "(kind = 'partner_transfer') = (member_number IS NOT NULL AND units IS NOT NULL)", name="partner"
+    ),
+    sa.Index("reward_claim_by_code", "code", unique=True),
+    sa.Index("reward_claim_of_redemption", "redemption_id", unique=True),
+    sa.Index("reward_claim_of_customer", "customer_id", "number"),
+    sa.Index("reward_claim_of_reward", "reward_id", "number"),
 )
 
 adjustment = sa.Table(

@@ -216,6 +216,34 @@ INVARIANTS = (
          WHERE p.redeemed - p.restored IS DISTINCT FROM r.spent""",
     ),
     Invariant(
+        "rewards-count-their-claims",
+        "what is gone of a reward's stock are its claims that were not cancelled, and never more than there are",
+        """
+        SELECT reward_id, r.claimed, c.live, r.stock FROM (
+            SELECT reward_id, claimed, (document->>'stock')::bigint AS stock FROM reward) r
+          FULL JOIN (
+            SELECT reward_id, count(*) AS live FROM reward_claim WHERE status <> 'cancelled' GROUP BY 1) c
+            USING (reward_id)
+         WHERE r.claimed IS DISTINCT FROM coalesce(c.live, 0) OR r.claimed > r.stock""",
+    ),
+    Invariant(
+        "claims-are-paid-by-redemptions",
+        "a claim was paid by a redemption of its customer and its points, all of which came back if it was cancelled",
+        """
+        SELECT claim_id, c.status, c.customer_id, c.points, r.redemption_id, r.customer_id AS payer, r.captured, r.restored
+          FROM reward_claim c FULL JOIN (SELECT * FROM redemption WHERE claim_id IS NOT NULL) r USING (claim_id)
+         WHERE (c.redemption_id, c.customer_id, c.points) IS DISTINCT FROM (r.redemption_id, r.customer_id, r.captured)
+            OR r.restored <> CASE c.status WHEN 'cancelled' THEN c.points ELSE 0 END OR r.paid_purchase""",
+    ),
+    Invariant(
+        "claims-are-of-their-reward",
+        "a claim is of a reward that the catalogue knows, and of its kind",
+        """
+        SELECT claim_id, reward_id, c.kind, r.document->'value'->>'kind' AS reward_kind
+          FROM reward_claim c LEFT JOIN reward r USING (reward_id)
+         WHERE c.kind IS DISTINCT FROM r.document->'value'->>'kind'""",
+    ),
+    Invariant(
         "purchases-are-awarded-once",
         "a booked purchase's points are those of its award entry, and every award entry belongs to one purchase",
         """

@@ -253,6 +253,120 @@ class PointsRestored(PointsBooked):
     redemption_id: str
 
 
+class RewardSaid(BaseModel):
+    """A reward and its claim; `points` is what was paid, `code` what tills take for it where it is a coupon."""
+
+    customer_id: CustomerId
+    claim_id: str
+    reward_id: Identifier
+    kind: str
+    points: int
+    balance: Balance
+    occurred_at: dt.datetime
+    code: str | None
+
+
+class RewardClaimed(RewardSaid):
+    """A customer has claimed a reward; what it gives is `value`, until `valid_until` where it ends."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
+                    "reward_id": "five-euros",
+                    "kind": "money_voucher",
+                    "points": 500,
+                    "balance": {"available": 220, "pending": 0, "held": 0},
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                    "code": "XMAS-7K2M-9QF4-T3HJ",
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    "value": {"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "0"},
+                    "valid_until": "2027-02-21T23:00:00Z",
+                    "titles": {"de": "5 Euro Gutschein", "en": "5 euros off"},
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+    value: dict[str, Any]
+    valid_until: dt.datetime | None
+    titles: dict[str, str]
+
+
+class RewardCancelling(RewardSaid):
+    """A claim is to be taken back: whoever keeps its coupon says whether that is still possible."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
+                    "reward_id": "five-euros",
+                    "kind": "money_voucher",
+                    "points": 500,
+                    "balance": {"available": 220, "pending": 0, "held": 0},
+                    "occurred_at": "2026-11-24T10:00:00Z",
+                    "code": "XMAS-7K2M-9QF4-T3HJ",
+                    "reason": "ordered by mistake",
+                }
+            ]
+        }
+    )
+
+    reason: str
+
+
+class RewardCancelled(RewardSaid):
+    """A claim was taken back, and its points are with the customer again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
+                    "reward_id": "five-euros",
+                    "kind": "money_voucher",
+                    "points": 500,
+                    "balance": {"available": 720, "pending": 0, "held": 0},
+                    "occurred_at": "2026-11-24T10:00:02Z",
+                    "code": "XMAS-7K2M-9QF4-T3HJ",
+                    "redemption_id": "0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    "reason": "ordered by mistake",
+                }
+            ]
+        }
+    )
+
+    redemption_id: str
+    reason: str | None
+
+
+class RewardFulfilled(RewardSaid):
+    """A customer has what they claimed; its points never come back."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
+                    "reward_id": "five-euros",
+                    "kind": "money_voucher",
+                    "points": 500,
+                    "balance": {"available": 220, "pending": 0, "held": 0},
+                    "occurred_at": "2026-12-01T16:20:00Z",
+                    "code": "XMAS-7K2M-9QF4-T3HJ",
+                }
+            ]
+        }
+    )
+
+
 class PurchaseSettled(PointsBooked):
     """A past purchase was paid with points: the shop gives that amount back in money."""
 
@@ -559,6 +673,34 @@ class PoolLeftEvent(SequencedEnvelope):
     data: PoolChanged
 
 
+class RewardClaimedEvent(SequencedEnvelope):
+    """A reward was claimed."""
+
+    type: Literal["loyalty.reward.claimed.v1"]
+    data: RewardClaimed
+
+
+class RewardCancellingEvent(SequencedEnvelope):
+    """A claim is to be cancelled, if its coupon still can be."""
+
+    type: Literal["loyalty.reward.cancelling.v1"]
+    data: RewardCancelling
+
+
+class RewardCancelledEvent(SequencedEnvelope):
+    """A claim was cancelled."""
+
+    type: Literal["loyalty.reward.cancelled.v1"]
+    data: RewardCancelled
+
+
+class RewardFulfilledEvent(SequencedEnvelope):
+    """A claim was fulfilled."""
+
+    type: Literal["loyalty.reward.fulfilled.v1"]
+    data: RewardFulfilled
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PointsAwardedEvent
@@ -579,7 +721,11 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | TierExpiringEvent
         | AccountChangedEvent
         | CardReplacedEvent
-        | AccountMergedEvent,
+        | AccountMergedEvent
+        | RewardClaimedEvent
+        | RewardCancellingEvent
+        | RewardCancelledEvent
+        | RewardFulfilledEvent,
         Field(discriminator="type"),
     ]
 )

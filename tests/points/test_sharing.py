@@ -8,10 +8,13 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.points.catalogue import Reward
 from services.points.commands import (
     ChangeStatus,
+    ClaimReward,
     GivePoints,
     JoinPool,
+    KeepReward,
     LeavePool,
     Outcome,
     Redeem,
@@ -121,6 +124,16 @@ async def test_of_a_household_that_is_spent_first_which_ends_first(book: Book, e
         spend(50),
     )
     assert await available(engine) == {"c-1": 100, "c-2": 10}
+
+
+async def test_a_household_claims_a_reward_together(book: Book, engine: AsyncEngine) -> None:
+    asked = {"value": {"kind": "experience"}, "texts": {"en": {"title": "A tasting"}}, "default_language": "en"}
+    tasting = Reward.model_validate(asked | {"points": 150})
+    await book(purchase(), purchase("R-2", "60.00", customer="c-2"), *join("c-1", "c-2"))
+    await book(KeepReward("tasting", tasting, is_new=True))
+    (outcome,) = await book(ClaimReward("claim", "paid", "c-1", "tasting", "", NOW))
+    assert outcome.status == "booked", outcome
+    assert sum((await available(engine)).values()) == 10
 
 
 async def test_who_leaves_keeps_what_is_theirs_and_spends_alone(book: Book, engine: AsyncEngine) -> None:

@@ -7,7 +7,17 @@ import subprocess
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import GivePoints, MergeAccounts, Redeem, ReverseRedemption, SettleAccount
+from services.points.catalogue import Reward
+from services.points.commands import (
+    CancelClaim,
+    ClaimReward,
+    GivePoints,
+    KeepReward,
+    MergeAccounts,
+    Redeem,
+    ReverseRedemption,
+    SettleAccount,
+)
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, Finding, verify
 from shared.database import fetch
@@ -77,6 +87,9 @@ DAMAGE = {
     ),
     "holds-are-the-held-side": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-7'", "c-7"),
     "purchases-are-paid-by-redemptions": ("UPDATE purchase SET redeemed = redeemed + 1 WHERE redeemed > 0", "P-1"),
+    "rewards-count-their-claims": ("UPDATE reward SET claimed = claimed + 1", "mug"),
+    "claims-are-paid-by-redemptions": ("UPDATE reward_claim SET points = points + 1 WHERE status = 'claimed'", "live"),
+    "claims-are-of-their-reward": ("UPDATE reward_claim SET kind = 'donation' WHERE kind = 'experience'", "live"),
     "events-are-numbered": (
         "DELETE FROM outbox WHERE id = (SELECT min(id) + 1 FROM outbox WHERE topic = 'loyalty.points' AND key = 'c-1')",
         "c-1",
@@ -94,6 +107,16 @@ PROGRAMME = Programme.model_validate(
     }
 )
 
+MUG = Reward.model_validate(
+    {
+        "texts": {"en": {"title": "Tea"}},
+        "default_language": "en",
+        "value": {"kind": "experience"},
+        "points": 1,
+        "stock": 9,
+    }
+)
+
 
 @pytest.fixture
 async def history(book: Book, engine: AsyncEngine) -> None:
@@ -106,6 +129,11 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(Redeem("paid", "c-7", 10, NOW), purchase("P-1", "9.00", customer="c-7", redemption_ids=["paid"]))
     await book(ReverseRedemption("spent", 2, "returned"))
     await book(GivePoints("g-1", "c-7", "c-1", 3, NOW))
+    await book(
+        KeepReward("mug", MUG, is_new=True),
+        *(ClaimReward(name, f"for-{name}", "c-7", "mug", "", NOW) for name in ("live", "gone")),
+    )
+    await book(CancelClaim("gone", "by mistake"))
     await publish(engine, PROGRAMME, valid_from=NOW)
     then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)

@@ -7,14 +7,19 @@ from services.points.books import Books
 from services.points.commands import (
     AdjustBalance,
     AwardPurchase,
+    CancelClaim,
     CaptureHold,
     ChangeStatus,
     ClaimPurchase,
+    ClaimReward,
     Command,
+    EndCoupon,
     EnrolCustomer,
+    FulfilClaim,
     GivePoints,
     GiveTier,
     JoinPool,
+    KeepReward,
     LeavePool,
     MergeAccounts,
     Outcome,
@@ -25,6 +30,7 @@ from services.points.commands import (
     ReplaceCard,
     Reply,
     Request,
+    RetireReward,
     ReverseRedemption,
     SettleAccount,
     SettlePurchase,
@@ -32,6 +38,8 @@ from services.points.commands import (
 )
 from services.points.decisions.accounts import adjust_balance
 from services.points.decisions.care import change_status, give_tier, merge_accounts, replace_card
+from services.points.decisions.catalogue import keep_reward, retire_reward
+from services.points.decisions.claims import cancel_claim, claim_reward, end_coupon, fulfil_claim
 from services.points.decisions.enrolment import enrol_customer
 from services.points.decisions.events import pass_on
 from services.points.decisions.purchases import award_purchase, claim_purchase
@@ -61,6 +69,12 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     GivePoints: give_points,
     JoinPool: join_pool,
     LeavePool: leave_pool,
+    KeepReward: keep_reward,
+    RetireReward: retire_reward,
+    ClaimReward: claim_reward,
+    CancelClaim: cancel_claim,
+    FulfilClaim: fulfil_claim,
+    EndCoupon: end_coupon,
 }
 
 

@@ -151,9 +151,7 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
     source.lifetime_points = source.purchases = 0
     ours, theirs = books.counts.get(target.customer_id, NONE), books.counts.pop(source.customer_id, NONE)
     books.counts[target.customer_id] = Counts(ours.now + theirs.now, ours.before + theirs.before)
-    for campaign, use in books.uses.pop(source.customer_id, {}).items():
-        uses = books.uses.setdefault(target.customer_id, {})
-        uses[campaign] = uses.get(campaign, UNUSED) + use
+    _move_uses(books, source, target)
     levels = books.programme.tiers
     if levels is not None:
         earned = tiers.earned(levels, books.counts[target.customer_id].now)
@@ -164,3 +162,13 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
     for account in (source, target):
         books.changes.changed_standings[account.customer_id] = account
         books.changes.changed_accounts[account.customer_id] = account
+
+
+def _move_uses(books: Books, source: Account, target: Account) -> None:
+    """Add up what caps and limits count for each customer."""
+    for campaign, use in books.uses.pop(source.customer_id, {}).items():
+        uses = books.uses.setdefault(target.customer_id, {})
+        uses[campaign] = uses.get(campaign, UNUSED) + use
+    for reward_id, count in books.live_claims.pop(source.customer_id, {}).items():
+        claims = books.live_claims.setdefault(target.customer_id, {})
+        claims[reward_id] = claims.get(reward_id, 0) + count

@@ -11,6 +11,7 @@ from services.points.commands import SOURCE, Account, Entry, Origin, Outcome, Pa
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"
 CUSTOMERS_TOPIC = "loyalty.customers"
+NOTIFICATIONS_TOPIC = "loyalty.notifications"
 
 LONGEST_NAME = 255
 """So many characters an event's id may have."""

@@ -35,9 +35,9 @@ def _wanted(said: PurchaseCompleted, rule: PayWithPoints | None) -> int | None:
 
 
 def _may_pay(books: Books, record: Purchase, account: Account, redemption: Redemption) -> bool:
-    """Tell whether it is the buyer's, and has not paid for another purchase."""
+    """Tell whether it is the buyer's, and has not paid for another purchase or a reward."""
     is_free = not redemption.paid_purchase or (redemption.shop_id, redemption.invoice_number) == record.key
-    return is_free and books.accounts.get(redemption.customer_id) is account
+    return is_free and redemption.claim_id is None and books.accounts.get(redemption.customer_id) is account
 
 
 def _pay_with(books: Books, record: Purchase, account: Account, redemption: Redemption, left: int) -> int:

@@ -89,6 +89,8 @@ def reverse_redemption(books: Books, command: ReverseRedemption) -> Outcome:
     if redemption.paid_purchase:
         detail = f"it paid for purchase {redemption.invoice_number} of {redemption.shop_id}: refund that"
         return refused("redemption-paid-purchase", detail)
+    if redemption.claim_id is not None:
+        return refused("redemption-for-reward", f"it paid for a reward: cancel claim {redemption.claim_id}")
     left = redemption.captured - redemption.restored
     points = left if command.points is None else command.points
     if not left or points > left:
