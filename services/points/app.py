@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.points
-from services.points import care, intake, programmes, redemptions, routes
+from services.points import adjustments, care, intake, programmes, redemptions, routes
 from services.points.documents import asyncapi
 from services.points.reports import routes as report_routes
 from services.points.reports.reader import Reports
@@ -48,6 +48,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.include_router(routes.router)
     app.include_router(care.router)
     app.include_router(redemptions.router)
+    app.include_router(adjustments.router)
     app.include_router(programmes.router)
     app.include_router(intake.router)
     app.include_router(report_routes.router)

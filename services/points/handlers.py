@@ -11,6 +11,7 @@ from services.points.commands import (
     AwardPurchase,
     Command,
     EnrolCustomer,
+    HearCustomer,
     Origin,
     Outcome,
     PassOn,
@@ -19,11 +20,14 @@ from services.points.commands import (
 )
 from services.points.decisions.events import CUSTOMERS_TOPIC, PURCHASES_TOPIC
 from services.points.ledger import Ledger
-from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.customers import Customer, CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
 
 CONSUMER = "points"
+REGISTRATION, FIRST_CONSENT = "registration", "first_consent"
+"""Actions that are heard of; the programme says what they are worth."""
+
 TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
@@ -48,13 +52,26 @@ def refund_purchase(event: PurchaseRefundedEvent, origin: Origin) -> Command:
 
 def enrol_customer(event: CustomerRegisteredEvent, origin: Origin) -> Command:
     enrolled_at = event.data.registered_at or event.time or origin.received_at
-    return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin)
+    done = (REGISTRATION, *_consented(event.data))
+    return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin, done)
 
 
-HANDLERS: dict[str, Callable[[Any, Origin], Command]] = {
+def hear_customer(event: CustomerUpdatedEvent, origin: Origin) -> Command | None:
+    done = _consented(event.data)
+    return HearCustomer(event.data.customer_id, done, event.time or origin.received_at, origin) if done else None
+
+
+def _consented(customer: Customer) -> tuple[str, ...]:
+    """Return the action of consenting, where a customer's consents grant anything."""
+    grants = (each.get("granted") is True or each.get("status") == "granted" for each in customer.consents)
+    return (FIRST_CONSENT,) if any(grants) else ()
+
+
+HANDLERS: dict[str, Callable[[Any, Origin], Command | None]] = {
     "loyalty.purchase.completed.v1": award_purchase,
     "loyalty.purchase.refunded.v1": refund_purchase,
     "loyalty.customer.registered.v1": enrol_customer,
+    "loyalty.customer.updated.v1": hear_customer,
 }
 """What is not here asks nothing of the books: it is skipped, or passed on where it came over HTTP."""
 
@@ -93,8 +110,9 @@ def command_for(received: Received, *, relay: bool = False, author: str | None =
         author=author,
     )
     handler = HANDLERS.get(event.type)
-    if handler is not None:
-        return handler(event, origin)
+    command = None if handler is None else handler(event, origin)
+    if command is not None:
+        return command
     return PassOn(CUSTOMERS_TOPIC, event.data.customer_id, origin) if relay else None
 
 

@@ -1,6 +1,6 @@
 """The only writer of the books: load, decide, save, in the caller's transaction.
 
-What exists is locked before it is changed: purchases, then cards, then accounts, then budgets, sorted inside. What is new
+What exists is locked before it is changed: purchases, cards, proposals, accounts, budgets, limits of keys, sorted inside. What is new
 is inserted at the end, and its unique key is the judge: whoever comes second starts again and finds it.
 """
 

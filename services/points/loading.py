@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: purchases, then cards, then accounts, then budgets."""
+"""What a batch needs of the books, locked before it is decided: purchases, cards, proposals, accounts, budgets, keys' limits."""
 
 import datetime as dt
 from collections import deque
@@ -13,15 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.points.books import Books, is_due
 from services.points.commands import (
     Account,
+    ActionGiven,
     AdjustBalance,
+    Adjustment,
     Answer,
+    ApproveAdjustment,
     AwardPurchase,
     CaptureHold,
     ChangeStatus,
     ClaimPurchase,
     Command,
     EnrolCustomer,
+    GiveAction,
     GiveTier,
+    HearCustomer,
     MergeAccounts,
     PassOn,
     Purchase,
@@ -30,6 +35,7 @@ from services.points.commands import (
     Redemption,
     Refund,
     RefundPurchase,
+    RejectAdjustment,
     ReleaseHold,
     ReplaceCard,
     Request,
@@ -136,6 +142,28 @@ SELECT customer_id, campaign, points, awards FROM campaign_use
 LOCK_BUDGETS = """
 SELECT campaign, points, awards FROM campaign_budget WHERE campaign = ANY($1::text[]) ORDER BY campaign FOR UPDATE"""
 
+ADJUSTMENT_COLUMNS = ", ".join(f'"{each.name}"' for each in fields(Adjustment))
+"""In the order in which a row makes an `Adjustment`."""
+
+LOCK_ADJUSTMENTS = f"""
+SELECT {ADJUSTMENT_COLUMNS} FROM adjustment WHERE adjustment_id = ANY($1::text[]) ORDER BY adjustment_id FOR UPDATE"""
+
+# there before it is locked, or two that are the first of the day would both find nothing
+OPEN_CREDIT_DAYS = """
+INSERT INTO credit_day (actor, "on") SELECT actor, $2::date FROM unnest($1::text[]) AS actor ORDER BY actor
+ON CONFLICT DO NOTHING"""
+LOCK_CREDIT_DAYS = """
+SELECT actor, points FROM credit_day WHERE actor = ANY($1::text[]) AND "on" = $2 ORDER BY actor FOR UPDATE"""
+
+# also what was given to accounts before they were merged; of two the first counts
+LOAD_ACTIONS = """
+SELECT coalesce(a.merged_into, a.customer_id) AS owner, g.customer_id, g.action, g.points, g.entry_sequence,
+  g.programme_version, g.occurred_at, g.reference
+  FROM account a JOIN action_given g USING (customer_id)
+ WHERE a.customer_id = ANY($1::text[]) OR a.merged_into = ANY($1::text[]) ORDER BY g.occurred_at DESC"""
+
+LOAD_SECRETS = "SELECT campaign, secret FROM draw_secret"
+
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
   JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
@@ -151,6 +179,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
+        self._secrets: dict[str, bytes] = {}
         self._serials: deque[int] = deque()
 
     async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
@@ -158,6 +187,7 @@ class Loader:
         wanted = _Wanted(command for request in requests for command in request.commands)
         known = (await fetch(connection, KNOWN, *joined(wanted.keys, 4)))[0]
         books = Books(now, await self._versions_up_to(connection, known["version"]), deque())
+        books.secrets = self._secrets
         books.events.update(map(tuple, known["heard"]))
         if any(request.key for request in requests):
             await _load_answers(connection, books, requests)
@@ -166,10 +196,13 @@ class Loader:
         await _load_cards(connection, books, wanted)
         if wanted.redemptions:
             wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
+        if wanted.adjustments:
+            await _lock_adjustments(connection, books, wanted)
         if wanted.customers or wanted.redeemers:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
             await _load_campaigns(connection, books, wanted)
+        await _load_given(connection, books, wanted)
         return books
 
     def give_back(self, books: Books) -> None:
@@ -182,7 +215,9 @@ class Loader:
 
     async def _versions_up_to(self, connection: AsyncConnection, latest: int) -> Versions:
         if self._versions is None or self._versions.latest != latest:
-            self._versions = await _load_versions(connection)
+            versions = await _load_versions(connection)
+            self._secrets = dict(await fetch(connection, LOAD_SECRETS)) if versions.drawn_campaigns else {}
+            self._versions = versions
         return self._versions
 
     async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
@@ -233,6 +268,11 @@ class _Wanted:
         self.debited: set[str] = set()
         self.redemptions: set[str] = set()
         self.redeemers: set[str] = set()
+        self.adjustments: set[str] = set()
+        self.givers: set[str] = set()
+        """API keys that give points by hand."""
+        self.acting: set[str] = set()
+        """Customers who may have done something that the programme has points for."""
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -256,8 +296,11 @@ class _Wanted:
                 self._add_enrolment(command)
             case ClaimPurchase():
                 self._add_claim(command)
-            case PassOn(origin=origin):
+            case PassOn(origin=origin) | HearCustomer(origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
+                if isinstance(command, HearCustomer):
+                    self.customers.add(command.customer_id)
+                    self.acting.add(command.customer_id)
             case _:
                 self._add_care(command)
 
@@ -267,14 +310,22 @@ class _Wanted:
             case MergeAccounts(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.debited |= {customer_id, into}
+                self.acting |= {customer_id, into}
             case ReplaceCard():
                 self._add_card(command)
             case CaptureHold() | ReleaseHold() | ReverseRedemption():
                 self.redemptions.add(command.redemption_id)
-            case Redeem(customer_id=customer_id) | AdjustBalance(customer_id=customer_id):
+            case ApproveAdjustment() | RejectAdjustment():
+                self.adjustments.add(command.adjustment_id)
+            case Redeem(customer_id=customer_id):
                 self.customers.add(customer_id)
-                if isinstance(command, Redeem) or command.points < 0:
-                    self.debited.add(customer_id)
+                self.debited.add(customer_id)
+            case AdjustBalance(customer_id=customer_id):
+                self.customers.add(customer_id)
+                (self.debited.add(customer_id) if command.points < 0 else self.givers.add(command.actor))
+            case GiveAction(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.acting.add(customer_id)
             case SettleAccount() | ChangeStatus() | GiveTier():
                 self.customers.add(command.customer_id)
 
@@ -313,6 +364,8 @@ class _Wanted:
 
     def _add_enrolment(self, command: EnrolCustomer) -> None:
         self.customers.add(command.customer_id)
+        if command.actions:
+            self.acting.add(command.customer_id)
         if command.origin is not None:
             self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
         if command.card_number is not None:
@@ -496,6 +549,26 @@ async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wa
     if budgets:
         for row in await fetch(connection, LOCK_BUDGETS, budgets):
             books.budgets[row[0]] = Use(row[1], row[2])
+
+
+async def _lock_adjustments(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    for row in await fetch(connection, LOCK_ADJUSTMENTS, sorted(wanted.adjustments)):
+        found = Adjustment(*row)
+        books.adjustments[found.adjustment_id] = found
+        wanted.customers.add(found.customer_id)
+
+
+async def _load_given(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    """Load what customers were given for actions, and lock what the keys that give by hand have given today."""
+    acting = sorted({account.customer_id for name in wanted.acting if (account := books.accounts.get(name))})
+    if acting and books.versions.has_actions:
+        for owner, *given in await fetch(connection, LOAD_ACTIONS, acting):
+            found = ActionGiven(*given)
+            books.actions[owner, found.action] = found
+    givers = sorted(wanted.givers)
+    if givers:
+        await fetch(connection, OPEN_CREDIT_DAYS, givers, books.today)
+        books.given_by_hand.update(await fetch(connection, LOCK_CREDIT_DAYS, givers, books.today))
 
 
 def _budgets_at(versions: Versions, instant: dt.datetime | None) -> Iterable[str]:

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import Account, Redemption
+from services.points.commands import Account, Adjustment, Redemption
 from services.points.decisions import snapshots
-from services.points.loading import ACCOUNT_COLUMNS, COUNT, REDEMPTION_COLUMNS
+from services.points.loading import ACCOUNT_COLUMNS, ADJUSTMENT_COLUMNS, COUNT, REDEMPTION_COLUMNS
 from services.points.programme import Programme
 from services.points.rules import tiers
 from services.points.rules.earning import Use
@@ -62,6 +62,13 @@ SELECT refund_id, status, amount, points, occurred_at, refused_code FROM refund
 OF_REDEMPTION = f"SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE redemption_id = $1"
 REDEMPTIONS = f"""
 SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
+
+ADJUSTMENT = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustment WHERE adjustment_id = $1"
+
+ADJUSTMENTS = f"""
+SELECT {ADJUSTMENT_COLUMNS} FROM adjustment
+ WHERE (created_at, adjustment_id) < ($1::text::timestamptz, $2) ORDER BY created_at DESC, adjustment_id DESC LIMIT $3"""
+OF_STATUS = ADJUSTMENTS.replace("WHERE", "WHERE status = $4 AND")
 
 WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
@@ -172,6 +179,23 @@ async def redemptions(
 ) -> list[Redemption]:
     """Return a customer's redemptions whose entry is before a sequence, the newest first."""
     return [Redemption(*row) for row in await fetch(connection, REDEMPTIONS, customer_id, before, limit)]
+
+
+async def adjustment(connection: AsyncConnection, adjustment_id: str) -> Adjustment | None:
+    """Return points by hand as they stand."""
+    rows = await fetch(connection, ADJUSTMENT, adjustment_id)
+    return Adjustment(*rows[0]) if rows else None
+
+
+NEWEST = ("infinity", "")
+
+
+async def adjustments(
+    connection: AsyncConnection, status: str | None, *, before: tuple[str, str] = NEWEST, limit: int
+) -> list[Adjustment]:
+    """Return points by hand, of one state or of all, the newest first."""
+    statement, of = (ADJUSTMENTS, ()) if status is None else (OF_STATUS, (status,))
+    return [Adjustment(*row) for row in await fetch(connection, statement, *before, limit, *of)]
 
 
 async def unsettled_purchases(
