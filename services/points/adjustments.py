@@ -132,7 +132,8 @@ async def list_adjustments(
     at, adjustment_id = decode_cursor(cursor, str, str) if cursor else queries.NEWEST
     async with service_of(http).engine.connect() as connection:
         found = await queries.adjustments(connection, status, before=(at, adjustment_id), limit=limit + 1)
-    return page([adjustment_view(each) for each in found], limit, "created_at", "adjustment_id")
+    rows = [adjustment_view(each) | {"created_at": f"{each.created_at:%Y-%m-%dT%H:%M:%S.%fZ}"} for each in found]
+    return page(rows, limit, "created_at", "adjustment_id")
 
 
 @router.post(

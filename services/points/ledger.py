@@ -5,6 +5,7 @@ is inserted at the end, and its unique key is the judge: whoever comes second st
 """
 
 import datetime as dt
+import secrets
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,7 @@ from services.points.commands import Command, Outcome, Reply, Request
 from services.points.decisions import decide
 from services.points.loading import Loader
 from services.points.programme import Programme, Version, Versions, faults
+from services.points.rules import draws
 from services.points.saving import save
 from shared.database import CollisionError, fetch
 
@@ -30,6 +32,10 @@ INSERT INTO campaign_budget (campaign, points, awards)
 SELECT name, coalesce(sum(u.points), 0), coalesce(sum(u.awards), 0)
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name
 ON CONFLICT DO NOTHING"""
+
+
+# one for all versions of a campaign: a draw is not repeated until somebody likes it
+OPEN_DRAW = "INSERT INTO draw_secret (campaign, secret, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 
 
 class Ledger:
@@ -58,6 +64,8 @@ class Ledger:
         """Decide as `book` would and save nothing; the caller rolls back, which frees what was locked."""
         requests = [Request(list(commands))]
         books = await self._loader.load(connection, requests, now)
+        # whoever asks must not learn which purchases a campaign will draw
+        books.secrets = {}
         (reply,) = decide(books, requests)
         self._loader.give_back(books)
         return reply.outcomes
@@ -87,6 +95,8 @@ class Ledger:
         # as text, since the driver takes the first and the last instant of all for infinite
         begins = valid_from.astimezone(dt.UTC).isoformat()
         await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)
+        for campaign in programme.drawing:
+            await fetch(connection, OPEN_DRAW, campaign.name, secrets.token_bytes(draws.SECRET_BYTES), now)
         budgeted = {each.name for each in programme.campaigns if each.budget is not None}
         if budgeted - versions.budgeted_campaigns:
             await fetch(connection, LOCK_USES)

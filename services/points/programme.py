@@ -286,6 +286,11 @@ class Programme(Document):
     def campaign_names(self) -> frozenset[str]:
         return frozenset(campaign.name for campaign in self.campaigns)
 
+    @cached_property
+    def drawing(self) -> tuple[Campaign, ...]:
+        """The campaigns that draw their purchases."""
+        return tuple(campaign for campaign in self.campaigns if campaign.share is not None)
+
     def action(self, name: str) -> Action | None:
         return next((each for each in self.actions if each.name == name), None)
 
@@ -430,6 +435,10 @@ class Versions:
     def at(self, instant: dt.datetime) -> Version:
         """Return the version whose rules hold for what happened at `instant`."""
         return self._by_validity[bisect_right(self._starts, instant) - 1]
+
+    def from_now_on(self, instant: dt.datetime) -> list[Version]:
+        """Return the version of `instant` and those that follow it."""
+        return self._by_validity[bisect_right(self._starts, instant) - 1 :]
 
     def outdated(self, instant: dt.datetime) -> frozenset[int]:
         """Return the versions before the one of `instant` by which accounts were looked at differently."""

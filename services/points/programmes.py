@@ -12,7 +12,7 @@ from services.points.decisions import snapshots
 from services.points.programme import Campaign, Fault, Programme, Version, faults
 from services.points.queries import MOST_VERSIONS
 from services.points.routes import Cursor, Limit, as_json, page, service_of
-from services.points.rules import campaigns
+from services.points.rules import campaigns, draws
 from services.points.rules.differences import differences
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.trial import Comparison, Judged
@@ -152,7 +152,11 @@ async def list_campaigns(http: HttpRequest) -> Response:
     listed = (await points.programme_now()).programme.campaigns
     async with points.engine.connect() as connection:
         uses = await queries.campaign_uses(connection, [each.name for each in listed])
-    data = [_campaign(each, *uses.get(each.name, (UNUSED, 0)), points.clock()) for each in listed]
+        secrets = await queries.draw_secrets(connection)
+    data = [
+        _campaign(each, *uses.get(each.name, (UNUSED, 0)), points.clock()) | {"draw": _draw(each, secrets)}
+        for each in listed
+    ]
     return as_json({"data": data, "next_cursor": None})
 
 
@@ -195,6 +199,13 @@ def _campaign(campaign: Campaign, given: Use, customers: int, now: dt.datetime) 
         "budget": None if budget is None else {"points": budget.points, "awards": budget.awards},
         "left": None if budget is None else campaigns.rest(budget, given),
     }
+
+
+def _draw(campaign: Campaign, secrets: dict[str, bytes]) -> dict[str, Any] | None:
+    """Return what is public of a draw."""
+    if campaign.share is None:
+        return None
+    return {"share": str(campaign.share), "commitment": draws.commitment(secrets[campaign.name])}
 
 
 # A trial as it is shown

@@ -1,7 +1,7 @@
 """What the API and the command line read; nothing here locks or writes."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -85,10 +85,24 @@ SELECT name, coalesce(sum(u.points), 0)::bigint AS points, coalesce(sum(u.awards
   count(u.customer_id) AS customers
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name"""
 
+DRAW_SECRETS = "SELECT campaign, secret FROM draw_secret"
+
+# by purchases of any version that had the campaign, in the window that this version gave it
+DRAWN = """
+SELECT p.shop_id, p.invoice_number, p.occurred_at, (named->>'share')::numeric AS share,
+    coalesce((SELECT sum((part->>'points')::bigint) FROM jsonb_array_elements(p.award->'breakdown') AS part
+       WHERE part->>'rule' = $1), 0)::bigint AS points
+  FROM purchase p JOIN programme v ON v.version = (p.award->>'version')::int
+  JOIN jsonb_array_elements(v.document->'campaigns') AS named ON named->>'name' = $1 AND named ? 'share'
+ WHERE p.status = 'booked' AND p.occurred_at >= coalesce((named->>'valid_from')::timestamptz, '-infinity')
+   AND p.occurred_at < coalesce((named->>'valid_until')::timestamptz, 'infinity')
+   AND (p.shop_id, p.invoice_number) > ($2, $3) ORDER BY p.shop_id, p.invoice_number LIMIT $4"""
+
 SAMPLES = """
 SELECT shop_id, invoice_number, customer_id, sample::text AS sample, award->>'tier' AS tier FROM purchase
  WHERE sample IS NOT NULL ORDER BY occurred_at DESC LIMIT $1"""
 
+DRAWN_AT_ONCE = 5_000
 LAST = 2**63 - 1
 MOST_VERSIONS = 2**31 - 1
 
@@ -257,6 +271,20 @@ async def campaign_uses(connection: AsyncConnection, names: list[str]) -> dict[s
     """Return what each campaign gave, and to how many customers."""
     rows = await fetch(connection, CAMPAIGN_USES, names)
     return {row["name"]: (Use(row["points"], row["awards"]), row["customers"]) for row in rows}
+
+
+async def draw_secrets(connection: AsyncConnection) -> dict[str, bytes]:
+    """Return the secrets of campaigns that draw their purchases: for auditors, never for an answer."""
+    return dict(await fetch(connection, DRAW_SECRETS))
+
+
+async def drawn(connection: AsyncConnection, campaign: str) -> AsyncIterator[dict[str, Any]]:
+    """Return every booked purchase in the windows of a campaign with a share, and the points that it gave for it."""
+    after = ("", "")
+    while rows := await fetch(connection, DRAWN, campaign, *after, DRAWN_AT_ONCE):
+        for row in rows:
+            yield dict(row)
+        after = rows[-1]["shop_id"], rows[-1]["invoice_number"]
 
 
 async def samples(connection: AsyncConnection, *, limit: int) -> list[Sample]:

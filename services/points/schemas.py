@@ -591,6 +591,13 @@ class CapView(BaseModel):
     awards: int | None
 
 
+class DrawView(BaseModel):
+    """A share of the purchases, drawn by a secret whose SHA-256 is the commitment."""
+
+    share: str
+    commitment: str
+
+
 class CampaignView(BaseModel):
     """A campaign of the programme that holds now."""
 
@@ -602,6 +609,7 @@ class CampaignView(BaseModel):
     given: GivenView
     budget: CapView | None
     left: CapView | None = Field(description="of the budget")
+    draw: DrawView | None = Field(description="of a surprise")
 
 
 class CampaignPage(BaseModel):

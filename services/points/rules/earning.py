@@ -58,12 +58,16 @@ UNUSED = Use()
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """What of a customer decides their points: `uses` and `budgets` count what capped campaigns gave, by their names."""
+    """What of a customer decides their points: `uses` and `budgets` count what capped campaigns gave, by their names.
+
+    `drawn` are the campaigns whose draw takes this purchase.
+    """
 
     tier: str | None = None
     is_first: bool = False
     uses: Mapping[str, Use] = field(default_factory=dict)
     budgets: Mapping[str, Use] = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
 
 
 NEWCOMER = Buyer()
@@ -252,6 +256,8 @@ def _unmet_by_buyer(campaign: Campaign, buyer: Buyer) -> Unmet | None:
     for cap, use in ((campaign.per_customer, buyer.uses), (campaign.budget, buyer.budgets)):
         if cap is not None and cap.awards is not None and use.get(campaign.name, UNUSED).awards >= cap.awards:
             return Unmet("cap-reached", f"it was given {cap.awards} times")
+    if campaign.share is not None and campaign.name not in buyer.drawn:
+        return Unmet("draw", f"it is given to a share of {campaign.share}, drawn as purchases are booked")
     return None
 
 
