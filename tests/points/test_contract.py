@@ -76,6 +76,7 @@ def test_every_request_example_is_accepted(running: Running) -> None:
                     invoice_number="R-2026-000123",
                     customer_id="c-42",
                     card_number="2990000000019",
+                    adjustment_id="7d1f8f0e-5d2b-4f86-9a59-0d9f7f9b8f11",
                     redemption_id="0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
                 )
                 headers = {**AUTHORIZED, "Content-Type": media_type, "Idempotency-Key": f"example-{played}"}

@@ -7,7 +7,15 @@ import subprocess
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import MergeAccounts, Redeem, ReverseRedemption, SettleAccount
+from services.points.commands import (
+    AdjustBalance,
+    ApproveAdjustment,
+    GiveAction,
+    MergeAccounts,
+    Redeem,
+    ReverseRedemption,
+    SettleAccount,
+)
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, Finding, verify
 from shared.database import fetch
@@ -76,6 +84,13 @@ DAMAGE = {
     ),
     "holds-are-the-held-side": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-7'", "c-7"),
     "purchases-are-paid-by-redemptions": ("UPDATE purchase SET redeemed = redeemed + 1 WHERE redeemed > 0", "P-1"),
+    "proposals-are-decided-by-another": (
+        "UPDATE adjustment SET decided_by = 'desk' WHERE status = 'booked'",
+        "proposed",
+    ),
+    "keys-know-what-they-gave": ("UPDATE credit_day SET points = points - 1 WHERE actor = 'tester'", "tester"),
+    "actions-are-of-their-programme": ("UPDATE action_given SET points = points + 1", "review"),
+    "surprises-were-drawn": ("DELETE FROM draw_secret", "N-4"),
     "events-are-numbered": (
         "DELETE FROM outbox WHERE id = (SELECT min(id) + 1 FROM outbox WHERE topic = 'loyalty.points' AND key = 'c-1')",
         "c-1",
@@ -89,7 +104,12 @@ PROGRAMME = Programme.model_validate(
     {
         "expiry": {"model": "after_earning", "months": 1},
         "tiers": {"levels": [{"name": "Basic", "threshold": 0}, {"name": "Silver", "threshold": 50}]},
-        "campaigns": [{"name": "welcome", "points": 10, "budget": {"points": 100}}],
+        "campaigns": [
+            {"name": "welcome", "points": 10, "budget": {"points": 100}},
+            {"name": "lucky", "points": 1, "share": "0.9999"},
+        ],
+        "actions": [{"name": "review", "points": 5}],
+        "credit_limit_per_day": 100,
     }
 )
 
@@ -105,6 +125,8 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(Redeem("paid", "c-7", 10, NOW), purchase("P-1", "9.00", customer="c-7", redemption_ids=["paid"]))
     await book(ReverseRedemption("spent", 2, "returned"))
     await publish(engine, PROGRAMME, valid_from=NOW)
+    await book(AdjustBalance("proposed", "c-3", 500, "gift", "desk", NOW), ApproveAdjustment("proposed", "lead"))
+    await book(AdjustBalance("above", "c-3", 500, "gift", "desk", NOW), GiveAction("c-3", "review", NOW))
     then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)
     await book(MergeAccounts("c-6", "c-5", "enrolled twice"), now=then)
