@@ -15,8 +15,11 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.running import points_service
 from shared import audit
+from shared.database import fetch
 
 SHOWN = 20
+
+MARK_REVEALED = "UPDATE draw_secret SET revealed_at = coalesce(revealed_at, $2) WHERE campaign = $1"
 
 Campaign = Annotated[str, typer.Argument(help="The name of a campaign with a share.")]
 
@@ -85,6 +88,7 @@ async def reveal(settings: PointsSettings, campaign: str) -> str:
             raise SurpriseError(f"no campaign {campaign} ever had a share")
         if await _draws_yet(points, campaign):
             raise SurpriseError(f"{campaign} still draws: who has its secret could choose invoice numbers that win")
+        await fetch(connection, MARK_REVEALED, campaign, points.clock())
         await audit.record(connection, f"command line ({getpass.getuser()})", "surprise.reveal", campaign)
         return secret.hex()
 

@@ -14,7 +14,8 @@ from services.points.commands import Command, Outcome, Reply, Request
 from services.points.decisions import decide
 from services.points.loading import Loader
 from services.points.programme import Programme, Version, Versions, faults
-from services.points.rules import draws
+from services.points.rules import campaigns, draws
+from services.points.rules.earning import UNUSED
 from services.points.saving import save
 from shared.database import CollisionError, fetch
 
@@ -36,6 +37,13 @@ ON CONFLICT DO NOTHING"""
 
 # one for all versions of a campaign: a draw is not repeated until somebody likes it
 OPEN_DRAW = "INSERT INTO draw_secret (campaign, secret, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+
+REVEALED = "SELECT campaign FROM draw_secret WHERE revealed_at IS NOT NULL AND campaign = ANY($1::text[]) LIMIT 1"
+
+
+class RevealedError(Exception):
+    """A campaign would draw by a secret that was revealed: it needs another name, and with it another secret."""
 
 
 class Ledger:
@@ -82,7 +90,7 @@ class Ledger:
         """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new.
 
         The programme has no faults: who asks has looked for them. Accounts are not touched: each knows under which
-        version it was settled last.
+        version it was settled last. Raises `RevealedError`.
         """
         assert not faults(programme)  # noqa: S101 - the second of the pair
         await fetch(connection, LOCK_PROGRAMMES)
@@ -95,8 +103,7 @@ class Ledger:
         # as text, since the driver takes the first and the last instant of all for infinite
         begins = valid_from.astimezone(dt.UTC).isoformat()
         await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)
-        for campaign in programme.drawing:
-            await fetch(connection, OPEN_DRAW, campaign.name, secrets.token_bytes(draws.SECRET_BYTES), now)
+        await _open_draws(connection, programme, valid_from=valid_from, now=now)
         budgeted = {each.name for each in programme.campaigns if each.budget is not None}
         if budgeted - versions.budgeted_campaigns:
             await fetch(connection, LOCK_USES)
@@ -106,3 +113,15 @@ class Ledger:
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
         return await self._loader.versions(connection)
+
+
+async def _open_draws(
+    connection: AsyncConnection, programme: Programme, *, valid_from: dt.datetime, now: dt.datetime
+) -> None:
+    """Give each campaign with a share its secret. Raises `RevealedError`."""
+    drawing = [each.name for each in programme.drawing if campaigns.state(each, UNUSED, max(valid_from, now)) != "over"]
+    revealed = await fetch(connection, REVEALED, drawing) if drawing else []
+    if revealed:
+        raise RevealedError(f"the secret of {revealed[0][0]} was revealed: give it another name")
+    for campaign in programme.drawing:
+        await fetch(connection, OPEN_DRAW, campaign.name, secrets.token_bytes(draws.SECRET_BYTES), now)

@@ -51,10 +51,12 @@ from shared.columns import SEPARATOR, joined, rows_of
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import fetch
 
+REVEALED = "SELECT count(*) FROM draw_secret WHERE revealed_at IS NOT NULL"
+
 KNOWN = f"""
 WITH k AS MATERIALIZED (
   SELECT * FROM {rows_of("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id))
-SELECT (SELECT max(version) FROM programme) AS version,
+SELECT (SELECT max(version) FROM programme) AS version, ({REVEALED}) AS revealed,
   ARRAY(SELECT ARRAY[k.source, k.id] FROM k JOIN event e ON e.source = k.source AND e.id = k.id) AS heard,
   ARRAY(SELECT ARRAY[k.shop_id, k.invoice_number] FROM k
     JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS booked"""
@@ -162,13 +164,14 @@ SELECT coalesce(a.merged_into, a.customer_id) AS owner, g.customer_id, g.action,
   FROM account a JOIN action_given g USING (customer_id)
  WHERE a.customer_id = ANY($1::text[]) OR a.merged_into = ANY($1::text[]) ORDER BY g.occurred_at DESC"""
 
-LOAD_SECRETS = "SELECT campaign, secret FROM draw_secret"
+# whoever knows a secret could say that a purchase of a number that wins was made while it was one
+LOAD_SECRETS = "SELECT campaign, secret FROM draw_secret WHERE revealed_at IS NULL"
 
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
   JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
 
-LATEST = "SELECT max(version) AS version FROM programme"
+LATEST = f"SELECT max(version) AS version, ({REVEALED}) AS revealed FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
 NO_KEY = ("", "")
@@ -180,13 +183,14 @@ class Loader:
     def __init__(self) -> None:
         self._versions: Versions | None = None
         self._secrets: dict[str, bytes] = {}
+        self._latest = 0, 0
         self._serials: deque[int] = deque()
 
     async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
         """Return the part of the books that the requests touch."""
         wanted = _Wanted(command for request in requests for command in request.commands)
         known = (await fetch(connection, KNOWN, *joined(wanted.keys, 4)))[0]
-        books = Books(now, await self._versions_up_to(connection, known["version"]), deque())
+        books = Books(now, await self._versions_up_to(connection, known), deque())
         books.secrets = self._secrets
         books.events.update(map(tuple, known["heard"]))
         if any(request.key for request in requests):
@@ -211,13 +215,14 @@ class Loader:
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
-        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0]["version"])
+        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0])
 
-    async def _versions_up_to(self, connection: AsyncConnection, latest: int) -> Versions:
-        if self._versions is None or self._versions.latest != latest:
+    async def _versions_up_to(self, connection: AsyncConnection, known: asyncpg.Record) -> Versions:
+        latest = known["version"], known["revealed"]
+        if self._versions is None or self._latest != latest:
             versions = await _load_versions(connection)
             self._secrets = dict(await fetch(connection, LOAD_SECRETS)) if versions.drawn_campaigns else {}
-            self._versions = versions
+            self._versions, self._latest = versions, latest
         return self._versions
 
     async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:

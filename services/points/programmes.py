@@ -9,6 +9,7 @@ from fastapi import Request as HttpRequest
 
 from services.points import queries
 from services.points.decisions import snapshots
+from services.points.ledger import RevealedError
 from services.points.programme import Campaign, Fault, Programme, Version, faults
 from services.points.queries import MOST_VERSIONS
 from services.points.routes import Cursor, Limit, as_json, page, service_of
@@ -49,7 +50,7 @@ async def get_programme(http: HttpRequest) -> Response:
     summary="Publish a programme as a new version; the same document again changes nothing",
     responses={
         201: {"model": ProgrammeView, "description": "published"},
-        **problem_responses({422: ["programme-faulty", "valid-from-past"]}),
+        **problem_responses({422: ["programme-faulty", "secret-revealed", "valid-from-past"]}),
     },
 )
 async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
@@ -62,9 +63,12 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
     found = faults(draft.programme)
     if found:
         raise programme_faulty(found)
-    version, is_new = await points.publish(
-        draft.programme, valid_from=valid_from, now=now, actor=caller(http).name, request_id=request_id(http)
-    )
+    try:
+        version, is_new = await points.publish(
+            draft.programme, valid_from=valid_from, now=now, actor=caller(http).name, request_id=request_id(http)
+        )
+    except RevealedError as error:
+        raise field_error("/programme/campaigns", "secret-revealed", str(error)) from None
     return as_json(_view(version), 201 if is_new else 200)
 
 

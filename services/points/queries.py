@@ -87,14 +87,14 @@ SELECT name, coalesce(sum(u.points), 0)::bigint AS points, coalesce(sum(u.awards
 
 DRAW_SECRETS = "SELECT campaign, secret FROM draw_secret"
 
-# by purchases of any version that had the campaign, in the window that this version gave it
+# by any version that had the campaign, in the window that it gave it
 DRAWN = """
 SELECT p.shop_id, p.invoice_number, p.occurred_at, (named->>'share')::numeric AS share,
     coalesce((SELECT sum((part->>'points')::bigint) FROM jsonb_array_elements(p.award->'breakdown') AS part
        WHERE part->>'rule' = $1), 0)::bigint AS points
   FROM purchase p JOIN programme v ON v.version = (p.award->>'version')::int
   JOIN jsonb_array_elements(v.document->'campaigns') AS named ON named->>'name' = $1 AND named ? 'share'
- WHERE p.status = 'booked' AND p.occurred_at >= coalesce((named->>'valid_from')::timestamptz, '-infinity')
+ WHERE p.status = 'booked' AND p.occurred_at >= coalesce(named->'early_access'->>'valid_from', named->>'valid_from', '-infinity')::timestamptz
    AND p.occurred_at < coalesce((named->>'valid_until')::timestamptz, 'infinity')
    AND (p.shop_id, p.invoice_number) > ($2, $3) ORDER BY p.shop_id, p.invoice_number LIMIT $4"""
 

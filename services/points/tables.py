@@ -296,6 +296,7 @@ draw_secret = sa.Table(
     sa.Column("campaign", sa.Text, primary_key=True),
     sa.Column("secret", sa.LargeBinary, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("revealed_at", INSTANT, comment="since then nothing may be drawn by it"),
     comment="decides which purchases a campaign with a share draws; its SHA-256 is public from the first day on",
 )
 

@@ -87,7 +87,7 @@ async def decide(client: httpx.AsyncClient, adjustment: str, what: str, key: str
 
 def state(outcome: Outcome) -> tuple[str, str | None, int]:
     found, balance = outcome.adjustment, outcome.balance
-    return outcome.status, found and found.status, balance.available if balance else 0
+    return outcome.status, found.status if found else None, balance.available if balance else 0
 
 
 # Kinds and dates

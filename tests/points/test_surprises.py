@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -224,18 +225,44 @@ def other_secret(invoice: str) -> bytes:
     return next(each for each in found if draws.draw(each, "shop", invoice) >= Decimal("0.25") * draws.OF)
 
 
+async def reveal(url: str) -> "subprocess.CompletedProcess[str]":
+    settings = {"points_database_url": url, "log_level": "error"}
+    return await asyncio.to_thread(command, "surprises", "reveal", "surprise", **settings)
+
+
 async def test_a_secret_is_shown_once_nothing_is_drawn_by_it_any_more(engine: AsyncEngine, database_url: str) -> None:
     await draw_by(engine, surprise(valid_until="2020-02-01T00:00:00Z"))
-    settings = {"points_database_url": database_url, "log_level": "error"}
-    shown = await asyncio.to_thread(command, "surprises", "reveal", "surprise", **settings)
+    shown = await reveal(database_url)
     assert (shown.returncode, shown.stdout.strip()) == (0, SECRET.hex())
     (deed,) = await rows(engine, "SELECT action, subject FROM audit WHERE action LIKE 'surprise%'")
     assert deed == {"action": "surprise.reveal", "subject": "surprise"}
+
+
+async def test_a_secret_by_which_something_will_be_drawn_is_not_shown(engine: AsyncEngine, database_url: str) -> None:
+    await draw_by(engine, surprise(valid_until="2020-02-01T00:00:00Z"))
     await publish(engine, surprise(valid_until="2099-02-01T00:00:00Z"), valid_from=NOW + 9_000 * DAYS)
-    refused = await asyncio.to_thread(command, "surprises", "reveal", "surprise", **settings)
+    refused = await reveal(database_url)
+    assert (refused.returncode, refused.stdout, "still draws" in refused.stderr) == (1, "", True)
+
+
+async def test_nothing_is_drawn_by_a_secret_that_was_revealed(
+    book: Book, client: httpx.AsyncClient, engine: AsyncEngine, database_url: str
+) -> None:
+    await draw_by(engine, surprise(valid_until="2026-11-23T10:00:00Z"))
+    (before,) = await book(purchase(DRAWN[0]))
+    await reveal(database_url)
+    again, backdated = await book(purchase(DRAWN[0], event="again"), purchase(DRAWN[1]))
+    assert [each.purchase and each.purchase.points for each in (before, again, backdated)] == [150, 150, 100]
+    later = {"campaigns": [{"name": "surprise", "points": 5, "share": "0.5"}]}
+    refusal(await client.put("/v1/programme", json={"programme": later}), 422, "secret-revealed")
+    over = {"minimum": "1.00", "campaigns": [later["campaigns"][0] | {"valid_until": "2026-11-23T10:00:00Z"}]}
+    assert (await client.put("/v1/programme", json={"programme": over})).status_code == 201
+
+
+async def test_an_unknown_draw_is_named(database_url: str) -> None:
+    settings = {"points_database_url": database_url, "log_level": "error"}
     unknown = await asyncio.to_thread(command, "surprises", "check", "nothing", **settings)
-    assert (refused.returncode, refused.stdout, unknown.returncode) == (1, "", 1)
-    assert "still draws" in refused.stderr
+    assert (unknown.returncode, unknown.stderr) == (1, "no campaign nothing ever had a share\n")
 
 
 async def test_a_programme_without_surprises_reads_no_secret(book: Book, engine: AsyncEngine) -> None:

@@ -85,7 +85,7 @@ DAMAGE = {
     "holds-are-the-held-side": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-7'", "c-7"),
     "purchases-are-paid-by-redemptions": ("UPDATE purchase SET redeemed = redeemed + 1 WHERE redeemed > 0", "P-1"),
     "proposals-are-decided-by-another": (
-        "UPDATE adjustment SET decided_by = 'desk' WHERE status = 'booked'",
+        "UPDATE adjustment SET decided_by = actor WHERE adjustment_id = 'proposed'",
         "proposed",
     ),
     "keys-know-what-they-gave": ("UPDATE credit_day SET points = points - 1 WHERE actor = 'tester'", "tester"),

@@ -153,9 +153,9 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
     for campaign, use in books.uses.pop(source.customer_id, {}).items():
         uses = books.uses.setdefault(target.customer_id, {})
         uses[campaign] = uses.get(campaign, UNUSED) + use
-    for (customer_id, action), given in list(books.actions.items()):
-        if customer_id == source.customer_id:
-            books.actions.setdefault((target.customer_id, action), given)
+    for given in [each for (owner, _), each in books.actions.items() if owner == source.customer_id]:
+        key = target.customer_id, given.action
+        books.actions[key] = min(given, books.actions.get(key, given), key=lambda each: each.occurred_at)
     levels = books.programme.tiers
     if levels is not None:
         earned = tiers.earned(levels, books.counts[target.customer_id].now)

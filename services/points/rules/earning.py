@@ -10,6 +10,7 @@ from services.points.programme import WEEKDAYS, Campaign, Conditions, EarningRul
 
 ZERO, ONE = Decimal(0), Decimal(1)
 LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+DRAW = "draw"
 CENT_OF_CENT = Decimal("0.0001")
 
 EXACT = Context(prec=200)
@@ -257,7 +258,7 @@ def _unmet_by_buyer(campaign: Campaign, buyer: Buyer) -> Unmet | None:
         if cap is not None and cap.awards is not None and use.get(campaign.name, UNUSED).awards >= cap.awards:
             return Unmet("cap-reached", f"it was given {cap.awards} times")
     if campaign.share is not None and campaign.name not in buyer.drawn:
-        return Unmet("draw", f"it is given to a share of {campaign.share}, drawn as purchases are booked")
+        return Unmet(DRAW, f"it is given to a share of {campaign.share}, drawn as purchases are booked")
     return None
 
 
@@ -404,12 +405,11 @@ def passed_over(sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms)
 
 
 def _why(rule: Conditions, sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms) -> PassedOver:
-    found = (
-        unmet(rule, sale, programme, buyer)
-        or _unmet_by_base(snapshot)
-        or _unmet_by_lines(rule, sale, programme)
-        or _without_effect(rule, snapshot)
-    )
+    found = unmet(rule, sale, programme, buyer)
+    if found is None or found.code == DRAW:
+        # what is drawn or not is possible only where nothing else stands against it
+        others = _unmet_by_base(snapshot) or _unmet_by_lines(rule, sale, programme)
+        found = others or found or _without_effect(rule, snapshot)
     return PassedOver(rule.name, found.code, found.detail)
 
 

@@ -84,6 +84,7 @@ def _add_actions_and_draws() -> None:
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("revealed_at", INSTANT, comment="since then nothing may be drawn by it"),
         sa.PrimaryKeyConstraint("campaign"),
         comment="decides which purchases a campaign with a share draws; its SHA-256 is public from the first day on",
     )
