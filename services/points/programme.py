@@ -34,6 +34,13 @@ def _above_zero(rate: Decimal) -> Decimal:
     return rate
 
 
+def _some_of_all(share: Decimal) -> Decimal:
+    if not 0 < share < 1:
+        message = "a share lies between 0 and 1"
+        raise ValueError(message)
+    return share
+
+
 def _known_zone(name: str) -> str:
     if name not in TIME_ZONES:
         message = f"{name!r} is no time zone of the IANA database"
@@ -45,6 +52,11 @@ Rate = Annotated[
     Money,
     AfterValidator(_above_zero),
     WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["1"]}),
+]
+Share = Annotated[
+    Money,
+    AfterValidator(_some_of_all),
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])0{1,14}\.[0-9]{1,4}$", "examples": ["0.05"]}),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
 Benefit = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
@@ -151,7 +163,7 @@ class Campaign(Conditions):
 
     points: Points | None = None
     factor: Rate | None = None
-    share: Annotated[Money, Field(gt=0, lt=1)] | None = None
+    share: Share | None = None
     """A surprise: of the purchases that meet its conditions, so many are drawn, by a secret draw that can be checked."""
     first_purchase: Flag = False
     per_customer: Cap | None = None
