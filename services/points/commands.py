@@ -518,7 +518,6 @@ class Outcome(NamedTuple):
     account: Account | None = None
     balance: Balance | None = None
     entry: Entry | None = None
-    reference: str | None = None
     passed_over: Sequence[PassedOver] = ()
     standing: Standing | None = None
     now: dt.datetime | None = None
