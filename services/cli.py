@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from services import demo, documents, importing, publishing, reporting, scheduling, single
+from services import demo, documents, importing, publishing, reporting, scheduling, single, surprises
 from services.points import handlers, queries
 from services.points.app import create_app
 from services.points.imports.presets import MappingError
@@ -53,6 +53,8 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys_app, name="keys")
 programme_app = typer.Typer(no_args_is_help=True, help="The shop's rules.")
 app.add_typer(programme_app, name="programme")
+surprises_app = typer.Typer(no_args_is_help=True, help="Campaigns that draw their purchases.")
+app.add_typer(surprises_app, name="surprises")
 jobs_app = typer.Typer(no_args_is_help=True, help="What comes round again and again.")
 app.add_typer(jobs_app, name="jobs")
 
@@ -329,6 +331,29 @@ def _with_draft(command: Coroutine[Any, Any, Any]) -> Any:
     try:
         return run(command)
     except publishing.DraftError as error:
+        fail(str(error))
+
+
+@surprises_app.command("check")
+def check_surprises(campaign: surprises.Campaign, *, as_json: AsJson = False) -> None:
+    """Draw every purchase of a campaign again; exit code 1 where points were given without being drawn."""
+    checked: surprises.Checked = _with_draw(surprises.check(settings_of_environment(), campaign))
+    _show([checked.shown()], "", as_json=as_json)
+    raise SystemExit(1 if checked.undrawn else 0)
+
+
+@surprises_app.command("reveal")
+def reveal_surprises(campaign: surprises.Campaign) -> None:
+    """Write the secret of a campaign that is over to stdout, for whoever wants to repeat its draw."""
+    secret: str = _with_draw(surprises.reveal(settings_of_environment(), campaign))
+    sys.stderr.write("A draw is the first 7 bytes of SHA-256(secret, shop, 0x1f, invoice number)\n")
+    sys.stdout.write(f"{secret}\n")
+
+
+def _with_draw(command: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return run(command)
+    except surprises.SurpriseError as error:
         fail(str(error))
 
 

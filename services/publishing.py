@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from services.points import queries
+from services.points.ledger import RevealedError
 from services.points.programme import Programme, Version, faults
 from services.points.rules.differences import differences
 from services.points.settings import PointsSettings
@@ -94,14 +95,17 @@ def _shown(value: Any) -> Any:
 async def publish(settings: PointsSettings, draft: Programme, valid_from: dt.datetime | None) -> tuple[Version, bool]:
     """Publish a programme in the name of whoever sits at the command line. Answers its version, and whether that is new.
 
-    Raises `DraftError` where it should have held in the past.
+    Raises `DraftError` where it should have held in the past, or would draw by a secret that was revealed.
     """
     async with points_service(settings) as (points, _):
         now = points.clock()
         if valid_from is not None and valid_from < now:
             raise DraftError("what was earned by the rules of its day stays; choose a later instant")
         actor = f"command line ({getpass.getuser()})"
-        return await points.publish(draft, valid_from=valid_from or now, now=now, actor=actor)
+        try:
+            return await points.publish(draft, valid_from=valid_from or now, now=now, actor=actor)
+        except RevealedError as error:
+            raise DraftError(str(error)) from None
 
 
 def written(version: Version) -> str:

@@ -7,7 +7,17 @@ from typing import Any
 
 import orjson
 
-from services.points.commands import Account, Answer, Balance, Listing, Outcome, Purchase, Redemption, RewardClaim
+from services.points.commands import (
+    Account,
+    Adjustment,
+    Answer,
+    Balance,
+    Listing,
+    Outcome,
+    Purchase,
+    Redemption,
+    RewardClaim,
+)
 from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 
@@ -18,6 +28,11 @@ REFUSALS = {
     "account-has-holds": 409,
     "account-merged": 409,
     "account-unknown": 404,
+    "action-closed": 409,
+    "action-unknown": 422,
+    "adjustment-decided": 409,
+    "adjustment-unknown": 404,
+    "approval-of-own": 403,
     "capture-exceeds-hold": 409,
     "card-mistyped": 422,
     "card-of-another-customer": 409,
@@ -30,6 +45,7 @@ REFUSALS = {
     "claim-window-over": 409,
     "currency-unsupported": 422,
     "enrolled-in-future": 422,
+    "expires-in-past": 422,
     "gift-to-oneself": 422,
     "insufficient-points": 409,
     "member-number-missing": 422,
@@ -158,14 +174,42 @@ def render_account(outcomes: Sequence[Outcome]) -> Answer:
 
 def render_adjustment(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
-    entry = outcome.entry
-    if outcome.status == "refused" or entry is None:
+    if outcome.status == "refused" or outcome.adjustment is None:
+        return refusal(outcome)
+    return _answer(outcome, adjustment_view(outcome.adjustment) | {"balance": balance_view(outcome.balance)})
+
+
+def adjustment_view(adjustment: Adjustment) -> dict[str, Any]:
+    """Return points by hand as answers show them."""
+    return {
+        "adjustment_id": adjustment.adjustment_id,
+        "customer_id": adjustment.customer_id,
+        "status": adjustment.status,
+        "kind": adjustment.kind,
+        "points": adjustment.points,
+        "reason": adjustment.reason,
+        "note": adjustment.note,
+        "expires_on": adjustment.expires_on,
+        "asked_by": adjustment.actor,
+        "created_at": adjustment.created_at,
+        "decided_by": adjustment.decided_by,
+        "decided_at": adjustment.decided_at,
+        "entry_sequence": adjustment.entry_sequence,
+    }
+
+
+def render_action(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    given = outcome.action
+    if outcome.status == "refused" or given is None:
         return refusal(outcome)
     body = {
-        "adjustment_id": outcome.reference,
-        "customer_id": entry.customer_id,
-        "points": entry.points,
-        "entry_sequence": entry.sequence,
+        "customer_id": given.customer_id,
+        "action": given.action,
+        "points": given.points,
+        "entry_sequence": given.entry_sequence,
+        "occurred_at": given.occurred_at,
+        "reference": given.reference,
         "balance": balance_view(outcome.balance),
     }
     return _answer(outcome, body)

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.points
-from services.points import care, intake, programmes, redemptions, routes, sharing
+from services.points import adjustments, care, intake, programmes, redemptions, routes, sharing
 from services.points.documents import asyncapi
 from services.points.reports import routes as report_routes
 from services.points.reports.reader import Reports
@@ -53,6 +53,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
     app.include_router(sharing.router)
     app.include_router(reward_routes.router)
     app.include_router(settlement.router)
+    app.include_router(adjustments.router)
     app.include_router(programmes.router)
     app.include_router(intake.router)
     app.include_router(report_routes.router)

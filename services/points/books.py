@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from services.points.commands import (
     Account,
-    AdjustBalance,
+    ActionGiven,
+    Adjustment,
     Answer,
     Entry,
     Gift,
@@ -49,7 +51,10 @@ class Changes:
     entries: list[Entry] = field(default_factory=list)
     lots: list[tuple[str, Lot]] = field(default_factory=list)
     allocations: list[tuple[str, int, int, int]] = field(default_factory=list)
-    adjustments: list[tuple[AdjustBalance, int]] = field(default_factory=list)
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
+    """New or decided."""
+    given_by_hand: dict[tuple[str, dt.date], int] = field(default_factory=dict)
+    actions: list[ActionGiven] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
     answers: list[tuple[IdempotencyKey, Answer, bool]] = field(default_factory=list)
@@ -86,6 +91,9 @@ class Books:
     programme has tiers, `days` (what each day's purchases count) for those whose review is late or at hand, `uses` and
     `budgets` where it has capped campaigns. `rewards` are those that are claimed, changed or freed; `coupons` holds
     claims under their codes, `live_claims` how many each customer has of each of those rewards.
+    `budgets` where it has capped campaigns. `given_by_hand` is what each API key gave today that gives in the batch,
+    `actions` what those accounts were given whose customers may do something in it, under the name of the account that
+    they go on in. `secrets` decide the draws of campaigns; without one, nothing is drawn.
     """
 
     now: dt.datetime
@@ -101,6 +109,10 @@ class Books:
     waiting: dict[PurchaseKey, list[Refund]] = field(default_factory=dict)
     lots: dict[str, list[Lot]] = field(default_factory=dict)
     redemptions: dict[str, Redemption] = field(default_factory=dict)
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
+    given_by_hand: dict[str, int] = field(default_factory=dict)
+    actions: dict[tuple[str, str], ActionGiven] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
     debts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     days: dict[str, list[tuple[dt.date, Decimal]]] = field(default_factory=dict)

@@ -64,11 +64,20 @@ class EnrolCustomer:
     enrolled_at: dt.datetime
     card_number: str | None = None
     origin: Origin | None = None
+    actions: tuple[str, ...] = ()
+    """What the customer did by it, where the programme has points for that."""
+
+
+AdjustmentKind = Literal["goodwill", "surprise", "correction"]
 
 
 @dataclass(frozen=True, slots=True)
 class AdjustBalance:
-    """Credit or debit points by hand; a debit beyond the available points needs `allow_debt`."""
+    """Credit or debit points by hand; a debit beyond the available points needs `allow_debt`.
+
+    A credit above what `actor`, an API key, may still give that day becomes a proposal. One with `expires_on` ends with
+    that local day.
+    """
 
     adjustment_id: str
     customer_id: str
@@ -78,6 +87,45 @@ class AdjustBalance:
     occurred_at: dt.datetime
     note: str | None = None
     allow_debt: bool = False
+    kind: AdjustmentKind = "correction"
+    expires_on: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveAdjustment:
+    """Book what another API key proposed."""
+
+    adjustment_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectAdjustment:
+    """Let a proposal fall."""
+
+    adjustment_id: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveAction:
+    """Give a customer the points of an action, unless they had them."""
+
+    customer_id: str
+    action: str
+    occurred_at: dt.datetime
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HearCustomer:
+    """Take note of what a customer did, where the programme has points for that; the event asks nothing else."""
+
+    customer_id: str
+    actions: tuple[str, ...]
+    occurred_at: dt.datetime
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +320,10 @@ Command = (
     | RefundPurchase
     | EnrolCustomer
     | AdjustBalance
+    | ApproveAdjustment
+    | RejectAdjustment
+    | GiveAction
+    | HearCustomer
     | ClaimPurchase
     | PassOn
     | SettleAccount
@@ -297,6 +349,7 @@ Command = (
 
 MOVING = (
     AdjustBalance,
+    ApproveAdjustment,
     Redeem,
     CaptureHold,
     ReleaseHold,
@@ -320,8 +373,10 @@ class Deed(NamedTuple):
     reason: str | None = None
 
 
-def deed(command: Command) -> Deed | None:
+def deed(command: Command, outcome: "Outcome") -> Deed | None:
     """Return what is written in the audit trail; a purchase says in its own row who booked it."""
+    if isinstance(command, AdjustBalance) and outcome.status == "waiting":
+        return Deed("adjustment.propose", command.adjustment_id, command.reason)
     found = AUDITED.get(type(command))
     return None if found is None else found(command)
 
@@ -332,6 +387,10 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     ),
     EnrolCustomer: lambda it: Deed("account.enrol", it.customer_id),
     AdjustBalance: lambda it: Deed("points.adjust", it.customer_id, it.reason),
+    ApproveAdjustment: lambda it: Deed("adjustment.approve", it.adjustment_id),
+    RejectAdjustment: lambda it: Deed("adjustment.reject", it.adjustment_id, it.reason),
+    GiveAction: lambda it: Deed(f"action.give {it.action}", it.customer_id),
+    HearCustomer: lambda it: Deed("event.pass-on", f"{it.origin.source} {it.origin.id}"),
     ClaimPurchase: lambda it: Deed("purchase.claim", f"{it.shop_id}/{it.invoice_number}"),
     PassOn: lambda it: Deed("event.pass-on", f"{it.origin.source} {it.origin.id}"),
     ChangeStatus: lambda it: Deed(DEEDS[it.status], it.customer_id, it.reason),
@@ -574,6 +633,41 @@ class RewardClaim:
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class Adjustment:
+    """Points by hand as they stand in the books; `on` is the local day on which they were asked for.
+
+    One that had to be approved says in `decided_by` which API key did, or rejected it.
+    """
+
+    adjustment_id: str
+    customer_id: str
+    points: int
+    reason: str
+    note: str | None
+    actor: str
+    kind: AdjustmentKind
+    expires_on: dt.date | None
+    created_at: dt.datetime
+    on: dt.date | None
+    status: Literal["booked", "awaits_approval", "rejected"] = "booked"
+    entry_sequence: int | None = None
+    decided_by: str | None = None
+    decided_at: dt.datetime | None = None
+
+
+class ActionGiven(NamedTuple):
+    """An action that a customer was given points for; `customer_id` names the account that it was given on."""
+
+    customer_id: str
+    action: str
+    points: int
+    entry_sequence: int
+    programme_version: int
+    occurred_at: dt.datetime
+    reference: str | None = None
+
+
 EntryKind = Literal[
     "award",
     "activation",
@@ -619,7 +713,6 @@ class Outcome(NamedTuple):
     account: Account | None = None
     balance: Balance | None = None
     entry: Entry | None = None
-    reference: str | None = None
     passed_over: Sequence[PassedOver] = ()
     standing: Standing | None = None
     now: dt.datetime | None = None
@@ -630,6 +723,8 @@ class Outcome(NamedTuple):
     claim: RewardClaim | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code, in numbers and instants."""
+    adjustment: Adjustment | None = None
+    action: ActionGiven | None = None
 
     @property
     def is_new(self) -> bool:

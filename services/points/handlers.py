@@ -12,6 +12,7 @@ from services.points.commands import (
     Command,
     EndCoupon,
     EnrolCustomer,
+    HearCustomer,
     Origin,
     Outcome,
     PassOn,
@@ -21,12 +22,15 @@ from services.points.commands import (
 from services.points.decisions.events import CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC, PURCHASES_TOPIC
 from services.points.ledger import Ledger
 from services.points.rules import codes
-from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.customers import Customer, CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.notifications import CouponRedeemedEvent, CouponVoidedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
 
 CONSUMER = "points"
+REGISTRATION, FIRST_CONSENT = "registration", "first_consent"
+"""Actions that are heard of; the programme says what they are worth."""
+
 TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
@@ -53,7 +57,8 @@ def refund_purchase(event: PurchaseRefundedEvent, origin: Origin) -> Command:
 
 def enrol_customer(event: CustomerRegisteredEvent, origin: Origin) -> Command:
     enrolled_at = event.data.registered_at or event.time or origin.received_at
-    return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin)
+    done = (REGISTRATION, *_consented(event.data))
+    return EnrolCustomer(event.data.customer_id, enrolled_at, event.data.card_number, origin, done)
 
 
 def redeem_coupon(event: CouponRedeemedEvent, origin: Origin) -> Command:
@@ -64,10 +69,22 @@ def void_coupon(event: CouponVoidedEvent, origin: Origin) -> Command:
     return EndCoupon(codes.spelled(event.data.code) or event.data.code, "voided", origin)
 
 
-HANDLERS: dict[str, Callable[[Any, Origin], Command]] = {
+def hear_customer(event: CustomerUpdatedEvent, origin: Origin) -> Command | None:
+    done = _consented(event.data)
+    return HearCustomer(event.data.customer_id, done, event.time or origin.received_at, origin) if done else None
+
+
+def _consented(customer: Customer) -> tuple[str, ...]:
+    """Return the action of consenting, where a customer's consents grant anything."""
+    grants = (each.get("granted") is True or each.get("status") == "granted" for each in customer.consents)
+    return (FIRST_CONSENT,) if any(grants) else ()
+
+
+HANDLERS: dict[str, Callable[[Any, Origin], Command | None]] = {
     "loyalty.purchase.completed.v1": award_purchase,
     "loyalty.purchase.refunded.v1": refund_purchase,
     "loyalty.customer.registered.v1": enrol_customer,
+    "loyalty.customer.updated.v1": hear_customer,
     "loyalty.coupon.redeemed.v1": redeem_coupon,
     "loyalty.coupon.voided.v1": void_coupon,
 }
@@ -109,8 +126,9 @@ def command_for(received: Received, *, relay: bool = False, author: str | None =
         author=author,
     )
     handler = HANDLERS.get(event.type)
-    if handler is not None:
-        return handler(event, origin)
+    command = None if handler is None else handler(event, origin)
+    if command is not None:
+        return command
     return PassOn(CUSTOMERS_TOPIC, event.data.customer_id, origin) if relay else None
 
 

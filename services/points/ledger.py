@@ -1,11 +1,12 @@
 """The only writer of the books: load, decide, save, in the caller's transaction.
 
-What exists is locked before it is changed: purchases, then cards, then accounts, then budgets, then rewards (for their
-stock), sorted inside. A claim of a reward is guarded by the lock of its account. What is new is inserted at the end, and
+What exists is locked before it is changed: purchases, cards, proposals, accounts, budgets, rewards (for their stock), limits
+of keys, sorted inside. A claim of a reward is guarded by the lock of its account. What is new is inserted at the end, and
 its unique key is the judge: whoever comes second starts again and finds it.
 """
 
 import datetime as dt
+import secrets
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,8 @@ from services.points.commands import Command, Outcome, Reply, Request
 from services.points.decisions import decide
 from services.points.loading import Loader
 from services.points.programme import Programme, Version, Versions, faults
+from services.points.rules import campaigns, draws
+from services.points.rules.earning import UNUSED
 from services.points.saving import save
 from shared.database import CollisionError, fetch
 
@@ -31,6 +34,17 @@ INSERT INTO campaign_budget (campaign, points, awards)
 SELECT name, coalesce(sum(u.points), 0), coalesce(sum(u.awards), 0)
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name
 ON CONFLICT DO NOTHING"""
+
+
+# one for all versions of a campaign: a draw is not repeated until somebody likes it
+OPEN_DRAW = "INSERT INTO draw_secret (campaign, secret, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+
+REVEALED = "SELECT campaign FROM draw_secret WHERE revealed_at IS NOT NULL AND campaign = ANY($1::text[]) LIMIT 1"
+
+
+class RevealedError(Exception):
+    """A campaign would draw by a secret that was revealed: it needs another name, and with it another secret."""
 
 
 class Ledger:
@@ -59,6 +73,8 @@ class Ledger:
         """Decide as `book` would and save nothing; the caller rolls back, which frees what was locked."""
         requests = [Request(list(commands))]
         books = await self._loader.load(connection, requests, now)
+        # whoever asks must not learn which purchases a campaign will draw
+        books.secrets = {}
         (reply,) = decide(books, requests)
         self._loader.give_back(books)
         return reply.outcomes
@@ -75,7 +91,7 @@ class Ledger:
         """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new.
 
         The programme has no faults: who asks has looked for them. Accounts are not touched: each knows under which
-        version it was settled last.
+        version it was settled last. Raises `RevealedError`.
         """
         assert not faults(programme)  # noqa: S101 - the second of the pair
         await fetch(connection, LOCK_PROGRAMMES)
@@ -88,6 +104,7 @@ class Ledger:
         # as text, since the driver takes the first and the last instant of all for infinite
         begins = valid_from.astimezone(dt.UTC).isoformat()
         await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)
+        await _open_draws(connection, programme, valid_from=valid_from, now=now)
         budgeted = {each.name for each in programme.campaigns if each.budget is not None}
         if budgeted - versions.budgeted_campaigns:
             await fetch(connection, LOCK_USES)
@@ -97,3 +114,15 @@ class Ledger:
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
         return await self._loader.versions(connection)
+
+
+async def _open_draws(
+    connection: AsyncConnection, programme: Programme, *, valid_from: dt.datetime, now: dt.datetime
+) -> None:
+    """Give each campaign with a share its secret. Raises `RevealedError`."""
+    drawing = [each.name for each in programme.drawing if campaigns.state(each, UNUSED, max(valid_from, now)) != "over"]
+    revealed = await fetch(connection, REVEALED, drawing) if drawing else []
+    if revealed:
+        raise RevealedError(f"the secret of {revealed[0][0]} was revealed: give it another name")
+    for campaign in programme.drawing:
+        await fetch(connection, OPEN_DRAW, campaign.name, secrets.token_bytes(draws.SECRET_BYTES), now)

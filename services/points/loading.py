@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: purchases, then cards, then accounts, then budgets, then rewards."""
+"""What a batch needs of the books, locked before it is decided, in the order that the ledger says."""
 
 import datetime as dt
 from collections import deque
@@ -14,8 +14,11 @@ from services.points.books import Books, is_due
 from services.points.catalogue import Reward
 from services.points.commands import (
     Account,
+    ActionGiven,
     AdjustBalance,
+    Adjustment,
     Answer,
+    ApproveAdjustment,
     AwardPurchase,
     CancelClaim,
     CaptureHold,
@@ -26,8 +29,10 @@ from services.points.commands import (
     EndCoupon,
     EnrolCustomer,
     FulfilClaim,
+    GiveAction,
     GivePoints,
     GiveTier,
+    HearCustomer,
     JoinPool,
     KeepReward,
     LeavePool,
@@ -40,6 +45,7 @@ from services.points.commands import (
     Redemption,
     Refund,
     RefundPurchase,
+    RejectAdjustment,
     ReleaseHold,
     ReplaceCard,
     Request,
@@ -58,10 +64,12 @@ from shared.columns import SEPARATOR, joined, rows_of
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import fetch
 
+REVEALED = "SELECT count(*) FROM draw_secret WHERE revealed_at IS NOT NULL"
+
 KNOWN = f"""
 WITH k AS MATERIALIZED (
   SELECT * FROM {rows_of("text", "text", "text", "text")} AS k(shop_id, invoice_number, source, id))
-SELECT (SELECT max(version) FROM programme) AS version,
+SELECT (SELECT max(version) FROM programme) AS version, ({REVEALED}) AS revealed,
   ARRAY(SELECT ARRAY[k.source, k.id] FROM k JOIN event e ON e.source = k.source AND e.id = k.id) AS heard,
   ARRAY(SELECT ARRAY[k.shop_id, k.invoice_number] FROM k
     JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS booked"""
@@ -171,11 +179,34 @@ SELECT owner, reward_id, count(*) AS claims FROM (
   JOIN reward_claim USING (customer_id)
  WHERE reward_id = ANY($2::text[]) AND status <> 'cancelled' GROUP BY 1, 2"""
 
+ADJUSTMENT_COLUMNS = ", ".join(f'"{each.name}"' for each in fields(Adjustment))
+"""In the order in which a row makes an `Adjustment`."""
+
+LOCK_ADJUSTMENTS = f"""
+SELECT {ADJUSTMENT_COLUMNS} FROM adjustment WHERE adjustment_id = ANY($1::text[]) ORDER BY adjustment_id FOR UPDATE"""
+
+# there before it is locked, or two that are the first of the day would both find nothing
+OPEN_CREDIT_DAYS = """
+INSERT INTO credit_day (actor, "on") SELECT actor, $2::date FROM unnest($1::text[]) AS actor ORDER BY actor
+ON CONFLICT DO NOTHING"""
+LOCK_CREDIT_DAYS = """
+SELECT actor, points FROM credit_day WHERE actor = ANY($1::text[]) AND "on" = $2 ORDER BY actor FOR UPDATE"""
+
+# also what was given to accounts before they were merged; of two the first counts
+LOAD_ACTIONS = """
+SELECT coalesce(a.merged_into, a.customer_id) AS owner, g.customer_id, g.action, g.points, g.entry_sequence,
+  g.programme_version, g.occurred_at, g.reference
+  FROM account a JOIN action_given g USING (customer_id)
+ WHERE a.customer_id = ANY($1::text[]) OR a.merged_into = ANY($1::text[]) ORDER BY g.occurred_at DESC"""
+
+# whoever knows a secret could say that a purchase of a number that wins was made while it was one
+LOAD_SECRETS = "SELECT campaign, secret FROM draw_secret WHERE revealed_at IS NULL"
+
 LOAD_ANSWERS = """
 SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
   JOIN unnest($1::text[], $2::text[]) AS k(a, i) ON api_key = k.a AND idempotency_key = k.i"""
 
-LATEST = "SELECT max(version) AS version FROM programme"
+LATEST = f"SELECT max(version) AS version, ({REVEALED}) AS revealed FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
 NO_KEY = ("", "")
@@ -186,13 +217,16 @@ class Loader:
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
+        self._secrets: dict[str, bytes] = {}
+        self._latest = 0, 0
         self._serials: deque[int] = deque()
 
     async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
         """Return the part of the books that the requests touch."""
         wanted = _Wanted(command for request in requests for command in request.commands)
         known = (await fetch(connection, KNOWN, *joined(wanted.keys, 4)))[0]
-        books = Books(now, await self._versions_up_to(connection, known["version"]), deque())
+        books = Books(now, await self._versions_up_to(connection, known), deque())
+        books.secrets = self._secrets
         books.events.update(map(tuple, known["heard"]))
         if any(request.key for request in requests):
             await _load_answers(connection, books, requests)
@@ -205,12 +239,15 @@ class Loader:
             wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
         if wanted.spenders or wanted.pools:
             await _find_households(connection, wanted)
+        if wanted.adjustments:
+            await _lock_adjustments(connection, books, wanted)
         if wanted.customers or wanted.redeemers:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
             await _load_campaigns(connection, books, wanted)
         if wanted.rewards:
             await _load_rewards(connection, books, wanted)
+        await _load_given(connection, books, wanted)
         return books
 
     def give_back(self, books: Books) -> None:
@@ -219,11 +256,14 @@ class Loader:
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
-        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0]["version"])
+        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0])
 
-    async def _versions_up_to(self, connection: AsyncConnection, latest: int) -> Versions:
-        if self._versions is None or self._versions.latest != latest:
-            self._versions = await _load_versions(connection)
+    async def _versions_up_to(self, connection: AsyncConnection, known: asyncpg.Record) -> Versions:
+        latest = known["version"], known["revealed"]
+        if self._versions is None or self._latest != latest:
+            versions = await _load_versions(connection)
+            self._secrets = dict(await fetch(connection, LOAD_SECRETS)) if versions.drawn_campaigns else {}
+            self._versions, self._latest = versions, latest
         return self._versions
 
     async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
@@ -279,6 +319,11 @@ class _Wanted:
         self.rewards: set[str] = set()
         self.claims: set[str] = set()
         self.codes: set[str] = set()
+        self.adjustments: set[str] = set()
+        self.givers: set[str] = set()
+        """API keys that give points by hand."""
+        self.acting: set[str] = set()
+        """Customers who may have done something that the programme has points for."""
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -302,8 +347,11 @@ class _Wanted:
                 self._add_enrolment(command)
             case ClaimPurchase():
                 self._add_claim(command)
-            case PassOn(origin=origin):
+            case PassOn(origin=origin) | HearCustomer(origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
+                if isinstance(command, HearCustomer):
+                    self.customers.add(command.customer_id)
+                    self.acting.add(command.customer_id)
             case KeepReward() | RetireReward() | ClaimReward() | CancelClaim() | FulfilClaim() | EndCoupon():
                 self._add_reward(command)
             case _:
@@ -315,12 +363,17 @@ class _Wanted:
             case MergeAccounts(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.debited |= {customer_id, into}
+                self.acting |= {customer_id, into}
             case ReplaceCard():
                 self._add_card(command)
-            case AdjustBalance(customer_id=customer_id, points=points):
+            case ApproveAdjustment() | RejectAdjustment():
+                self.adjustments.add(command.adjustment_id)
+            case AdjustBalance(customer_id=customer_id):
                 self.customers.add(customer_id)
-                if points < 0:
-                    self.debited.add(customer_id)
+                (self.debited.add(customer_id) if command.points < 0 else self.givers.add(command.actor))
+            case GiveAction(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.acting.add(customer_id)
             case SettleAccount() | ChangeStatus() | GiveTier():
                 self.customers.add(command.customer_id)
             case _:
@@ -399,6 +452,8 @@ class _Wanted:
 
     def _add_enrolment(self, command: EnrolCustomer) -> None:
         self.customers.add(command.customer_id)
+        if command.actions:
+            self.acting.add(command.customer_id)
         if command.origin is not None:
             self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
         if command.card_number is not None:
@@ -615,6 +670,26 @@ async def _load_rewards(connection: AsyncConnection, books: Books, wanted: _Want
     if customers:
         for customer_id, reward_id, count in await fetch(connection, LIVE_CLAIMS, customers, sorted(wanted.rewards)):
             books.live_claims.setdefault(customer_id, {})[reward_id] = count
+
+
+async def _lock_adjustments(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    for row in await fetch(connection, LOCK_ADJUSTMENTS, sorted(wanted.adjustments)):
+        found = Adjustment(*row)
+        books.adjustments[found.adjustment_id] = found
+        wanted.customers.add(found.customer_id)
+
+
+async def _load_given(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+    """Load what customers were given for actions, and lock what the keys that give by hand have given today."""
+    acting = sorted({account.customer_id for name in wanted.acting if (account := books.accounts.get(name))})
+    if acting and books.versions.has_actions:
+        for owner, *given in await fetch(connection, LOAD_ACTIONS, acting):
+            found = ActionGiven(*given)
+            books.actions[owner, found.action] = found
+    givers = sorted(wanted.givers)
+    if givers:
+        await fetch(connection, OPEN_CREDIT_DAYS, givers, books.today)
+        books.given_by_hand.update(await fetch(connection, LOCK_CREDIT_DAYS, givers, books.today))
 
 
 def _budgets_at(versions: Versions, instant: dt.datetime | None) -> Iterable[str]:

@@ -34,6 +34,13 @@ def _above_zero(rate: Decimal) -> Decimal:
     return rate
 
 
+def _some_of_all(share: Decimal) -> Decimal:
+    if not 0 < share < 1:
+        message = "a share lies between 0 and 1"
+        raise ValueError(message)
+    return share
+
+
 def _known_zone(name: str) -> str:
     if name not in TIME_ZONES:
         message = f"{name!r} is no time zone of the IANA database"
@@ -45,6 +52,11 @@ Rate = Annotated[
     Money,
     AfterValidator(_above_zero),
     WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["1"]}),
+]
+Share = Annotated[
+    Money,
+    AfterValidator(_some_of_all),
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])0{1,14}\.[0-9]{1,4}$", "examples": ["0.05"]}),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
 Benefit = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
@@ -151,6 +163,8 @@ class Campaign(Conditions):
 
     points: Points | None = None
     factor: Rate | None = None
+    share: Share | None = None
+    """A surprise: of the purchases that meet its conditions, so many are drawn, by a secret draw that can be checked."""
     first_purchase: Flag = False
     per_customer: Cap | None = None
     budget: Cap | None = None
@@ -158,6 +172,25 @@ class Campaign(Conditions):
     @property
     def is_capped(self) -> bool:
         return self.per_customer is not None or self.budget is not None
+
+
+class Action(Document):
+    """Points for what a customer does beside buying: once per customer for ever, by its name.
+
+    `registration` and `first_consent` are heard of by themselves. Its points end `expires_after_days`, else as all do.
+    """
+
+    name: Name
+    points: Points
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+    expires_after_days: Annotated[Whole, Field(ge=1, le=3650)] | None = None
+
+    def is_open(self, instant: dt.datetime) -> bool:
+        """Tell whether it gives points for what happened at that instant."""
+        return (self.valid_from is None or self.valid_from <= instant) and (
+            self.valid_until is None or instant < self.valid_until
+        )
 
 
 class Expiry(Document):
@@ -248,6 +281,9 @@ class Programme(Document):
     pay_with_points: PayWithPoints | None = None
     grace_days: Days = 30
     """How long points live that come back to a lot which has ended meanwhile; 0 where they end at once."""
+    credit_limit_per_day: Points | None = None
+    """So many points an API key may give by hand in a local day; what is above waits for a second key."""
+    actions: Annotated[list[Action], Field(max_length=100)] = []
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -261,6 +297,14 @@ class Programme(Document):
     @cached_property
     def campaign_names(self) -> frozenset[str]:
         return frozenset(campaign.name for campaign in self.campaigns)
+
+    @cached_property
+    def drawing(self) -> tuple[Campaign, ...]:
+        """The campaigns that draw their purchases."""
+        return tuple(campaign for campaign in self.campaigns if campaign.share is not None)
+
+    def action(self, name: str) -> Action | None:
+        return next((each for each in self.actions if each.name == name), None)
 
     def most_for(self, currency: str) -> Decimal:
         """Return what a unit of a currency can earn at most: rate, best tier, best rule and all factors together."""
@@ -300,7 +344,8 @@ class Fault:
 
 def faults(programme: Programme) -> list[Fault]:
     """Return everything that does not fit together; a programme with faults is never published."""
-    return [*_names(programme), *_windows(programme), *_bonuses(programme), *_expiry(programme), *_tiers(programme)]
+    parts = (_names, _windows, _bonuses, _actions, _expiry, _tiers)
+    return [fault for part in parts for fault in part(programme)]
 
 
 def _rules(programme: Programme) -> Iterator[tuple[str, Conditions]]:
@@ -342,6 +387,16 @@ def _bonuses(programme: Programme) -> Iterator[Fault]:
         for field, cap in (("per_customer", campaign.per_customer), ("budget", campaign.budget)):
             if cap is not None and cap.points is None and cap.awards is None:
                 yield Fault(f"/campaigns/{place}/{field}", "cap-empty", "say how many points, or how many awards")
+
+
+def _actions(programme: Programme) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for place, action in enumerate(programme.actions):
+        if action.name in seen:
+            yield Fault(f"/actions/{place}/name", "name-taken", f"{action.name!r} is the name of another action")
+        seen.add(action.name)
+        if action.valid_from is not None and action.valid_until is not None and action.valid_from >= action.valid_until:
+            yield Fault(f"/actions/{place}/valid_until", "window-empty", "it ends before it begins")
 
 
 def _expiry(programme: Programme) -> Iterator[Fault]:
@@ -393,6 +448,10 @@ class Versions:
         """Return the version whose rules hold for what happened at `instant`."""
         return self._by_validity[bisect_right(self._starts, instant) - 1]
 
+    def from_now_on(self, instant: dt.datetime) -> list[Version]:
+        """Return the version of `instant` and those that follow it."""
+        return self._by_validity[bisect_right(self._starts, instant) - 1 :]
+
     def outdated(self, instant: dt.datetime) -> frozenset[int]:
         """Return the versions before the one of `instant` by which accounts were looked at differently."""
         place = bisect_right(self._starts, instant) - 1
@@ -411,6 +470,16 @@ class Versions:
         """The names of campaigns, in whichever version, that anyone has to keep count of."""
         campaigns = (campaign for each in self._by_validity for campaign in each.programme.campaigns)
         return frozenset(campaign.name for campaign in campaigns if campaign.is_capped)
+
+    @cached_property
+    def drawn_campaigns(self) -> frozenset[str]:
+        """The names of campaigns, in whichever version, that draw their purchases."""
+        campaigns = (campaign for each in self._by_validity for campaign in each.programme.campaigns)
+        return frozenset(campaign.name for campaign in campaigns if campaign.share is not None)
+
+    @cached_property
+    def has_actions(self) -> bool:
+        return any(each.programme.actions for each in self._by_validity)
 
     @cached_property
     def longest_claim_days(self) -> int:

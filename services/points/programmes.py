@@ -9,10 +9,11 @@ from fastapi import Request as HttpRequest
 
 from services.points import queries
 from services.points.decisions import snapshots
+from services.points.ledger import RevealedError
 from services.points.programme import Campaign, Fault, Programme, Version, faults
 from services.points.queries import MOST_VERSIONS
 from services.points.routes import Cursor, Limit, as_json, page, service_of
-from services.points.rules import campaigns
+from services.points.rules import campaigns, draws
 from services.points.rules.differences import differences
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.trial import Comparison, Judged
@@ -49,7 +50,7 @@ async def get_programme(http: HttpRequest) -> Response:
     summary="Publish a programme as a new version; the same document again changes nothing",
     responses={
         201: {"model": ProgrammeView, "description": "published"},
-        **problem_responses({422: ["programme-faulty", "valid-from-past"]}),
+        **problem_responses({422: ["programme-faulty", "secret-revealed", "valid-from-past"]}),
     },
 )
 async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
@@ -62,9 +63,12 @@ async def put_programme(http: HttpRequest, draft: ProgrammeDraft) -> Response:
     found = faults(draft.programme)
     if found:
         raise programme_faulty(found)
-    version, is_new = await points.publish(
-        draft.programme, valid_from=valid_from, now=now, actor=caller(http).name, request_id=request_id(http)
-    )
+    try:
+        version, is_new = await points.publish(
+            draft.programme, valid_from=valid_from, now=now, actor=caller(http).name, request_id=request_id(http)
+        )
+    except RevealedError as error:
+        raise field_error("/programme/campaigns", "secret-revealed", str(error)) from None
     return as_json(_view(version), 201 if is_new else 200)
 
 
@@ -152,7 +156,11 @@ async def list_campaigns(http: HttpRequest) -> Response:
     listed = (await points.programme_now()).programme.campaigns
     async with points.engine.connect() as connection:
         uses = await queries.campaign_uses(connection, [each.name for each in listed])
-    data = [_campaign(each, *uses.get(each.name, (UNUSED, 0)), points.clock()) for each in listed]
+        secrets = await queries.draw_secrets(connection)
+    data = [
+        _campaign(each, *uses.get(each.name, (UNUSED, 0)), points.clock()) | {"draw": _draw(each, secrets)}
+        for each in listed
+    ]
     return as_json({"data": data, "next_cursor": None})
 
 
@@ -195,6 +203,13 @@ def _campaign(campaign: Campaign, given: Use, customers: int, now: dt.datetime) 
         "budget": None if budget is None else {"points": budget.points, "awards": budget.awards},
         "left": None if budget is None else campaigns.rest(budget, given),
     }
+
+
+def _draw(campaign: Campaign, secrets: dict[str, bytes]) -> dict[str, Any] | None:
+    """Return what is public of a draw."""
+    if campaign.share is None:
+        return None
+    return {"share": str(campaign.share), "commitment": draws.commitment(secrets[campaign.name])}
 
 
 # A trial as it is shown

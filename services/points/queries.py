@@ -1,16 +1,16 @@
 """What the API and the command line read; nothing here locks or writes."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import Account, Redemption
+from services.points.commands import Account, Adjustment, Redemption
 from services.points.decisions import snapshots
-from services.points.loading import ACCOUNT_COLUMNS, COUNT, REDEMPTION_COLUMNS
+from services.points.loading import ACCOUNT_COLUMNS, ADJUSTMENT_COLUMNS, COUNT, REDEMPTION_COLUMNS
 from services.points.programme import Programme
 from services.points.rules import tiers
 from services.points.rules.earning import Use
@@ -66,6 +66,13 @@ SELECT {REDEMPTION_COLUMNS} FROM redemption WHERE customer_id = $1 AND sequence 
 POOL = """
 SELECT customer_id, status, available, pending, held FROM account WHERE pool_id = $1 ORDER BY customer_id"""
 
+ADJUSTMENT = f"SELECT {ADJUSTMENT_COLUMNS} FROM adjustment WHERE adjustment_id = $1"
+
+ADJUSTMENTS = f"""
+SELECT {ADJUSTMENT_COLUMNS} FROM adjustment
+ WHERE (created_at, adjustment_id) < ($1::text::timestamptz, $2) ORDER BY created_at DESC, adjustment_id DESC LIMIT $3"""
+OF_STATUS = ADJUSTMENTS.replace("WHERE", "WHERE status = $4 AND")
+
 WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
  WHERE status = 'waiting' ORDER BY received_at, shop_id, invoice_number, refund_id LIMIT $1"""
@@ -81,10 +88,24 @@ SELECT name, coalesce(sum(u.points), 0)::bigint AS points, coalesce(sum(u.awards
   count(u.customer_id) AS customers
   FROM unnest($1::text[]) AS name LEFT JOIN campaign_use u ON u.campaign = name GROUP BY name"""
 
+DRAW_SECRETS = "SELECT campaign, secret FROM draw_secret"
+
+# by any version that had the campaign, in the window that it gave it
+DRAWN = """
+SELECT p.shop_id, p.invoice_number, p.occurred_at, (named->>'share')::numeric AS share,
+    coalesce((SELECT sum((part->>'points')::bigint) FROM jsonb_array_elements(p.award->'breakdown') AS part
+       WHERE part->>'rule' = $1), 0)::bigint AS points
+  FROM purchase p JOIN programme v ON v.version = (p.award->>'version')::int
+  JOIN jsonb_array_elements(v.document->'campaigns') AS named ON named->>'name' = $1 AND named ? 'share'
+ WHERE p.status = 'booked' AND p.occurred_at >= coalesce(named->'early_access'->>'valid_from', named->>'valid_from', '-infinity')::timestamptz
+   AND p.occurred_at < coalesce((named->>'valid_until')::timestamptz, 'infinity')
+   AND (p.shop_id, p.invoice_number) > ($2, $3) ORDER BY p.shop_id, p.invoice_number LIMIT $4"""
+
 SAMPLES = """
 SELECT shop_id, invoice_number, customer_id, sample::text AS sample, award->>'tier' AS tier FROM purchase
  WHERE sample IS NOT NULL ORDER BY occurred_at DESC LIMIT $1"""
 
+DRAWN_AT_ONCE = 5_000
 LAST = 2**63 - 1
 MOST_VERSIONS = 2**31 - 1
 
@@ -182,6 +203,23 @@ async def pool(connection: AsyncConnection, pool_id: str) -> list[dict[str, Any]
     return [dict(row) for row in await fetch(connection, POOL, pool_id)]
 
 
+async def adjustment(connection: AsyncConnection, adjustment_id: str) -> Adjustment | None:
+    """Return points by hand as they stand."""
+    rows = await fetch(connection, ADJUSTMENT, adjustment_id)
+    return Adjustment(*rows[0]) if rows else None
+
+
+NEWEST = ("infinity", "")
+
+
+async def adjustments(
+    connection: AsyncConnection, status: str | None, *, before: tuple[str, str] = NEWEST, limit: int
+) -> list[Adjustment]:
+    """Return points by hand, of one state or of all, the newest first."""
+    statement, of = (ADJUSTMENTS, ()) if status is None else (OF_STATUS, (status,))
+    return [Adjustment(*row) for row in await fetch(connection, statement, *before, limit, *of)]
+
+
 async def unsettled_purchases(
     connection: AsyncConnection, status: str, *, after: tuple[str, str] = ("", ""), limit: int
 ) -> list[dict[str, Any]]:
@@ -242,6 +280,20 @@ async def campaign_uses(connection: AsyncConnection, names: list[str]) -> dict[s
     """Return what each campaign gave, and to how many customers."""
     rows = await fetch(connection, CAMPAIGN_USES, names)
     return {row["name"]: (Use(row["points"], row["awards"]), row["customers"]) for row in rows}
+
+
+async def draw_secrets(connection: AsyncConnection) -> dict[str, bytes]:
+    """Return the secrets of campaigns that draw their purchases: for auditors, never for an answer."""
+    return dict(await fetch(connection, DRAW_SECRETS))
+
+
+async def drawn(connection: AsyncConnection, campaign: str) -> AsyncIterator[dict[str, Any]]:
+    """Return every booked purchase in the windows of a campaign with a share, and the points that it gave for it."""
+    after = ("", "")
+    while rows := await fetch(connection, DRAWN, campaign, *after, DRAWN_AT_ONCE):
+        for row in rows:
+            yield dict(row)
+        after = rows[-1]["shop_id"], rows[-1]["invoice_number"]
 
 
 async def samples(connection: AsyncConnection, *, limit: int) -> list[Sample]:

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import re
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
 
@@ -19,14 +18,12 @@ from services.points import queries
 from services.points.answers import (
     purchase_status,
     render_account,
-    render_adjustment,
     render_preview,
     render_purchase,
     render_refund,
 )
 from services.points.commands import (
     SOURCE,
-    AdjustBalance,
     Answer,
     Author,
     AwardPurchase,
@@ -43,8 +40,6 @@ from services.points.decisions.events import event_name
 from services.points.rules.redeeming import spendable
 from services.points.schemas import (
     AccountView,
-    Adjustment,
-    AdjustmentAnswer,
     Claim,
     Enrolment,
     EntryPage,
@@ -60,7 +55,7 @@ from shared.auth import Guarded, caller, needs, request_id
 from shared.batching import OverloadedError
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
-from shared.errors import ProblemError, field_error, problem_responses
+from shared.errors import ProblemError, problem_responses
 from shared.http import decode_cursor, encode_cursor
 from shared.spreadsheets import harmless
 
@@ -338,37 +333,6 @@ async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
     picture = io.BytesIO()
     segno.make(card_number, error="m", micro=False).save(picture, kind="svg", scale=8, title=f"card {card_number}")
     return Response(picture.getvalue(), media_type="image/svg+xml")
-
-
-@router.post(
-    "/adjustments",
-    response_model=AdjustmentAnswer,
-    status_code=201,
-    openapi_extra=needs("adjustments:write"),
-    tags=["adjustments"],
-    summary="Points by hand, with a reason",
-    responses=problem_responses(
-        {
-            404: ["account-unknown"],
-            409: ["insufficient-points", "account-closed", "idempotency-key-reused"],
-            422: ["points-zero"],
-        }
-    ),
-)
-async def adjust(http: HttpRequest, adjustment: Adjustment, key: RequiredKey) -> Response:
-    if not adjustment.points:
-        raise field_error("/points", "points-zero", "an adjustment of 0 points changes nothing")
-    command = AdjustBalance(
-        adjustment_id=str(uuid.uuid4()),
-        customer_id=adjustment.customer_id,
-        points=adjustment.points,
-        reason=adjustment.reason,
-        actor=caller(http).name,
-        occurred_at=service_of(http).clock(),
-        note=adjustment.note,
-        allow_debt=adjustment.allow_debt,
-    )
-    return await ask(http, command, render_adjustment, key)
 
 
 async def ask(

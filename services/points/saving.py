@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from operator import attrgetter
 
 import orjson
@@ -84,6 +85,7 @@ EVENT = Columns(tables.event, "source id")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 PROGRESS = Columns(tables.progress, "customer_id on points spend")
 USE = Columns(tables.campaign_use, "customer_id campaign points awards")
+CREDIT_DAY = Columns(tables.credit_day, "actor on points")
 BUDGET = Columns(tables.campaign_budget, "campaign points awards")
 TIER_CHANGE = Columns(tables.tier_change, "customer_id event_sequence on left reached reason")
 DEED = Columns(tables.audit, "actor action subject request_id reason")
@@ -110,6 +112,7 @@ UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.up
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
 INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
 INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
+ADD_TO_CREDIT_DAYS = CREDIT_DAY.add()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
 INSERT_REWARDS, UPDATE_REWARDS, PUT_CLAIMS = REWARD.insert(), REWARD.update(), CLAIM.put()
 
@@ -136,9 +139,17 @@ MERGES = (
       awards = campaign_use.awards + excluded.awards""",
 )
 
-INSERT_ADJUSTMENTS = """
-INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, entry_sequence)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[])"""
+PUT_ADJUSTMENTS = """
+INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, kind, expires_on, created_at, "on", status,
+  entry_sequence, decided_by, decided_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[],
+  $9::timestamptz[], $10::date[], $11::text[], $12::bigint[], $13::text[], $14::timestamptz[])
+ON CONFLICT (adjustment_id) DO UPDATE SET customer_id = excluded.customer_id, status = excluded.status,
+  entry_sequence = excluded.entry_sequence, decided_by = excluded.decided_by, decided_at = excluded.decided_at"""
+
+INSERT_ACTIONS = """
+INSERT INTO action_given (customer_id, action, points, entry_sequence, programme_version, occurred_at, reference)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::timestamptz[], $7::text[])"""
 
 INSERT_ANSWERS = """
 INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, content_type, lasting, answered_at)
@@ -233,6 +244,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (PUT_CLAIMS, [CLAIM.of(each) for each in changes.claims.values()]),
         (INSERT_TIER_CHANGES, changes.tier_changes),
         (INSERT_DEEDS, changes.deeds),
+        (ADD_TO_CREDIT_DAYS, [(*key, points) for key, points in changes.given_by_hand.items()]),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),
         (ADD_TO_BUDGETS, [(name, use.points, use.awards) for name, use in _by_campaign(changes.uses).items()]),
     ):
@@ -253,11 +265,10 @@ def _by_campaign(uses: Mapping[tuple[str, str], Use]) -> dict[str, Use]:
 async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     """Save what holds anything that people or clients write, which no separator can split."""
     if changes.adjustments:
-        rows = [
-            (each.adjustment_id, each.customer_id, each.points, each.reason, each.note, each.actor, sequence)
-            for each, sequence in changes.adjustments
-        ]
-        await fetch(connection, INSERT_ADJUSTMENTS, *zip(*rows, strict=True))
+        adjustments = map(astuple, changes.adjustments.values())
+        await fetch(connection, PUT_ADJUSTMENTS, *zip(*adjustments, strict=True))
+    if changes.actions:
+        await fetch(connection, INSERT_ACTIONS, *zip(*changes.actions, strict=True))
     if changes.answers:
         answers = [
             (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type, lasting)

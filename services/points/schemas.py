@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.points.commands import EntryKind
-from services.points.programme import Programme
+from services.points.commands import AdjustmentKind, EntryKind
+from services.points.programme import Name, Programme
 from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Identifier, Instant, Whole
 from shared.errors import InvalidField
 
@@ -290,32 +290,94 @@ class PurchasePage(BaseModel):
 class Adjustment(BaseModel):
     """Points by hand: a credit, or a debit where `points` is below zero."""
 
-    model_config = _example(customer_id="c-42", points=50, reason="goodwill", note="parcel arrived late")
+    model_config = _example(
+        customer_id="c-42", points=50, kind="goodwill", reason="complaint 4711", note="parcel arrived late"
+    )
 
     customer_id: CustomerId
     points: Annotated[Whole, Field(ge=-1_000_000_000, le=1_000_000_000)]
+    kind: AdjustmentKind = "correction"
     reason: Line
     note: Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")] | None = None
+    expires_on: Day | None = Field(
+        default=None, description="the last local day of a credit; without, it lives as long as the programme says"
+    )
     allow_debt: Flag = Field(
         default=False, description="a correction may take more than is available; what is missing becomes a debt"
     )
 
 
-class AdjustmentAnswer(BaseModel):
-    """What was booked."""
+class AdjustmentView(BaseModel):
+    """Points by hand as they stand: booked, or above what a key may give in a day and not decided yet, or rejected."""
 
     model_config = _example(
         adjustment_id="7d1f8f0e-5d2b-4f86-9a59-0d9f7f9b8f11",
         customer_id="c-42",
+        status="booked",
+        kind="goodwill",
         points=50,
+        reason="complaint 4711",
+        note="parcel arrived late",
+        expires_on=None,
+        asked_by="desk-1",
+        created_at="2026-11-23T09:15:00Z",
+        decided_by=None,
+        decided_at=None,
         entry_sequence=7,
         balance=BALANCE,
     )
 
     adjustment_id: str
     customer_id: str
+    status: Literal["booked", "awaits_approval", "rejected"]
+    kind: AdjustmentKind
+    points: int
+    reason: str
+    note: str | None
+    expires_on: dt.date | None
+    asked_by: str = Field(description="the name of the API key that asked for it")
+    created_at: dt.datetime
+    decided_by: str | None = Field(description="the name of the API key that approved or rejected it")
+    decided_at: dt.datetime | None
+    entry_sequence: int | None = Field(description="none while nothing is booked")
+    balance: BalanceView | None = Field(default=None, description="after it; not in lists")
+
+
+class AdjustmentPage(BaseModel):
+    """A page of points by hand, the newest first."""
+
+    data: list[AdjustmentView]
+    next_cursor: str | None
+
+
+class ActionDone(BaseModel):
+    """What a customer did, by the name that the programme has for it; `reference` is the caller's own."""
+
+    model_config = _example(action="review", reference="review 4711")
+
+    action: Name
+    reference: Identifier | None = None
+
+
+class ActionView(BaseModel):
+    """What a customer was given for an action, the only time that it is given."""
+
+    model_config = _example(
+        customer_id="c-42",
+        action="review",
+        points=20,
+        entry_sequence=8,
+        occurred_at="2026-11-23T09:15:00Z",
+        reference="review 4711",
+        balance=BALANCE,
+    )
+
+    customer_id: str
+    action: str
     points: int
     entry_sequence: int
+    occurred_at: dt.datetime
+    reference: str | None
     balance: BalanceView
 
 
@@ -617,6 +679,13 @@ class CapView(BaseModel):
     awards: int | None
 
 
+class DrawView(BaseModel):
+    """A share of the purchases, drawn by a secret whose SHA-256 is the commitment."""
+
+    share: str
+    commitment: str
+
+
 class CampaignView(BaseModel):
     """A campaign of the programme that holds now."""
 
@@ -628,6 +697,7 @@ class CampaignView(BaseModel):
     given: GivenView
     budget: CapView | None
     left: CapView | None = Field(description="of the budget")
+    draw: DrawView | None = Field(description="of a surprise")
 
 
 class CampaignPage(BaseModel):

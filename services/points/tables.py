@@ -326,11 +326,58 @@ adjustment = sa.Table(
     metadata,
     sa.Column("adjustment_id", sa.Text, primary_key=True),
     sa.Column("customer_id", sa.Text, nullable=False),
-    sa.Column("entry_sequence", sa.BigInteger, nullable=False),
+    sa.Column("entry_sequence", sa.BigInteger),
     sa.Column("points", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("note", sa.Text),
     sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="correction"),
+    sa.Column("status", sa.Text, nullable=False, server_default="booked"),
+    sa.Column("expires_on", sa.Date, comment="the last local day of its points, where they have one of their own"),
+    sa.Column("created_at", INSTANT, nullable=False, server_default=sa.func.now()),
+    sa.Column("on", sa.Date, comment="the local day on which it was asked for"),
+    sa.Column("decided_by", sa.Text, comment="the name of the second API key, of one that had to be approved"),
+    sa.Column("decided_at", INSTANT),
+    sa.CheckConstraint("kind IN ('goodwill', 'surprise', 'correction')", name="kind"),
+    sa.CheckConstraint("status IN ('booked', 'awaits_approval', 'rejected')", name="status"),
+    sa.CheckConstraint("(status = 'booked') = (entry_sequence IS NOT NULL)", name="booked"),
+    sa.CheckConstraint("(decided_by IS NULL) = (decided_at IS NULL)", name="decided"),
+    sa.Index("adjustment_listed", "created_at", "adjustment_id"),
+    sa.Index(
+        "adjustment_awaiting", "created_at", "adjustment_id", postgresql_where=sa.text("status = 'awaits_approval'")
+    ),
+)
+
+credit_day = sa.Table(
+    "credit_day",
+    metadata,
+    sa.Column("actor", sa.Text, primary_key=True),
+    sa.Column("on", sa.Date, primary_key=True, comment="a local day"),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0"),
+    comment="what each API key gave by hand without a second one; its lock keeps the limit",
+)
+
+action_given = sa.Table(
+    "action_given",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("action", sa.Text, primary_key=True),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("entry_sequence", sa.BigInteger, nullable=False),
+    sa.Column("programme_version", sa.Integer, nullable=False),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.Column("reference", sa.Text),
+    comment="points for what customers did, once each and for ever; an account has those of all merged into it",
+)
+
+draw_secret = sa.Table(
+    "draw_secret",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("revealed_at", INSTANT, comment="since then nothing may be drawn by it"),
+    comment="decides which purchases a campaign with a share draws; its SHA-256 is public from the first day on",
 )
 
 progress = sa.Table(

@@ -457,12 +457,56 @@ INVARIANTS = (
     ),
     Invariant(
         "adjustments-have-their-entries",
-        "each adjustment has an entry of its points, and each such entry its adjustment",
+        "each adjustment that is booked, and each action, has an entry of its points, and each such entry one of them",
         """
         SELECT customer_id, sequence, d.points, e.points AS entry_points
-          FROM (SELECT customer_id, entry_sequence AS sequence, points FROM adjustment) d
+          FROM (SELECT customer_id, entry_sequence AS sequence, points FROM adjustment WHERE status = 'booked'
+             UNION ALL SELECT customer_id, entry_sequence, points FROM action_given) d
           FULL JOIN (SELECT * FROM entry WHERE kind = 'adjustment') e USING (customer_id, sequence)
          WHERE d.points IS DISTINCT FROM e.points""",
+    ),
+    Invariant(
+        "proposals-are-decided-by-another",
+        "what had to be approved is booked where another API key approved it, and what waits is decided by nobody",
+        """
+        SELECT adjustment_id, status, actor, decided_by FROM adjustment
+         WHERE CASE status WHEN 'booked' THEN decided_by = actor
+             WHEN 'rejected' THEN decided_by IS NULL ELSE decided_by IS NOT NULL OR points <= 0 END""",
+    ),
+    Invariant(
+        "keys-know-what-they-gave",
+        "what counts towards an API key's limit of a day is what it gave then without another key",
+        """
+        SELECT actor, "on", c.points, d.points AS given FROM (SELECT * FROM credit_day WHERE points <> 0) c
+          FULL JOIN (SELECT actor, "on", sum(points) AS points FROM adjustment
+             WHERE status = 'booked' AND decided_by IS NULL AND points > 0 AND "on" IS NOT NULL GROUP BY 1, 2) d
+            USING (actor, "on")
+         WHERE c.points IS DISTINCT FROM d.points""",
+    ),
+    Invariant(
+        "actions-are-of-their-programme",
+        "the points of an action are those that its version of the programme has for it, and its entry is named after it",
+        """
+        SELECT g.customer_id, g.action, g.points, g.programme_version, e.reference FROM action_given g
+          LEFT JOIN programme v ON v.version = g.programme_version
+          LEFT JOIN entry e ON e.customer_id = g.customer_id AND e.sequence = g.entry_sequence
+         WHERE e.reference IS DISTINCT FROM 'action ' || g.action OR NOT coalesce(v.document->'actions', '[]')
+             @> jsonb_build_array(jsonb_build_object('name', g.action, 'points', g.points))""",
+    ),
+    Invariant(
+        "surprises-were-drawn",
+        "a campaign with a share gave points only for purchases that its secret draws",
+        """
+        SELECT shop_id, invoice_number, campaign, share, draw FROM (
+          SELECT p.shop_id, p.invoice_number, part->>'rule' AS campaign, (named->>'share')::numeric AS share,
+              ('x' || encode(substr(sha256(s.secret || convert_to(p.shop_id || chr(31) || p.invoice_number, 'UTF8')), 1, 7),
+                'hex'))::bit(56)::bigint AS draw
+            FROM purchase p CROSS JOIN jsonb_array_elements(p.award->'breakdown') AS part
+            JOIN programme v ON v.version = (p.award->>'version')::int
+            JOIN jsonb_array_elements(v.document->'campaigns') AS named
+              ON named->>'name' = part->>'rule' AND named->>'share' IS NOT NULL
+            LEFT JOIN draw_secret s ON s.campaign = part->>'rule') d
+         WHERE (draw < share * 72057594037927936) IS NOT TRUE""",
     ),
     Invariant(
         "events-are-numbered",

@@ -94,7 +94,7 @@ class PointsReversed(PointsAwarded):
 
 
 class PointsAdjusted(PointsBooked):
-    """Points by hand, or a debt that was written off."""
+    """Points by hand or for an action, or a debt that was written off; `expires_on` is their last day, where it is their own."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -106,7 +106,9 @@ class PointsAdjusted(PointsBooked):
                     "occurred_at": "2026-11-23T09:15:00Z",
                     "points": 50,
                     "breakdown": [{"rule": "adjustment", "points": 50}],
-                    "reason": "goodwill",
+                    "reason": "complaint 4711",
+                    "kind": "goodwill",
+                    "expires_on": "2027-03-31",
                     "adjustment_id": "7d1f8f0e-5d2b-4f86-9a59-0d9f7f9b8f11",
                 }
             ]
@@ -115,6 +117,8 @@ class PointsAdjusted(PointsBooked):
 
     reason: str
     adjustment_id: str | None = None
+    kind: Literal["goodwill", "surprise", "correction"] | None = None
+    expires_on: dt.date | None = None
 
 
 class PointsActivated(PointsBooked):

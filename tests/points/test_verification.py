@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.catalogue import Reward
 from services.points.commands import (
+    AdjustBalance,
+    ApproveAdjustment,
     CancelClaim,
     ClaimReward,
+    GiveAction,
     GivePoints,
     KeepReward,
     MergeAccounts,
@@ -90,6 +93,13 @@ DAMAGE = {
     "rewards-count-their-claims": ("UPDATE reward SET claimed = claimed + 1", "mug"),
     "claims-are-paid-by-redemptions": ("UPDATE reward_claim SET points = points + 1 WHERE status = 'claimed'", "live"),
     "claims-are-of-their-reward": ("UPDATE reward_claim SET kind = 'donation' WHERE kind = 'experience'", "live"),
+    "proposals-are-decided-by-another": (
+        "UPDATE adjustment SET decided_by = actor WHERE adjustment_id = 'proposed'",
+        "proposed",
+    ),
+    "keys-know-what-they-gave": ("UPDATE credit_day SET points = points - 1 WHERE actor = 'tester'", "tester"),
+    "actions-are-of-their-programme": ("UPDATE action_given SET points = points + 1", "review"),
+    "surprises-were-drawn": ("DELETE FROM draw_secret", "N-4"),
     "events-are-numbered": (
         "DELETE FROM outbox WHERE id = (SELECT min(id) + 1 FROM outbox WHERE topic = 'loyalty.points' AND key = 'c-1')",
         "c-1",
@@ -103,7 +113,12 @@ PROGRAMME = Programme.model_validate(
     {
         "expiry": {"model": "after_earning", "months": 1},
         "tiers": {"levels": [{"name": "Basic", "threshold": 0}, {"name": "Silver", "threshold": 50}]},
-        "campaigns": [{"name": "welcome", "points": 10, "budget": {"points": 100}}],
+        "campaigns": [
+            {"name": "welcome", "points": 10, "budget": {"points": 100}},
+            {"name": "lucky", "points": 1, "share": "0.9999"},
+        ],
+        "actions": [{"name": "review", "points": 5}],
+        "credit_limit_per_day": 100,
     }
 )
 
@@ -135,6 +150,8 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     )
     await book(CancelClaim("gone", "by mistake"))
     await publish(engine, PROGRAMME, valid_from=NOW)
+    await book(AdjustBalance("proposed", "c-3", 500, "gift", "desk", NOW), ApproveAdjustment("proposed", "lead"))
+    await book(AdjustBalance("above", "c-3", 500, "gift", "desk", NOW), GiveAction("c-3", "review", NOW))
     then, day = NOW + 2 * DAY, {"occurred_at": "2026-11-23T15:00:00Z"}
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)
     await book(MergeAccounts("c-6", "c-5", "enrolled twice"), now=then)

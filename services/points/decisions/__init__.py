@@ -6,6 +6,7 @@ from typing import Any
 from services.points.books import Books
 from services.points.commands import (
     AdjustBalance,
+    ApproveAdjustment,
     AwardPurchase,
     CancelClaim,
     CaptureHold,
@@ -16,8 +17,10 @@ from services.points.commands import (
     EndCoupon,
     EnrolCustomer,
     FulfilClaim,
+    GiveAction,
     GivePoints,
     GiveTier,
+    HearCustomer,
     JoinPool,
     KeepReward,
     LeavePool,
@@ -26,6 +29,7 @@ from services.points.commands import (
     PassOn,
     Redeem,
     RefundPurchase,
+    RejectAdjustment,
     ReleaseHold,
     ReplaceCard,
     Reply,
@@ -36,7 +40,8 @@ from services.points.commands import (
     SettlePurchase,
     deed,
 )
-from services.points.decisions.accounts import adjust_balance
+from services.points.decisions.actions import give_action, hear_customer
+from services.points.decisions.adjustments import adjust_balance, approve_adjustment, reject_adjustment
 from services.points.decisions.care import change_status, give_tier, merge_accounts, replace_card
 from services.points.decisions.catalogue import keep_reward, retire_reward
 from services.points.decisions.claims import cancel_claim, claim_reward, end_coupon, fulfil_claim
@@ -54,6 +59,10 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RefundPurchase: refund_purchase,
     EnrolCustomer: enrol_customer,
     AdjustBalance: adjust_balance,
+    ApproveAdjustment: approve_adjustment,
+    RejectAdjustment: reject_adjustment,
+    GiveAction: give_action,
+    HearCustomer: hear_customer,
     ClaimPurchase: claim_purchase,
     PassOn: pass_on,
     SettleAccount: settle_account,
@@ -104,7 +113,8 @@ def _outcomes(books: Books, request: Request) -> list[Outcome]:
     outcomes = [DECISIONS[type(command)](books, command) for command in request.commands]
     author = request.author
     if author is not None:
-        done = (deed(each) for each, outcome in zip(request.commands, outcomes, strict=True) if outcome.is_new)
+        both = zip(request.commands, outcomes, strict=True)
+        done = (deed(command, outcome) for command, outcome in both if outcome.is_new)
         deeds = (each for each in done if each is not None)
         books.changes.deeds += [(author.name, action, what, author.request_id, why) for action, what, why in deeds]
     return outcomes

@@ -1,12 +1,10 @@
-"""Accounts: opened with their card, adjusted by hand."""
+"""Accounts: opened with their card, and what is common to all that give and take points by name."""
 
 import datetime as dt
-from dataclasses import replace
 
 from services.points.books import Books
-from services.points.commands import Account, AdjustBalance, Origin, Outcome, refused
-from services.points.decisions import entries
-from services.points.decisions.events import balance_of, emit, say
+from services.points.commands import Account, Origin, Outcome, refused
+from services.points.decisions.events import balance_of, emit
 from services.points.rules import cards, dates
 
 
@@ -50,32 +48,6 @@ def own_card(books: Books, number: str, customer_id: str) -> None:
     owned[number] = customer_id, books.now
 
 
-def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:
-    account = books.accounts.get(command.customer_id)
-    if account is None:
-        return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
-    if account.status == "closed":
-        return refused("account-closed", f"the account of customer {command.customer_id} is closed", "/customer_id")
-    if command.points < 0 and not command.allow_debt and account.available < -command.points:
-        return insufficient(account, -command.points)
-    if command.points > 0:
-        _keep_alive(books, account)
-        lot = entries.new_lot(command.points, books.today, books.programme, now=books.now, waits=False)
-        entry = entries.credit(
-            books, account, "adjustment", command.points, command.reason, command.occurred_at, lot=lot
-        )
-    else:
-        entry = entries.debit(books, account, "adjustment", -command.points, command.reason, command.occurred_at)
-    books.changes.adjustments.append((replace(command, customer_id=account.customer_id), entry.sequence))
-    data = {
-        "adjustment_id": command.adjustment_id,
-        "reason": command.reason,
-        "breakdown": [{"rule": "adjustment", "points": command.points}],
-    }
-    say(books, account, "loyalty.points.adjusted.v1", entry, data)
-    return Outcome("booked", account=account, balance=account.balance, entry=entry, reference=command.adjustment_id)
-
-
 def insufficient(account: Account, points: int, within_reach: int | None = None) -> Outcome:
     """Refuse to spend more than there is; with a household there may be more `within_reach` than the customer has."""
     available = account.available if within_reach is None else within_reach
@@ -84,8 +56,8 @@ def insufficient(account: Account, points: int, within_reach: int | None = None)
     return Outcome("refused", "insufficient-points", detail, "/points", balance=balance)
 
 
-def _keep_alive(books: Books, account: Account) -> None:
-    """Have points that are given by hand live for a whole period, where inactivity has ended all others."""
+def keep_alive(books: Books, account: Account) -> None:
+    """Have points that no purchase brought live for a whole period, where inactivity has ended all others."""
     expiry = books.programme.expiry
     if expiry.model == "inactivity" and (account.inactive_on is None or account.inactive_on < books.today):
         account.inactive_on, account.inactivity_announced = dates.expires_on(books.today, expiry), False

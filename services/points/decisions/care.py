@@ -152,6 +152,9 @@ def _move_standing(books: Books, source: Account, target: Account) -> None:
     ours, theirs = books.counts.get(target.customer_id, NONE), books.counts.pop(source.customer_id, NONE)
     books.counts[target.customer_id] = Counts(ours.now + theirs.now, ours.before + theirs.before)
     _move_uses(books, source, target)
+    for given in [each for (owner, _), each in books.actions.items() if owner == source.customer_id]:
+        key = target.customer_id, given.action
+        books.actions[key] = min(given, books.actions.get(key, given), key=lambda each: each.occurred_at)
     levels = books.programme.tiers
     if levels is not None:
         earned = tiers.earned(levels, books.counts[target.customer_id].now)

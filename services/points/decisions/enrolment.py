@@ -3,6 +3,7 @@
 from services.points.books import Books
 from services.points.commands import Account, EnrolCustomer, Outcome, refused
 from services.points.decisions.accounts import card_refusal, open_account
+from services.points.decisions.actions import give_unasked
 from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, relay
 from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import answer
@@ -18,13 +19,16 @@ def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
         return refusal
     hear(books, command.origin)
     if account is not None:
-        return answer("repeated", books, account)
+        relay(books, CUSTOMERS_TOPIC, command.customer_id, command.origin)
+        is_new = give_unasked(books, account, command.actions, command.enrolled_at)
+        return answer("booked" if is_new else "repeated", books, account)
     account = open_account(
         books, command.customer_id, command.enrolled_at, command.origin, card_number=command.card_number
     )
     relay(books, CUSTOMERS_TOPIC, command.customer_id, command.origin)
     for purchase in books.parked.pop(account.card_number, ()):
         attach(books, purchase, account)
+    give_unasked(books, account, command.actions, command.enrolled_at)
     return answer("booked", books, account)
 
 

@@ -130,6 +130,13 @@ def new_lot(points: int, earned_on: dt.date, programme: Programme, *, now: dt.da
     return lot
 
 
+def given_lot(books: Books, points: int, expires_on: dt.date | None) -> Lot:
+    """Return the lot of points that no purchase brought: until a day of its own, else as long as the programme says."""
+    if expires_on is None:
+        return new_lot(points, books.today, books.programme, now=books.now, waits=False)
+    return Lot(0, points, points, expires_on=expires_on, expires_at=dates.end_of(expires_on, books.programme.zone))
+
+
 def watch(books: Books, account: Account, lot: Lot) -> None:
     """Have the account looked at when the lot's first date comes."""
     due = due_at(books.programme, account, lot)

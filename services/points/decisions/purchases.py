@@ -14,7 +14,7 @@ from services.points.decisions.payments import pay
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
 from services.points.decisions.tiers import answer, upgrade
 from services.points.programme import Programme, Version
-from services.points.rules import dates, earning
+from services.points.rules import dates, draws, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted
 
@@ -186,7 +186,7 @@ def _award(
     occurred_at = record.occurred_at or books.now
     version = books.versions.at(occurred_at)
     sale = snapshots.sale_of(purchase, occurred_at)
-    buyer = _buyer(books, account, version.programme)
+    buyer = _buyer(books, account, version.programme, record)
     terms, parts = _earned(account, sale, version, purchase.currency, buyer)
     account.purchases += 1
     books.changes.changed_accounts[account.customer_id] = account
@@ -227,11 +227,12 @@ def _all_passed_over(programme: Programme, account: Account) -> list[earning.Pas
     return [earning.PassedOver(rule.name, code, detail) for rule in (*programme.rules, *programme.campaigns)]
 
 
-def _buyer(books: Books, account: Account, programme: Programme) -> earning.Buyer:
+def _buyer(books: Books, account: Account, programme: Programme, record: Purchase) -> earning.Buyer:
     if programme.is_plain:
         return earning.NEWCOMER
     uses = books.uses.setdefault(account.customer_id, {})
-    return earning.Buyer(account.tier, account.purchases == 0, uses, books.budgets)
+    drawn = draws.drawn(programme, books.secrets, *record.key)
+    return earning.Buyer(account.tier, account.purchases == 0, uses, books.budgets, drawn)
 
 
 def _use_campaigns(books: Books, account: Account, programme: Programme, parts: list[earning.Part]) -> None:

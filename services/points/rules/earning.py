@@ -10,6 +10,7 @@ from services.points.programme import WEEKDAYS, Campaign, Conditions, EarningRul
 
 ZERO, ONE = Decimal(0), Decimal(1)
 LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+DRAW = "draw"
 CENT_OF_CENT = Decimal("0.0001")
 
 EXACT = Context(prec=200)
@@ -58,12 +59,16 @@ UNUSED = Use()
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """What of a customer decides their points: `uses` and `budgets` count what capped campaigns gave, by their names."""
+    """What of a customer decides their points: `uses` and `budgets` count what capped campaigns gave, by their names.
+
+    `drawn` are the campaigns whose draw takes this purchase.
+    """
 
     tier: str | None = None
     is_first: bool = False
     uses: Mapping[str, Use] = field(default_factory=dict)
     budgets: Mapping[str, Use] = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
 
 
 NEWCOMER = Buyer()
@@ -252,6 +257,8 @@ def _unmet_by_buyer(campaign: Campaign, buyer: Buyer) -> Unmet | None:
     for cap, use in ((campaign.per_customer, buyer.uses), (campaign.budget, buyer.budgets)):
         if cap is not None and cap.awards is not None and use.get(campaign.name, UNUSED).awards >= cap.awards:
             return Unmet("cap-reached", f"it was given {cap.awards} times")
+    if campaign.share is not None and campaign.name not in buyer.drawn:
+        return Unmet(DRAW, f"it is given to a share of {campaign.share}, drawn as purchases are booked")
     return None
 
 
@@ -398,12 +405,11 @@ def passed_over(sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms)
 
 
 def _why(rule: Conditions, sale: Sale, programme: Programme, buyer: Buyer, snapshot: Terms) -> PassedOver:
-    found = (
-        unmet(rule, sale, programme, buyer)
-        or _unmet_by_base(snapshot)
-        or _unmet_by_lines(rule, sale, programme)
-        or _without_effect(rule, snapshot)
-    )
+    found = unmet(rule, sale, programme, buyer)
+    if found is None or found.code == DRAW:
+        # what is drawn or not is possible only where nothing else stands against it
+        others = _unmet_by_base(snapshot) or _unmet_by_lines(rule, sale, programme)
+        found = others or found or _without_effect(rule, snapshot)
     return PassedOver(rule.name, found.code, found.detail)
 
 

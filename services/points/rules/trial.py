@@ -2,11 +2,11 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from services.points.programme import Programme
-from services.points.rules import earning
+from services.points.rules import draws, earning
 from services.points.rules.earning import Buyer, Part, Sale
 
 MOST_STEPS = 1_000_000
@@ -96,7 +96,12 @@ def _given(sample: Sample, programme: Programme) -> list[Part] | None:
     rate = programme.rates.get(sample.currency)
     if rate is None:
         return None
-    terms = earning.terms(sample.sale, version=0, programme=programme, rate=rate, buyer=sample.buyer)
+    buyer = sample.buyer
+    if programme.drawing:
+        by_trial = dict.fromkeys(programme.campaign_names, draws.TRIAL)
+        drawn = draws.drawn(programme, by_trial, sample.shop_id, sample.invoice_number)
+        buyer = replace(buyer, drawn=drawn)
+    terms = earning.terms(sample.sale, version=0, programme=programme, rate=rate, buyer=buyer)
     return earning.breakdown(terms)
 
 
