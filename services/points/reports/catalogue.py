@@ -17,6 +17,7 @@ REPORTS = {
         sales.BEST_CUSTOMERS,
         points.POINTS,
         points.LIABILITY,
+        points.LIABILITY_BY_EXPIRY,
         points.BREAKAGE,
         promotions.CAMPAIGNS_REPORT,
         promotions.CAMPAIGN_CUSTOMERS,
