@@ -13,6 +13,7 @@ from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
+from services.points.reports.rendering import as_csv
 from services.points.reports.report import Findings, Report
 from shared.database import fetch
 from tests.points.conftest import NOW, Book, purchase, refund
@@ -158,6 +159,36 @@ async def test_points_given_back_after_their_end_are_not_issued_twice(
     ]
     assert found == [(0, 0, 0, 0), (100, 60, 40, 0), (0, -50, 0, 50)]
     assert (await records(reports, "points"))[-1]["restored"] == 50
+
+
+async def test_the_journal_of_a_merge_moves_points_and_debts_and_nets_to_nothing(reports: Reports, book: Book) -> None:
+    spent = AdjustBalance("a", "c-1", -100, "shopping", "tester", NOW)
+    await book(bought("R-1", "c-1", "2026-11-05"), bought("R-2", "c-2", "2026-11-05"), spent, refund("R-1", "30.00"))
+    await book(
+        bought("R-3", "c-3", "2026-11-06", "5.00"),
+        MergeAccounts("c-1", "c-2", "one"),
+        MergeAccounts("c-3", "c-2", "one"),
+    )
+    found = await records(reports, "journal")
+    lines = {(each["debit"], each["credit"]): each["points"] for each in found if "transfer" in each["entry_kinds"]}
+    assert lines == {
+        ("points outstanding", "transfers between customers"): 35,
+        ("transfers between customers", "points outstanding"): 5,
+        ("transfers between customers", "points owed by customers"): 30,
+    }
+    summary = (await reports.read(REPORTS["journal"])).summary()
+    assert (summary["outstanding"], summary["owed"]) == (75, 0)
+
+
+async def test_the_journals_accounts_have_the_names_that_the_shop_gives_them(engine: AsyncEngine, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-11-05"))
+    named = Reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
+    answer = await named.read(REPORTS["journal"], narrowing={"cost_per_point": 2})
+    await named.close()
+    assert as_csv(answer).splitlines() == [
+        "day,debit,credit,points,amount,entry_kinds",
+        "2026-11-05,'=6300 Bonuspunkte,points outstanding,100,200,award",
+    ]
 
 
 async def test_campaigns_rules_and_tiers_are_told_apart(reports: Reports, book: Book, engine: AsyncEngine) -> None:

@@ -34,8 +34,9 @@ from services.points.reports.catalogue import REPORTS
 from services.points.reports.reader import Reports
 from services.points.reports.report import Answer
 from services.points.service import PointsService
+from services.points.verification import verify
 from shared import embedded_postgres
-from shared.database import create_engine, transact
+from shared.database import create_engine, fetch, transact
 from tests.conftest import fresh_database
 from tests.points.conftest import publish, purchase, refund
 from tests.points.reports.conftest import FIRST, Ask
@@ -327,6 +328,56 @@ async def test_the_history_holds_points_before_and_after_their_end_and_lets_some
     late = retail.execute("SELECT DISTINCT ends_at > '2011-12-20' FROM back WHERE is_late").fetchall()
     manners = retail.execute("SELECT count(DISTINCT manner) FROM spent").fetchall()
     assert (len(lives), len(late), manners) == (4, 2, [(5,)])
+
+
+# The journal
+
+POSTED = """
+SELECT done_at::date, debit, credit, sum(points)::bigint, sum(points) * 0.02,
+    string_agg(DISTINCT kind, ', ' ORDER BY kind)
+  FROM moved GROUP BY ALL ORDER BY ALL"""
+
+
+async def test_every_days_journal_is_what_moved_on_it(reports: Reports, ask: Ask) -> None:
+    answer = await read(reports, "journal", cost_per_point=Decimal("0.02"))
+    assert sorted(tuple(row) for row in answer.findings.rows) == ask(POSTED)
+    assert {kind for row in answer.findings.rows for kind in row[5].split(", ")} == set(KINDS)
+
+
+async def test_the_journal_ends_with_what_the_accounts_and_lots_have(reports: Reports, books: AsyncEngine) -> None:
+    summary = (await read(reports, "journal")).summary()
+    assert summary["debits"] == summary["credits"] > 0
+    async with books.connect() as connection:
+        ((available, owed, pending, held),) = await fetch(connection, ACCOUNTS)
+        ((lots, waiting),) = await fetch(connection, LOTS)
+    closing = [summary[name] for name in ("outstanding", "pending", "held", "owed")]
+    assert closing == [available, pending, held, owed] == [lots, waiting, held, owed]
+    assert all(closing)
+
+
+async def test_a_part_of_the_journal_opens_with_what_was_before(reports: Reports, ask: Ask) -> None:
+    first, end = dt.date(2010, 12, 1), dt.date(2011, 1, 1)
+    answer = await reports.read(REPORTS["journal"], first=first, end=end)
+    assert sorted((*row[:4], row[5]) for row in answer.findings.rows) == [
+        (*row[:4], row[5]) for row in ask(POSTED) if first <= row[0] < end
+    ]
+    sides = ("points outstanding", "points pending", "points held", "points owed by customers")
+    ((*closing,),) = ask(f"""
+        SELECT {", ".join(f"sum(CASE '{side}' WHEN credit THEN points WHEN debit THEN -points ELSE 0 END)::bigint" for side in sides)}
+          FROM moved WHERE done_at < '2011-01-01'""")
+    assert [answer.summary()[name] for name in ("outstanding", "pending", "held", "owed")] == closing
+
+
+async def test_the_books_of_the_history_are_right(reports: Reports, books: AsyncEngine) -> None:
+    assert (await read(reports, "journal")).findings.rows
+    async with books.connect() as connection:
+        assert await verify(connection) == []
+
+
+ACCOUNTS = """
+SELECT sum(greatest(available, 0))::bigint, sum(least(available, 0))::bigint, sum(pending)::bigint, sum(held)::bigint FROM account"""
+LOTS = """
+SELECT sum(remaining) FILTER (WHERE NOT pending)::bigint, sum(remaining) FILTER (WHERE pending)::bigint FROM lot"""
 
 
 # Tiers
