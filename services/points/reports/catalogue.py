@@ -1,6 +1,6 @@
 """All reports, in the order in which they are listed."""
 
-from services.points.reports import customers, journal, points, promotions, sales, tiers
+from services.points.reports import breakage, customers, journal, points, promotions, sales, tiers
 
 REPORTS = {
     report.name: report
@@ -19,6 +19,7 @@ REPORTS = {
         points.LIABILITY,
         points.LIABILITY_BY_EXPIRY,
         points.BREAKAGE,
+        breakage.BREAKAGE_ESTIMATE,
         journal.JOURNAL,
         promotions.CAMPAIGNS_REPORT,
         promotions.CAMPAIGN_CUSTOMERS,

@@ -114,14 +114,14 @@ SELECT customer, sold_at AS earned_at, points, points - lost_early AS activated,
     CASE WHEN spends OR ends_at > '2011-12-20' THEN 0 WHEN returned_at < ends_at THEN points - lost ELSE points - lost_early END
       AS expired,
     CASE WHEN ends_at > '2011-12-20' AND NOT (spends AND available_at < '2011-12-10') THEN points - lost ELSE 0 END AS held,
-    0 AS in_hold
+    0 AS in_hold, true AS is_issue
   FROM life
-UNION ALL SELECT customer, done_at, points, 0, done_at, date '2010-10-31', timestamp '2010-11-01', points, 0, 0 FROM hand
+UNION ALL SELECT customer, done_at, points, 0, done_at, date '2010-10-31', timestamp '2010-11-01', points, 0, 0, true FROM hand
  WHERE points > 0
-UNION ALL SELECT customer, returned_at, lost_late, 0, returned_at, NULL, NULL, 0, 0, 0 FROM life WHERE spends AND lost_late > 0
+UNION ALL SELECT customer, returned_at, lost_late, 0, returned_at, NULL, NULL, 0, 0, 0, false FROM life WHERE spends AND lost_late > 0
 UNION ALL SELECT customer, CASE WHEN is_late THEN done_at ELSE sold_at END, 0, 0, available_at, last_on, ends_at,
     CASE WHEN ends_at > '2011-12-20' THEN 0 ELSE points - in_hold END, CASE WHEN ends_at > '2011-12-20' THEN points ELSE in_hold END,
-    in_hold FROM back"""
+    in_hold, NOT is_late FROM back"""
 """Every credit, and what has become of it: a purchase, a gift, a debt that was let go; and what became of spent points
 that came back."""
 
@@ -378,6 +378,72 @@ ACCOUNTS = """
 SELECT sum(greatest(available, 0))::bigint, sum(least(available, 0))::bigint, sum(pending)::bigint, sum(held)::bigint FROM account"""
 LOTS = """
 SELECT sum(remaining) FILTER (WHERE NOT pending)::bigint, sum(remaining) FILTER (WHERE pending)::bigint FROM lot"""
+
+
+# Breakage to come
+
+TRIANGLE = """
+CREATE OR REPLACE TABLE outflow AS
+SELECT sold_at AS earned_at, 'used' AS fate, at_last AS gone_at, amount AS points FROM spent
+UNION ALL SELECT sold_at, 'used', done_at, -points FROM back WHERE NOT is_late
+UNION ALL SELECT sold_at, 'used', available_at, points - lost_early FROM life WHERE way = 0
+UNION ALL SELECT sold_at, 'clawed back', returned_at, lost_early FROM life
+UNION ALL SELECT sold_at, 'clawed back', returned_at, lost_late FROM life WHERE NOT spends AND returned_at < ends_at
+UNION ALL SELECT earned_at, 'expired', ends_at, expired FROM fate WHERE is_issue;
+CREATE OR REPLACE TABLE ages AS
+WITH month AS (SELECT unnest(range(timestamp '2009-12-01', timestamp '2011-12-01', interval 1 month)) AS first),
+  credit AS (SELECT sold_at, points FROM life UNION ALL SELECT done_at, points FROM hand WHERE points > 0),
+  issued AS (SELECT date_trunc('month', sold_at) AS cohort, sum(points) AS issued FROM credit GROUP BY ALL),
+  gone AS (
+    SELECT date_trunc('month', earned_at) AS cohort, date_trunc('month', gone_at) AS month, sum(points) AS gone,
+        sum(points) FILTER (WHERE fate = 'used') AS used, sum(points) FILTER (WHERE fate = 'clawed back') AS clawed_back,
+        sum(points) FILTER (WHERE fate = 'expired') AS expired
+      FROM outflow GROUP BY ALL)
+SELECT issued.cohort AS cohort, first AS month, date_diff('month', issued.cohort, first) AS age, issued, coalesce(used, 0) AS used,
+    coalesce(clawed_back, 0) AS clawed_back, coalesce(expired, 0) AS expired, coalesce(gone, 0) AS gone,
+    issued - coalesce(sum(gone) OVER (PARTITION BY issued.cohort ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+      AS open
+  FROM issued JOIN month ON first >= issued.cohort LEFT JOIN gone ON gone.cohort = issued.cohort AND gone.month = first"""
+
+FORETOLD = """
+WITH RECURSIVE share AS (
+    SELECT age, sum(expired) / sum(open) AS expired, 1 - sum(gone) / sum(open) AS left FROM ages
+     WHERE open > 0 AND month < {cut} GROUP BY age HAVING count(*) >= 3),
+  path AS (
+    SELECT cohort, date_diff('month', cohort, greatest(cohort, {cut})) AS age, 0::double AS expires,
+        (issued - coalesce(sum(gone) FILTER (WHERE month < {cut}), 0))::double AS open FROM ages GROUP BY cohort, issued
+    UNION ALL
+    SELECT cohort, age + 1, open * share.expired, open * share.left FROM path JOIN share USING (age)
+     WHERE cohort + to_months(age::int) < {stop})
+SELECT sum(expires) FROM path"""
+
+
+async def test_the_months_in_which_points_were_issued_and_what_became_of_them(
+    reports: Reports, retail: Any, ask: Ask
+) -> None:
+    retail.execute(TRIANGLE)
+    expected = ask("""
+        SELECT strftime(cohort, '%Y-%m') AS cohort, issued::bigint, sum(used)::bigint, sum(clawed_back)::bigint, sum(expired)::bigint,
+            (issued - sum(gone))::bigint FROM ages GROUP BY cohort, issued ORDER BY cohort""")
+    rows = (await read(reports, "breakage-estimate")).findings.rows
+    assert [row[:6] for row in rows] == expected
+    assert [row[8] for row in rows] == ["estimate" if row[5] else "final" for row in rows]
+
+
+async def test_breakage_to_come_and_its_error_on_held_out_months(reports: Reports, retail: Any, ask: Ask) -> None:
+    retail.execute(TRIANGLE)
+    summary = (await read(reports, "breakage-estimate", cost_per_point=Decimal("0.02"))).summary()
+    ((to_come,),) = ask(FORETOLD.format(cut="timestamp '2011-12-01'", stop="timestamp '2020-01-01'"))
+    assert abs(summary["to_expire"] - to_come) < 24, "rounded by cohort"
+    ((predicted,),) = ask(FORETOLD.format(cut="timestamp '2011-06-01'", stop="timestamp '2011-12-01'"))
+    ((actual,),) = ask("SELECT sum(expired)::bigint FROM ages WHERE month >= '2011-06-01'")
+    assert (summary["held_out"], summary["actual"]) == ("2011-06 to 2011-11", actual)
+    assert abs(summary["predicted"] - predicted) < 1
+    assert summary["absolute_error"] == summary["predicted"] - summary["actual"]
+    assert same_share(summary["relative_error"], summary["absolute_error"], actual)
+    assert 0 < abs(summary["relative_error"]) < 10
+    assert 0 < summary["undecided"] < summary["open"] / 20, "what long holds keep beyond its end"
+    assert summary["liability"] == (summary["open"] - summary["to_expire"]) * Decimal("0.02")
 
 
 # Tiers
