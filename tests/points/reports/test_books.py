@@ -191,6 +191,31 @@ async def test_the_journals_accounts_have_the_names_that_the_shop_gives_them(eng
     ]
 
 
+async def test_a_young_programme_has_no_breakage_estimate_and_says_so(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-09-05"), bought("R-2", "c-2", "2026-10-06"))
+    answer = await reports.read(REPORTS["breakage-estimate"], narrowing={"cost_per_point": 2})
+    assert {row[-1] for row in answer.findings.rows} == {"not enough history"}
+    said = answer.summary()
+    assert (said["basis"], said["held_out"], said["open"]) == ("not enough history", "not enough history", 200)
+    assert {said[name] for name in ("to_expire", "breakage", "liability", "predicted", "relative_error")} == {None}
+    assert "not enough history" in as_csv(answer)
+
+
+async def test_a_cohort_keeps_its_points_through_merges_and_its_fates_through_restorations(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, {"expiry": {"model": "after_earning", "months": 1}})
+    in_time = dt.datetime(2026, 8, 20, 10, tzinfo=dt.UTC)
+    spending = [Redeem(name, "c-1", 20, in_time) for name in ("kept", "early", "late")]
+    await book(bought("R-1", "c-1", "2026-08-05"), *spending, ReverseRedemption("early", 15, "returned"), now=in_time)
+    await book(MergeAccounts("c-1", "c-2", "one person"), now=in_time)
+    await book(ReverseRedemption("late", 20, "returned"), now=dt.datetime(2026, 9, 20, 10, tzinfo=dt.UTC))
+    await book(bought("R-2", "c-2", "2026-11-05"))
+    (august,) = await records(reports, "breakage-estimate")
+    fates = [august[name] for name in ("issued", "used", "clawed_back", "expired", "open", "ultimate_breakage")]
+    assert fates == [100, 45, 0, 55, 0, 55]
+
+
 async def test_campaigns_rules_and_tiers_are_told_apart(reports: Reports, book: Book, engine: AsyncEngine) -> None:
     await publish(
         engine,
