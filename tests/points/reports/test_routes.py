@@ -11,8 +11,9 @@ import pytest
 
 from services.points.app import create_app
 from services.points.reports.catalogue import REPORTS
+from services.points.reports.examples import examples
 from services.points.reports.reader import TooManyReportsError
-from services.points.reports.routes import preferred
+from services.points.reports.routes import ReportView, preferred
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.database import create_engine
@@ -35,6 +36,14 @@ async def test_the_list_names_every_report_with_a_sentence(client: httpx.AsyncCl
     listed = (await client.get("/v1/reports")).json()["data"]
     assert [each["name"] for each in listed] == list(REPORTS)
     assert all(each["says"].endswith(".") and each["method"].endswith(".") for each in listed)
+
+
+def test_every_example_is_an_answer() -> None:
+    for name, example in examples().items():
+        answer = ReportView.model_validate(example["value"])
+        assert answer.report == name
+        assert all(list(row) == [column.name for column in answer.columns] for row in answer.rows)
+    assert {"journal", "liability-by-expiry", "breakage-estimate"} <= examples().keys()
 
 
 async def test_a_report_answers_in_the_form_that_is_asked_for(client: httpx.AsyncClient) -> None:
