@@ -14,24 +14,30 @@ from shared.database import fetch
 
 BEGINNING = "SELECT min(occurred_at) AS at FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0"
 
-# Points are followed through merges, from the lot that they were to the one that they became. Points given back after their
-# end have a lot of their own, which is no issue: they count as used. What repays an older debt goes at once.
-TRIANGLE = """
-WITH issue AS (
-  SELECT l.customer_id, l.sequence, l.points, l.origin_customer_id, width_bucket(e.occurred_at, $1::timestamptz[]) AS cohort
-    FROM lot AS l JOIN entry AS e ON e.customer_id = coalesce(l.origin_customer_id, l.customer_id)
-     AND e.sequence = coalesce(l.origin_sequence, l.sequence)
-   WHERE e.kind IN ('award', 'adjustment') AND e.points > 0 AND e.occurred_at < $2 AND (l.origin_customer_id IS NULL
-      OR EXISTS (SELECT FROM entry AS m WHERE m.customer_id = l.customer_id AND m.sequence = l.sequence
-          AND m.kind = 'transfer_in')))
-SELECT cohort, 0 AS age, 'issued' AS fate, sum(points)::bigint AS points
-  FROM issue WHERE origin_customer_id IS NULL GROUP BY cohort
-UNION ALL
-SELECT i.cohort, greatest(width_bucket(d.occurred_at, $1::timestamptz[]) - i.cohort, 0) AS age,
-    CASE d.kind WHEN 'expiry' THEN 'expired' WHEN 'clawback' THEN 'clawed_back' ELSE 'used' END AS fate, sum(a.points)::bigint
-  FROM allocation AS a JOIN issue AS i ON i.customer_id = a.customer_id AND i.sequence = a.lot_sequence
-  JOIN entry AS d ON d.customer_id = a.customer_id AND d.sequence = a.debit_sequence
- WHERE d.occurred_at < $2 AND NOT (d.kind = 'transfer_out' AND d.reference LIKE 'to %') GROUP BY i.cohort, age, fate"""
+ISSUED = """
+SELECT width_bucket(occurred_at, $1::timestamptz[]) AS cohort, sum(points)::bigint AS points
+  FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0 AND occurred_at < $2 GROUP BY cohort"""
+
+# Points are followed through merges, from the lot that they were to the one that they became; all other lots are where their
+# entry is. Points given back after their end have a lot of their own, which is no issue: they count as used. What repays an
+# older debt goes at once.
+GONE = """
+WITH moved AS MATERIALIZED (
+  SELECT l.customer_id, l.sequence, l.origin_customer_id, l.origin_sequence, e.kind
+    FROM lot AS l JOIN entry AS e USING (customer_id, sequence) WHERE l.origin_customer_id IS NOT NULL)
+SELECT cohort, greatest(month - cohort, 0) AS age, fate, sum(points)::bigint AS points FROM (
+  SELECT width_bucket(i.occurred_at, $1::timestamptz[]) AS cohort, width_bucket(d.occurred_at, $1::timestamptz[]) AS month,
+      CASE d.kind WHEN 'expiry' THEN 'expired' WHEN 'clawback' THEN 'clawed_back' ELSE 'used' END AS fate, a.points
+    FROM allocation AS a LEFT JOIN moved AS m ON m.customer_id = a.customer_id AND m.sequence = a.lot_sequence
+    JOIN entry AS i ON i.customer_id = coalesce(m.origin_customer_id, a.customer_id)
+     AND i.sequence = coalesce(m.origin_sequence, a.lot_sequence)
+    JOIN entry AS d ON d.customer_id = a.customer_id AND d.sequence = a.debit_sequence
+   WHERE i.kind IN ('award', 'adjustment') AND i.points > 0 AND i.occurred_at < $2 AND d.occurred_at < $2
+     AND (m.kind IS NULL OR m.kind = 'transfer_in') AND NOT (d.kind = 'transfer_out' AND d.reference LIKE 'to %')) AS gone
+ GROUP BY cohort, age, fate"""
+
+# the planner takes what coalesce gives for rare, and would look up each of millions of entries
+HASHED = "SELECT set_config('enable_nestloop', 'off', true)"
 
 NOT_ENOUGH = "not enough history"
 
@@ -59,14 +65,12 @@ async def _cohorts(
     connection: AsyncConnection, months: Sequence[dt.date], stop: dt.datetime, question: Question
 ) -> list[Cohort]:
     bounds = [midnight(month, question.zone) for month in months]
-    issued = [0] * len(months)
+    issued = dict[int, int](await fetch(connection, ISSUED, bounds, stop))
     ages: list[list[dict[str, int]]] = [[{} for _ in months[place:]] for place in range(len(months))]
-    for cohort, age, fate, points in await fetch(connection, TRIANGLE, bounds, stop):
-        if fate == "issued":
-            issued[cohort - 1] = points
-        else:
-            ages[cohort - 1][age][fate] = points
-    return [Cohort(points, [Age(**age) for age in lived]) for points, lived in zip(issued, ages, strict=True)]
+    await fetch(connection, HASHED)
+    for cohort, age, fate, points in await fetch(connection, GONE, bounds, stop):
+        ages[cohort - 1][age][fate] = points
+    return [Cohort(issued.get(number, 0), [Age(**age) for age in lived]) for number, lived in enumerate(ages, 1)]
 
 
 def _row(month: dt.date, cohort: Cohort, known: Sequence[runoff.Share | None]) -> Sequence[Any]:
