@@ -79,7 +79,7 @@ Output = Annotated[Path | None, typer.Option(help="A file instead of the termina
 async def read(settings: PointsSettings, report: Report, *, narrowing: dict[str, Any], **asked: Any) -> Answer:
     """Read a report from the configured database. Raises what `Reports.read` does."""
     async with points_service(settings) as (points, _):
-        reports = Reports(points.engine, clock=points.clock)
+        reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
         try:
             said = {name: value for name, value in narrowing.items() if value is not None}
             return await reports.read(report, narrowing=said, **asked)

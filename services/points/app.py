@@ -14,18 +14,18 @@ from services.points.reports.reader import Reports
 from services.points.rewards import routes as reward_routes
 from services.points.rewards import settlement
 from services.points.service import PointsService
+from services.points.settings import PointsSettings
 from shared.auth import Keys, is_loopback
 from shared.database import fetch
 from shared.http import Api, Check, health_routes
 from shared.migrations import is_current
-from shared.settings import Settings
 
 DESCRIPTION = """Points for purchases, in a ledger that can be trusted.
 
 Purchases arrive as events or over `POST /v1/purchases`, in any order and however often: each earns once."""
 
 
-def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str, Check] | None = None) -> Api:
+def create_app(points: PointsService, settings: PointsSettings, *, checks: Mapping[str, Check] | None = None) -> Api:
     """Return the service's API; `checks` beside the database's say whether it is ready."""
 
     @asynccontextmanager
@@ -42,7 +42,7 @@ def create_app(points: PointsService, settings: Settings, *, checks: Mapping[str
         max_request_bytes=settings.max_request_bytes,
         lifespan=lifespan,
     )
-    reports = Reports(points.engine, clock=points.clock)
+    reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
     app.state.points = points
     app.state.reports = reports
     app.state.settings = settings

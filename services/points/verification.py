@@ -119,6 +119,37 @@ INVARIANTS = (
          WHERE l.expired <> coalesce(a.points, 0)""",
     ),
     Invariant(
+        "journal-balances",
+        "each day's entries debit what they credit, and leave on the points' accounts what lots, holds and debts come to",
+        f"""
+        WITH moved AS (
+            SELECT kind, points, (occurred_at AT TIME ZONE 'UTC')::date AS day,
+                greatest(available_after, 0) - greatest(lag(available_after, 1, 0::bigint) OVER before, 0) AS outstanding,
+                least(available_after, 0) - least(lag(available_after, 1, 0::bigint) OVER before, 0) AS owed,
+                pending_after - lag(pending_after, 1, 0::bigint) OVER before AS pending,
+                held_after - lag(held_after, 1, 0::bigint) OVER before AS held
+              FROM entry WINDOW before AS (PARTITION BY customer_id ORDER BY sequence)),
+          days AS (
+            SELECT day, sum(outstanding) AS outstanding, sum(owed) AS owed, sum(pending) AS pending, sum(held) AS held,
+                coalesce(sum(points) FILTER (WHERE kind NOT IN ({MOVING})), 0) AS debits,
+                coalesce(sum(points) FILTER (WHERE kind IN ('transfer_in', 'transfer_out')), 0) AS transfers
+              FROM moved GROUP BY day)
+        SELECT day::text AS line, outstanding + owed + pending + held AS journal, debits AS books FROM days
+         WHERE outstanding + owed + pending + held <> debits
+        UNION ALL
+        SELECT line, coalesce(journal, 0), coalesce(books, 0) FROM (
+            SELECT sum(outstanding) AS outstanding, sum(owed) AS owed, sum(pending) AS pending, sum(held) AS held,
+                sum(transfers) AS transfers FROM days) d
+          CROSS JOIN (
+            SELECT sum(remaining) FILTER (WHERE NOT pending) AS open, sum(remaining) FILTER (WHERE pending) AS waiting
+              FROM lot) l
+          CROSS JOIN (SELECT sum(held) AS held FROM redemption_lot) h
+          CROSS JOIN (SELECT sum(available) AS owed FROM account WHERE available < 0) a
+          CROSS JOIN LATERAL (VALUES ('outstanding', d.outstanding, l.open), ('pending', d.pending, l.waiting),
+            ('held', d.held, h.held), ('owed', d.owed, a.owed), ('transfers', d.transfers, 0)) AS t(line, journal, books)
+         WHERE coalesce(journal, 0) <> coalesce(books, 0)""",
+    ),
+    Invariant(
         "what-is-due-is-watched",
         "an account is looked at no later than the first date of its open lots, or the end of its activity anywhere on earth",
         """

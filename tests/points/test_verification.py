@@ -58,6 +58,7 @@ DAMAGE = {
         "c-1",
     ),
     "expired-points-are-allocated": ("UPDATE lot SET expired = expired - 1 WHERE expired > 0", "c-4"),
+    "journal-balances": ("UPDATE lot SET remaining = remaining - 1 WHERE customer_id = 'c-2'", "outstanding"),
     "what-is-due-is-watched": ("UPDATE account SET due_at = NULL WHERE customer_id = 'c-5'", "c-5"),
     "accounts-were-settled-under-a-programme": (
         "UPDATE account SET settled_under = 9 WHERE customer_id = 'c-5'",
@@ -184,6 +185,22 @@ async def test_damage_is_found_and_named(engine: AsyncEngine, name: str) -> None
     assert name in found
     assert any(row in map(str, each.values()) for each in found[name].rows), found[name].rows
     assert found[name].count == len(found[name].rows)
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("UPDATE entry SET points = points + 1 WHERE kind = 'award' AND customer_id = 'c-2'", "2026-11-23"),
+        ("UPDATE redemption_lot SET held = held + 1 WHERE held > 0", "held"),
+        ("UPDATE entry SET points = points + 1 WHERE kind = 'transfer_in'", "transfers"),
+    ],
+)
+async def test_a_journal_that_does_not_balance_names_the_day_or_the_account(
+    engine: AsyncEngine, statement: str, line: str
+) -> None:
+    await damage(engine, statement)
+    assert line in {row["line"] for row in (await findings(engine))["journal-balances"].rows}
 
 
 def test_every_invariant_is_tried() -> None:

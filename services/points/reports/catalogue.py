@@ -1,6 +1,6 @@
 """All reports, in the order in which they are listed."""
 
-from services.points.reports import customers, points, promotions, sales, tiers
+from services.points.reports import breakage, customers, journal, points, promotions, sales, tiers
 
 REPORTS = {
     report.name: report
@@ -17,7 +17,10 @@ REPORTS = {
         sales.BEST_CUSTOMERS,
         points.POINTS,
         points.LIABILITY,
+        points.LIABILITY_BY_EXPIRY,
         points.BREAKAGE,
+        breakage.BREAKAGE_ESTIMATE,
+        journal.JOURNAL,
         promotions.CAMPAIGNS_REPORT,
         promotions.CAMPAIGN_CUSTOMERS,
         promotions.OFFER_DEPENDENCE,

@@ -1,12 +1,14 @@
 """What a report is asked: a range of local days, cut into periods of the calendar, of one shop or currency or of all."""
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from services.points.rules.bookkeeping import NAMES
 
 Period = Literal["month", "quarter", "year"]
 
@@ -51,6 +53,7 @@ class Question:
     rule: str | None = None
     limit: int = 100
     cost_per_point: Decimal | None = None
+    account_names: Mapping[str, str] = field(default_factory=lambda: NAMES)
 
     @property
     def first(self) -> dt.date:
@@ -77,6 +80,14 @@ class Question:
     def bounds_with_the_one_before(self) -> list[dt.datetime]:
         """Return `bounds`, preceded by the beginning of the period before the first."""
         return [midnight(shifted(self.first, self.period, -1), self.zone), *self.bounds()]
+
+    def days(self) -> list[dt.datetime]:
+        """Return the instants at which the local days of the range begin."""
+        return [midnight(self.day(number), self.zone) for number in range((self.end - self.first).days)]
+
+    def day(self, number: int) -> dt.date:
+        """Return a local day of the range, the first of which is 0."""
+        return self.first + dt.timedelta(days=number)
 
     def is_complete(self, span: Span) -> bool:
         """Tell whether a period is over and asked for as a whole."""

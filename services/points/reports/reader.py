@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.points.reports.questions import Period, question
 from services.points.reports.report import Answer, Report
+from services.points.rules.bookkeeping import NAMES
 from shared.database import create_engine, database_errors, fetch
 
 MOST_AT_ONCE = 2
@@ -45,10 +46,17 @@ class ParameterError(Exception):
 class Reports:
     """What asks for reports in one process; its connections are opened by the first."""
 
-    def __init__(self, beside: AsyncEngine, *, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self,
+        beside: AsyncEngine,
+        *,
+        clock: Callable[[], dt.datetime],
+        account_names: Mapping[str, str] | None = None,
+    ) -> None:
         url = beside.url.render_as_string(hide_password=False)
         self._engine = create_engine(url, name="loyalty-reports", pool_size=MOST_AT_ONCE, reporting=True)
         self._clock = clock
+        self._account_names = {**NAMES, **(account_names or {})}
         self._reading = 0
 
     async def read(
@@ -74,7 +82,7 @@ class Reports:
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 zone = await self._zone(connection)
                 asked = question(first, end, period=period or report.period, zone=zone, now=self._clock())
-                asked = replace(asked, **(narrowing or {}))
+                asked = replace(asked, account_names=self._account_names, **(narrowing or {}))
                 return Answer(report, asked, await report.read(connection, asked))
         except asyncpg.QueryCanceledError:
             raise ReportTooSlowError from None

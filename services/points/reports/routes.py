@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.drawing import as_svg
+from services.points.reports.examples import examples
 from services.points.reports.questions import EARLIEST, LATEST, Period, QuestionError
 from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
 from services.points.reports.rendering import as_csv, as_json, brief
@@ -108,7 +109,13 @@ async def list_reports() -> Response:
     openapi_extra=needs("reports:read"),
     summary="A report on a range of local days, as JSON, CSV or a picture",
     responses={
-        200: {"content": {"text/csv": {"schema": {"type": "string"}}, "image/svg+xml": {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                "application/json": {"examples": examples()},
+                "text/csv": {"schema": {"type": "string"}},
+                "image/svg+xml": {"schema": {"type": "string"}},
+            }
+        },
         **problem_responses(
             {
                 404: ["report-unknown"],
@@ -121,7 +128,7 @@ async def list_reports() -> Response:
 )
 async def get_report(
     http: Request,
-    name: Annotated[str, Path(min_length=1, max_length=64)],
+    name: Annotated[str, Path(min_length=1, max_length=64, description="as the list of the reports has it")],
     asked: Annotated[Asked, Query()],
     accept: Annotated[str, Header()] = "",
 ) -> Response:

@@ -16,7 +16,7 @@ SELECT level ->> 'name' AS name
  ORDER BY place"""
 
 STANDING = """
-SELECT tier, count(*) AS customers, sum(greatest(available, 0) + pending)::bigint AS points FROM account
+SELECT tier, count(*) AS customers, sum(greatest(available, 0) + pending + held)::bigint AS points FROM account
  WHERE merged_into IS NULL AND status <> 'closed' GROUP BY tier"""
 
 CHANGES = """
@@ -71,7 +71,7 @@ TIERS = Report(
         Column("tier", "text", "from the lowest up"),
         Column("customers", "count", "who have it"),
         Column("share", "percent", "of all customers"),
-        Column("points", "points", "available and pending"),
+        Column("points", "points", "available, pending and held"),
     ),
     Chart("ranks", "tier", ("customers",)),
     read_tiers,

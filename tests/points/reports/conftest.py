@@ -71,12 +71,13 @@ BOOKED = (
       FROM sale""",
     """
     INSERT INTO entry (customer_id, sequence, kind, points, available_after, reference, occurred_at, recorded_at)
-    SELECT customer, row_number() OVER (PARTITION BY customer ORDER BY sold_at, kind, invoice), kind, points, 0, invoice,
+    SELECT customer, row_number() OVER past, kind, points, sum(points) OVER past, invoice,
         sold_at AT TIME ZONE 'Europe/London', now()
       FROM (
         SELECT customer, 'award' AS kind, points, invoice, sold_at FROM sale
         UNION ALL SELECT customer, 'clawback', floor(total - refunded)::bigint - base, invoice, sold_at + interval '10 days'
-          FROM sale) AS e WHERE points <> 0 AND customer IS NOT NULL""",
+          FROM sale) AS e WHERE points <> 0 AND customer IS NOT NULL
+    WINDOW past AS (PARTITION BY customer ORDER BY sold_at, kind, invoice)""",
     """
     INSERT INTO lot (customer_id, sequence, points, remaining, expired, expires_on, expires_at)
     SELECT customer_id, sequence, points, CASE WHEN sequence % 3 = 0 THEN 0 ELSE points / 2 END,

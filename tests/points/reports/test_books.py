@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.commands import AdjustBalance, GiveTier, MergeAccounts
+from services.points.commands import AdjustBalance, GiveTier, MergeAccounts, Redeem, ReleaseHold, ReverseRedemption
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
+from services.points.reports.rendering import as_csv
 from services.points.reports.report import Findings, Report
 from shared.database import fetch
 from tests.points.conftest import NOW, Book, purchase, refund
@@ -82,7 +83,10 @@ async def test_what_waits_and_what_ends_is_told_apart(reports: Reports, book: Bo
         bought("R-1", "c-1", "2026-09-01"), bought("R-2", "c-1", "2026-10-01"), bought("R-3", "c-2", "2026-11-20")
     )
     answer = await reports.read(REPORTS["liability"], narrowing={"cost_per_point": 2})
-    assert [tuple(row) for row in answer.findings.rows] == [("2026-12", 100, 0, 100), ("2027-01", 0, 100, 100)]
+    assert [tuple(row) for row in answer.findings.rows] == [
+        ("2026-12", 100, 0, 0, 100),
+        ("2027-01", 0, 100, 0, 100),
+    ]
     assert (answer.summary()["available"], answer.summary()["liability"]) == (100, 400)
 
 
@@ -91,6 +95,125 @@ async def test_a_debt_is_owed_and_not_set_off(reports: Reports, book: Book) -> N
     await book(bought("R-1", "c-1", "2026-10-05"), bought("R-2", "c-2", "2026-10-05"), spent, refund("R-1", "30.00"))
     summary = (await reports.read(REPORTS["liability"])).summary()
     assert (summary["available"], summary["owed"], summary["owing"]) == (100, 30, 1)
+
+
+async def test_points_that_end_by_inactivity_end_with_their_customers(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, {"expiry": {"model": "inactivity", "months": 2}, "pending_days": 14})
+    await book(
+        bought("R-1", "c-1", "2026-09-23"), bought("R-2", "c-1", "2026-11-20"), bought("R-3", "c-2", "2026-09-24")
+    )
+    await book(bought("R-4", "c-3", "2026-09-22"), bought("R-5", "c-4", "2026-10-05"))
+    await book(Redeem("hold", "c-4", 30, NOW, hold_seconds=600))
+    lasting = [("2026-11", 100, 0, 0, 100), ("2026-12", 70, 0, 30, 100), ("2027-01", 100, 100, 0, 200)]
+    assert [tuple(row) for row in (await reports.read(REPORTS["liability"])).findings.rows] == lasting
+    rows = (await reports.read(REPORTS["liability-by-expiry"])).findings.rows
+    assert [(row[0], *row[2:6]) for row in rows] == lasting
+    assert {row[1] for row in rows} == {"inactivity"}
+
+
+async def test_points_of_every_end_stand_in_the_liability_by_expiry(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await book(bought("R-1", "c-1", "2026-10-05"))
+    for model, day in (("after_earning", "2026-10-06"), ("inactivity", "2026-10-07")):
+        await publish(engine, {"expiry": {"model": model, "months": 2}})
+        await book(bought(f"R-{model}", "c-1", day))
+    answer = await reports.read(REPORTS["liability-by-expiry"], narrowing={"cost_per_point": 2})
+    assert [tuple(row) for row in answer.findings.rows] == [
+        ("2026-12", "expiry", 100, 0, 0, 100, 200),
+        ("2026-12", "inactivity", 100, 0, 0, 100, 200),
+        ("never", "nothing", 100, 0, 0, 100, 200),
+    ]
+    assert answer.summary() == {"available": 300, "pending": 0, "held": 0, "points": 300, "cost": 600}
+
+
+async def test_held_points_are_neither_gone_nor_available(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-10-05"), Redeem("hold", "c-1", 40, NOW, hold_seconds=600))
+    assert (await reports.read(REPORTS["liability"])).summary()["held"] == 40
+    (october,) = [each for each in await records(reports, "breakage") if each["period"] == "2026-10"]
+    assert (october["issued"], october["used"], october["held"]) == (100, 0, 100)
+    november = (await records(reports, "points"))[-1]
+    assert (november["held"], november["redeemed"], november["other"], november["outstanding"]) == (-40, 0, 0, 100)
+    await book(ReleaseHold("hold"))
+    assert (await records(reports, "points"))[-1]["released"] == 40
+
+
+async def test_a_hold_whose_time_is_over_holds_nothing_though_its_job_is_late(reports: Reports, book: Book) -> None:
+    earlier = NOW - dt.timedelta(hours=1)
+    await book(bought("R-1", "c-1", "2026-10-05"), Redeem("hold", "c-1", 40, earlier, hold_seconds=600), now=earlier)
+    summary = (await reports.read(REPORTS["liability"])).summary()
+    assert (summary["available"], summary["held"]) == (100, 0)
+
+
+async def test_points_given_back_after_their_end_are_not_issued_twice(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, {"expiry": {"model": "after_earning", "months": 1}})
+    in_time = dt.datetime(2026, 10, 6, 10, tzinfo=dt.UTC)
+    await book(bought("R-1", "c-1", "2026-10-05"), Redeem("spent", "c-1", 60, in_time), now=in_time)
+    await book(ReverseRedemption("spent", 50, "returned"))
+    found = [
+        (each["issued"], each["used"], each["expired"], each["held"]) for each in await records(reports, "breakage")
+    ]
+    assert found == [(0, 0, 0, 0), (100, 60, 40, 0), (0, -50, 0, 50)]
+    assert (await records(reports, "points"))[-1]["restored"] == 50
+
+
+async def test_the_journal_of_a_merge_moves_points_and_debts_and_nets_to_nothing(reports: Reports, book: Book) -> None:
+    spent = AdjustBalance("a", "c-1", -100, "shopping", "tester", NOW)
+    await book(bought("R-1", "c-1", "2026-11-05"), bought("R-2", "c-2", "2026-11-05"), spent, refund("R-1", "30.00"))
+    await book(
+        bought("R-3", "c-3", "2026-11-06", "5.00"),
+        MergeAccounts("c-1", "c-2", "one"),
+        MergeAccounts("c-3", "c-2", "one"),
+    )
+    found = await records(reports, "journal")
+    lines = {(each["debit"], each["credit"]): each["points"] for each in found if "transfer" in each["entry_kinds"]}
+    assert lines == {
+        ("points outstanding", "transfers between customers"): 35,
+        ("transfers between customers", "points outstanding"): 5,
+        ("transfers between customers", "points owed by customers"): 30,
+    }
+    summary = (await reports.read(REPORTS["journal"])).summary()
+    assert (summary["outstanding"], summary["owed"]) == (75, 0)
+
+
+async def test_the_journals_accounts_have_the_names_that_the_shop_gives_them(engine: AsyncEngine, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-11-05"))
+    named = Reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
+    answer = await named.read(REPORTS["journal"], narrowing={"cost_per_point": 2})
+    await named.close()
+    assert as_csv(answer).splitlines() == [
+        "day,debit,credit,points,amount,entry_kinds",
+        "2026-11-05,'=6300 Bonuspunkte,points outstanding,100,200,award",
+    ]
+
+
+async def test_a_young_programme_has_no_breakage_estimate_and_says_so(reports: Reports, book: Book) -> None:
+    await book(bought("R-1", "c-1", "2026-09-05"), bought("R-2", "c-2", "2026-10-06"))
+    answer = await reports.read(REPORTS["breakage-estimate"], narrowing={"cost_per_point": 2})
+    assert {row[-1] for row in answer.findings.rows} == {"not enough history"}
+    said = answer.summary()
+    assert (said["basis"], said["held_out"], said["open"]) == ("not enough history", "not enough history", 200)
+    assert {said[name] for name in ("to_expire", "breakage", "liability", "predicted", "relative_error")} == {None}
+    assert "not enough history" in as_csv(answer)
+
+
+async def test_a_cohort_keeps_its_points_through_merges_and_its_fates_through_restorations(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, {"expiry": {"model": "after_earning", "months": 1}})
+    in_time = dt.datetime(2026, 8, 20, 10, tzinfo=dt.UTC)
+    spending = [Redeem(name, "c-1", 20, in_time) for name in ("kept", "early", "late")]
+    await book(bought("R-1", "c-1", "2026-08-05"), *spending, ReverseRedemption("early", 15, "returned"), now=in_time)
+    await book(MergeAccounts("c-1", "c-2", "one person"), now=in_time)
+    await book(ReverseRedemption("late", 20, "returned"), now=dt.datetime(2026, 9, 20, 10, tzinfo=dt.UTC))
+    await book(bought("R-2", "c-2", "2026-11-05"))
+    (august,) = await records(reports, "breakage-estimate")
+    fates = [august[name] for name in ("issued", "used", "clawed_back", "expired", "open", "ultimate_breakage")]
+    assert fates == [100, 45, 0, 55, 0, 55]
 
 
 async def test_campaigns_rules_and_tiers_are_told_apart(reports: Reports, book: Book, engine: AsyncEngine) -> None:

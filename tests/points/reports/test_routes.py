@@ -11,8 +11,9 @@ import pytest
 
 from services.points.app import create_app
 from services.points.reports.catalogue import REPORTS
+from services.points.reports.examples import examples
 from services.points.reports.reader import TooManyReportsError
-from services.points.reports.routes import preferred
+from services.points.reports.routes import ReportView, preferred
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.database import create_engine
@@ -37,6 +38,14 @@ async def test_the_list_names_every_report_with_a_sentence(client: httpx.AsyncCl
     assert all(each["says"].endswith(".") and each["method"].endswith(".") for each in listed)
 
 
+def test_every_example_is_an_answer() -> None:
+    for name, example in examples().items():
+        answer = ReportView.model_validate(example["value"])
+        assert answer.report == name
+        assert all(list(row) == [column.name for column in answer.columns] for row in answer.rows)
+    assert {"journal", "liability-by-expiry", "breakage-estimate"} <= examples().keys()
+
+
 async def test_a_report_answers_in_the_form_that_is_asked_for(client: httpx.AsyncClient) -> None:
     answers = [
         await client.get("/v1/reports/retention", params=RANGE),
@@ -57,6 +66,12 @@ async def test_a_report_answers_in_the_form_that_is_asked_for(client: httpx.Asyn
         ("/v1/reports/churn", {"from": "2011-02-01", "to": "2011-02-01"}, 422, "range-empty"),
         ("/v1/reports/churn", {"from": "1990-01-01", "to": "2011-02-01"}, 422, "range-too-long"),
         ("/v1/reports/points", {"shop_id": "leeds"}, 422, "parameter-unsupported"),
+        ("/v1/reports/journal", {"from": "2011-02-02", "to": "2011-02-01"}, 422, "range-empty"),
+        ("/v1/reports/journal", {"from": "2001-01-01", "to": "2011-02-01"}, 422, "range-too-long"),
+        ("/v1/reports/journal", {"currency": "GBP"}, 422, "parameter-unsupported"),
+        ("/v1/reports/journal", {"cost_per_point": "cheap"}, 422, "request-invalid"),
+        ("/v1/reports/liability-by-expiry", {"limit": "5"}, 422, "parameter-unsupported"),
+        ("/v1/reports/breakage-estimate", {"shop_id": "leeds"}, 422, "parameter-unsupported"),
         ("/v1/reports/churn", {"from": "yesterday"}, 422, "request-invalid"),
         ("/v1/reports/churn", {"currency": "pounds"}, 422, "request-invalid"),
     ],
@@ -86,11 +101,28 @@ def test_the_first_known_form_of_a_client_is_taken(accept: str, form: str) -> No
     assert preferred(accept) == form
 
 
-def loyalty(*arguments: str, url: str) -> str:
-    done = run(
-        [COMMAND, *arguments], env=environment(points_database_url=url), capture_output=True, check=True, text=True
-    )
-    return done.stdout
+def loyalty(*arguments: str, url: str, **settings: str) -> str:
+    env = environment(points_database_url=url, **settings)
+    return run([COMMAND, *arguments], env=env, capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "svg"])
+@pytest.mark.parametrize("name", ["journal", "liability-by-expiry", "breakage-estimate"])
+async def test_what_bookkeepers_need_comes_in_every_form(client: httpx.AsyncClient, name: str, form: str) -> None:
+    answer = await client.get(f"/v1/reports/{name}", params=RANGE | {"format": form, "cost_per_point": "0.01"})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert form in answer.headers["content-type"]
+    assert ("points" in answer.text) or form == "csv"
+
+
+def test_the_command_writes_the_journal_with_the_shops_account_names(retail_url: str) -> None:
+    asked = ("report", "journal", *(f"--{name}={day}" for name, day in RANGE.items()), "--format", "csv")
+    written = loyalty(*asked, "--cost-per-point", "0.01", url=retail_url, points_account_expense="6300 Bonuspunkte")
+    header, first = written.splitlines()[:2]
+    assert header == "day,debit,credit,points,amount,entry_kinds"
+    assert first.startswith("2011-01-")
+    assert ",6300 Bonuspunkte," in first
+    assert "not enough history" in loyalty("report", "breakage-estimate", url=retail_url)
 
 
 def test_the_command_lists_and_shows_and_writes_reports(retail_url: str, tmp_path: Path) -> None:
