@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.markup import escape
 
-from bench import awards, growth, importing, jobs, posting, reports
+from bench import awards, growth, importing, jobs, posting, reports, spending
 from bench.place import DATA, BenchError, Place, place
 from bench.report import Line, Section, Tell, show, write
 from services.running import spare_the_collector
@@ -33,6 +33,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
     return {
         "awards": lambda where, tell: awards.measure(where, awards.QUICK if quick else awards.Size(), tell),
         "post": lambda where, tell: posting.measure(where, posting.QUICK if quick else posting.Size(), tell),
+        "redeem": lambda where, tell: spending.measure(where, spending.QUICK if quick else spending.Size(), tell),
         "import": importing.measure,
         "jobs": lambda where, tell: jobs.measure(where, days, tell),
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),

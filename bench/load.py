@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,9 +81,9 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server closed the connection"))
 
 
-async def load(port: int, path: str, bodies: list[bytes], connections: int) -> Measured:
-    """Post every body once over so many connections to a server on this machine."""
-    requests = iter([_request(path, body) for body in bodies])
+async def load(port: int, path: str, bodies: list[bytes], connections: int, *, with_keys: bool = False) -> Measured:
+    """Post every body once over so many connections to a server on this machine, each under a key of its own if asked."""
+    requests = iter([_request(path, body, str(uuid.uuid4()) if with_keys else None) for body in bodies])
     measured, loop = Measured(), asyncio.get_running_loop()
     futures = [loop.create_future() for _ in range(connections)]
     opened = []
@@ -99,16 +100,18 @@ async def load(port: int, path: str, bodies: list[bytes], connections: int) -> M
     return measured
 
 
-def _request(path: str, body: bytes) -> bytes:
-    head = ("POST {} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: {}", "", "")
-    return "\r\n".join(head).format(path, len(body)).encode() + body
+def _request(path: str, body: bytes, key: str | None) -> bytes:
+    keyed = [] if key is None else [f"Idempotency-Key: {key}"]
+    host, kind, length = "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(body)}"
+    return "\r\n".join([f"POST {path} HTTP/1.1", host, kind, length, *keyed, "", ""]).encode() + body
 
 
 def main() -> None:
     """Read one JSON line (`port`, `path`, `connections`, `bodies`) and answer with a summary."""
     asked = json.loads(sys.stdin.readline())
     bodies = [json.dumps(body).encode() for body in asked["bodies"]]
-    measured = uvloop.run(load(asked["port"], asked["path"], bodies, asked["connections"]))
+    with_keys = asked.get("with_keys", False)
+    measured = uvloop.run(load(asked["port"], asked["path"], bodies, asked["connections"], with_keys=with_keys))
     sys.stdout.write(json.dumps(measured.summary()) + "\n")
 
 

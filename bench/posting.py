@@ -56,7 +56,7 @@ class Rounds:
 async def measure(place: Place, size: Size, tell: Tell) -> Section:
     """Measure the till's endpoint, one worker process each."""
     section = Section(f"POST {PATH}, one worker process, beside an endpoint that does nothing")
-    async with place.database() as url, _served(url) as ports:
+    async with place.database() as url, served(url) as ports:
         await _warm_up(ports, size)
         for connections in (32, 128):
             tell(f"POST, {connections} connections")
@@ -71,7 +71,7 @@ async def measure(place: Place, size: Size, tell: Tell) -> Section:
 
 
 @asynccontextmanager
-async def _served(url: str) -> AsyncIterator[Ports]:
+async def served(url: str) -> AsyncIterator[Ports]:
     async with contextlib.AsyncExitStack() as stack:
         ports = [await stack.enter_async_context(_server(*what)) for what in (("floor",), ("ours", url), ("constant",))]
         yield Ports(*ports)
@@ -115,20 +115,20 @@ async def _rounds(ports: Ports, size: Size, connections: int) -> Rounds:
 
 
 def _add_load(section: Section, connections: int, rounds: Rounds) -> None:
-    ours, floor, ratio = _middle(rounds.ours), _middle(rounds.floor), rounds.ratio()
+    ours, floor, ratio = middle(rounds.ours), middle(rounds.floor), rounds.ratio()
     section.figures |= {f"post_ratio_{connections}": ratio}
     section.figures |= {f"post_{name}_{connections}": value for name, value in ours.items()}
     section.figures |= {f"post_floor_{name}_{connections}": value for name, value in floor.items()}
     section.lines.append(
-        Line(f"{connections} connections", _shown(ours), _shown(floor), ratio, Bar(goal=0.45, least=0.30))
+        Line(f"{connections} connections", shown(ours), shown(floor), ratio, Bar(goal=0.45, least=0.30))
     )
 
 
-def _middle(summaries: list[dict[str, Any]]) -> dict[str, float]:
+def middle(summaries: list[dict[str, Any]]) -> dict[str, float]:
     return {name: statistics.median(each[name] for each in summaries) for name in ("per_second", "p50_ms", "p99_ms")}
 
 
-def _shown(summary: dict[str, float]) -> str:
+def shown(summary: dict[str, float]) -> str:
     return f"{summary['per_second']:,.0f}/s  p50 {summary['p50_ms']:.2f} ms  p99 {summary['p99_ms']:.1f} ms"
 
 
@@ -137,10 +137,10 @@ async def _add_hot(section: Section, ports: Ports, size: Size) -> None:
     for _ in range(size.rounds):
         rounds.floor.append(await _load(ports.ours, size.requests, 32))
         rounds.ours.append(await _load(ports.ours, size.requests, 32, customers=1))
-    hot, spread = _middle(rounds.ours), _middle(rounds.floor)
+    hot, spread = middle(rounds.ours), middle(rounds.floor)
     section.figures |= {"post_hot_ratio_32": rounds.ratio(), "post_hot_per_second_32": hot["per_second"]}
     bar = Bar(goal=0.7, least=0.7)
-    section.lines.append(Line("one hot customer, beside many (32)", _shown(hot), _shown(spread), rounds.ratio(), bar))
+    section.lines.append(Line("one hot customer, beside many (32)", shown(hot), shown(spread), rounds.ratio(), bar))
 
 
 async def _add_alone(section: Section, ports: Ports, size: Size, url: str) -> None:
@@ -150,12 +150,12 @@ async def _add_alone(section: Section, ports: Ports, size: Size, url: str) -> No
         floor.append(await _load(ports.floor, size.alone, 1))
         ours.append(await _load(ports.ours, size.alone, 1))
         transactions.append(await _transaction_ms(url, size.alone))
-    mine, theirs, transaction = _middle(ours), _middle(floor), statistics.median(transactions)
+    mine, theirs, transaction = middle(ours), middle(floor), statistics.median(transactions)
     section.figures |= {"post_p50_ms_1": mine["p50_ms"], "post_p99_ms_1": mine["p99_ms"]}
     section.figures |= {"floor_p50_ms_1": theirs["p50_ms"], "transaction_p50_ms": transaction}
     bar = Bar(goal=1.3, least=1.3, down=True, unit=" ms")
     section.lines += [
-        Line("one connection alone, p50", _shown(mine), _shown(theirs), mine["p50_ms"], bar),
+        Line("one connection alone, p50", shown(mine), shown(theirs), mine["p50_ms"], bar),
         Line("a transaction of one row, fsynced, p50", beside=f"{transaction:.2f} ms"),
     ]
 

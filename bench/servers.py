@@ -1,21 +1,24 @@
 """The servers that are compared: ours, and a FastAPI endpoint with the same models that does nothing."""
 
 import asyncio
+import datetime as dt
 import socket
 import sys
-from typing import cast
+from typing import Annotated, cast
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 
 from services.points.app import create_app
-from services.points.schemas import BalanceView, BreakdownLine, PurchaseAnswer
+from services.points.schemas import BalanceView, BreakdownLine, PurchaseAnswer, RedemptionView, Spending
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.running import spare_the_collector
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import create_engine
+
+BEGUN = dt.datetime.now(dt.UTC)
 
 
 def floor() -> FastAPI:
@@ -33,6 +36,23 @@ def floor() -> FastAPI:
             breakdown=[BreakdownLine(rule="base", points=114)],
             balance=BalanceView(available=114, pending=0, held=0),
             tier=None,
+        )
+
+    @app.post("/v1/redemptions", status_code=201)
+    async def redeem(asked: Spending, idempotency_key: Annotated[str, Header()]) -> RedemptionView:
+        return RedemptionView(
+            redemption_id=idempotency_key,
+            customer_id=asked.customer_id,
+            status="captured",
+            points=asked.points,
+            held=0,
+            captured=asked.points,
+            restored=0,
+            hold_until=None,
+            shop_id=asked.shop_id,
+            invoice_number=asked.invoice_number,
+            created_at=BEGUN,
+            balance=BalanceView(available=114, pending=0, held=0),
         )
 
     return app

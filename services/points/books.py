@@ -50,7 +50,8 @@ class Changes:
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     lots: list[tuple[str, Lot]] = field(default_factory=list)
-    allocations: list[tuple[str, int, int, int]] = field(default_factory=list)
+    allocations: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    """Points that a debit took of a lot, or a restoration gave back: by customer, and the sequences of both."""
     adjustments: dict[str, Adjustment] = field(default_factory=dict)
     """New or decided."""
     given_by_hand: dict[tuple[str, dt.date], int] = field(default_factory=dict)
@@ -78,6 +79,11 @@ class Changes:
     changed_rewards: dict[str, Listing] = field(default_factory=dict)
     claims: dict[str, RewardClaim] = field(default_factory=dict)
     """New or changed."""
+
+    def allocate(self, customer_id: str, debit_sequence: int, lot_sequence: int, points: int) -> None:
+        """Add to what a debit took of a lot; a debt may take more of the same lot once points are given back to it."""
+        key = customer_id, debit_sequence, lot_sequence
+        self.allocations[key] = self.allocations.get(key, 0) + points
 
 
 @dataclass(slots=True)

@@ -104,7 +104,8 @@ SELECT {", ".join(ACCOUNT_COLUMNS)}
   FROM account WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}')) ORDER BY customer_id FOR UPDATE"""
 
 HOUSEHOLDS = """
-SELECT m.customer_id FROM account a JOIN account m ON m.pool_id = a.pool_id WHERE a.customer_id = ANY($1::text[])
+SELECT m.customer_id FROM account n JOIN account a ON a.customer_id = coalesce(n.merged_into, n.customer_id)
+  JOIN account m ON m.pool_id = a.pool_id WHERE n.customer_id = ANY($1::text[])
  UNION ALL SELECT customer_id FROM account WHERE pool_id = ANY($2::text[])"""
 
 SERIALS_AT_ONCE = 100

@@ -110,7 +110,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
-INSERT_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.insert(), TIER_CHANGE.insert(), DEED.insert()
+ADD_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.add(), TIER_CHANGE.insert(), DEED.insert()
 INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
 ADD_TO_CREDIT_DAYS = CREDIT_DAY.add()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
@@ -234,7 +234,7 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.refunds.values()]),
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.changed_refunds.values()]),
         (UPDATE_LOTS, [_lot(customer_id, lot) for (customer_id, _), lot in changes.changed_lots.items()]),
-        (INSERT_ALLOCATIONS, changes.allocations),
+        (ADD_ALLOCATIONS, [(*key, points) for key, points in changes.allocations.items()]),
         (PUT_REDEMPTIONS, [REDEMPTION.of(each) for each in changes.redemptions.values()]),
         (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
         (INSERT_SETTLEMENTS, [SETTLEMENT.of(each) for each in changes.settlements]),

@@ -48,6 +48,7 @@ class Rules:
             "rules": [{"name": "wine", "categories": ["wine"], "multiplier": str(WINE_TIMES), "minimum": "20"}],
             "campaigns": [bonus, {"name": f"half-{name}", "factor": "0.5", "first_purchase": True}],
             "unmet_clawback": self.unmet_clawback,
+            "pay_with_points": {"points_per_unit": {"EUR": "100"}},
         }
 
 
@@ -136,6 +137,9 @@ class Bill:
     named: str | None = None
     redeemed: int = 0
     given_back: int = 0
+    settled: int = 0
+    returned: Fraction = Fraction(0)
+    paid_by: list["Redemption"] = field(default_factory=list)
 
 
 def months_later(day: dt.date, months: int) -> dt.date:
@@ -330,16 +334,17 @@ class Model:
         return Lot(points, available_on, last_day, lapses, pending=available_on > self.today)
 
     @staticmethod
-    def _bonus(bill: Bill, kept: int) -> int:
+    def _bonus(bill: Bill, kept: Fraction | int) -> int:
         return min(BONUS, bill.room) if kept >= BONUS_FROM else 0
 
-    def _deserved(self, bill: Bill, kept: int) -> int:
+    def _deserved(self, bill: Bill, kept: Fraction | int) -> int:
         if not kept or not bill.total or not bill.times:
             return 0
+        kept = Fraction(kept)
         wine_times = WINE_TIMES if kept * Fraction(bill.wine, bill.total) >= WINE_FROM else 1
         weighed = Fraction(bill.wine * wine_times + bill.total - bill.wine, bill.total)
-        half = floor(Fraction(kept, 100) * HALF) if bill.is_first else 0
-        return floor(Fraction(kept, 100) * bill.times * weighed) + half + self._bonus(bill, kept)
+        half = floor(kept / 100 * HALF) if bill.is_first else 0
+        return floor(kept / 100 * bill.times * weighed) + half + self._bonus(bill, kept)
 
     def refund(self, invoice: str, name: str, amount: int) -> None:
         bill = self.bills.setdefault(invoice, Bill())
@@ -347,13 +352,24 @@ class Model:
         if name in bill.refunds or (bill.total is not None and refunded > bill.total):
             return
         bill.refunds[name] = amount
+        self._return(bill, refunded, amount)
         if bill.customer is not None:
             self._give_back_paid(bill, refunded)
             self._claw_back(bill, refunded)
 
+    @staticmethod
+    def _return(bill: Bill, refunded: int, amount: int) -> None:
+        """What of a refund goes back in points, to a hundredth of a cent."""
+        if bill.total and bill.settled:
+            share = Fraction(floor(Fraction(bill.settled * min(refunded, bill.total) * 100, bill.total)), 100)
+            share = Fraction(bill.settled) if refunded >= bill.total else share
+            bill.returned += min(max(share - bill.returned, Fraction(0)), Fraction(amount))
+
     def _claw_back(self, bill: Bill, refunded: int) -> None:
         assert bill.occurred_at is not None
-        points = bill.points - self._deserved(bill, (bill.total or 0) - refunded) - bill.clawed
+        total = bill.total or 0
+        taken_back = max(refunded - bill.returned + bill.settled, Fraction(refunded))
+        points = bill.points - self._deserved(bill, max(total - taken_back, Fraction(0))) - bill.clawed
         customer, lot = bill.customer, bill.lot
         if not points or customer is None or lot is None:
             return
@@ -524,16 +540,41 @@ class Model:
             self._spend(redemption, redemption.points, holding=False)
         if redemption.left:
             redemption.bill = bill
+            bill.paid_by.append(redemption)
         bill.redeemed = redemption.left
 
     def _give_back_paid(self, bill: Bill, refunded: int) -> None:
-        redemption = self.redemptions.get(bill.named or "")
-        if redemption is None or not bill.redeemed or not bill.total:
+        if not bill.redeemed or not bill.total:
             return
-        back = bill.redeemed * refunded // bill.total - bill.given_back
-        bill.given_back += back
-        if back:
-            self._restore(redemption, back)
+        share = bill.returned / bill.settled if bill.settled else Fraction(refunded, bill.total)
+        back = floor(bill.redeemed * min(share, Fraction(1))) - bill.given_back
+        bill.given_back += max(back, 0)
+        for redemption in bill.paid_by:
+            points = min(back, redemption.left)
+            if points > 0:
+                self._restore(redemption, points)
+                back -= points
+
+    def settle(self, name: str, invoice: str, points: int) -> None:
+        """A point is worth a cent."""
+        bill = self.bills.get(invoice)
+        if bill is None or bill.customer is None or not bill.total or bill.customer.status != "active":
+            return
+        customer, own = bill.customer, bill.lot
+        earned = own.left if own is not None and own in customer.lots and not own.pending else 0
+        left = bill.total - sum(bill.refunds.values()) - (bill.settled - bill.returned)
+        if points > left or points > bill.total - bill.settled or customer.available - earned < points:
+            return
+        redemption = self.redemptions[name] = Redemption(customer, points, bill=bill)
+        if own is not None:
+            own.left -= earned
+        self._spend(redemption, points, holding=False)
+        if own is not None:
+            own.left += earned
+        bill.paid_by.append(redemption)
+        bill.redeemed += points
+        bill.settled += points
+        self._claw_back(bill, sum(bill.refunds.values()))
 
     # Sharing
 

@@ -33,6 +33,7 @@ from services.points.commands import (
     Request,
     ReverseRedemption,
     SettleAccount,
+    SettlePurchase,
 )
 from services.points.ledger import Ledger
 from services.points.programme import Programme
@@ -231,6 +232,20 @@ class Histories(RuleBasedStateMachine):
         names = {each: who for who, each in self.model.customers.items() if who not in self.model.aliases}
         buyer = names[known.customer].removeprefix(f"{self.shop}-") if own and known is not None else "ben"
         self.buy(fresh[0], 5_000, 0, buyer, anonymous=anonymous, days_ago=0, named=name)
+
+    @rule(data=st.data(), part=st.sampled_from([0.1, 0.5, 1, 2]))
+    def settle(self, data: st.DataObject, part: float) -> None:
+        """Mostly what could be settled of a purchase that somebody made."""
+        made = [number for number, bill in self.model.bills.items() if bill.customer is not None and bill.total]
+        if not made:
+            return
+        invoice = data.draw(st.sampled_from(made))
+        bill = self.model.bills[invoice]
+        assert bill.customer is not None
+        points = max(1, int(min(bill.customer.available, bill.total or 0) * part))
+        name = f"{self.shop}-s{next(self.events)}"
+        self.pending.append(SettlePurchase(name, self.shop, invoice, points, self.model.now))
+        self.model.settle(name, invoice, points)
 
     def chosen(self, data: st.DataObject, fits: Callable[[Redemption], bool]) -> str | None:
         """Choose a redemption for which something can be done, or any where there is none."""

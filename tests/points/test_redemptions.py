@@ -213,6 +213,12 @@ async def test_rule_14_a_refund_leaves_an_open_hold_alone(book: Book) -> None:
     assert balance(released) == (0, 0, 0)
 
 
+async def test_a_debt_takes_of_the_same_lot_again_when_points_come_back_to_it(book: Book) -> None:
+    await book(purchase(), spend(60, hold=600), refund())
+    (released,) = await book(ReleaseHold("r"))
+    assert balance(released) == (0, 0, 0)
+
+
 async def test_a_debt_is_repaid_by_what_is_given_back(book: Book, engine: AsyncEngine) -> None:
     await book(purchase(), spend(100), adjustment(-30, allow_debt=True))
     (outcome,) = await book(reverse())

@@ -16,6 +16,7 @@ from services.points.commands import (
     JoinPool,
     KeepReward,
     LeavePool,
+    MergeAccounts,
     Outcome,
     Redeem,
     ReleaseHold,
@@ -147,6 +148,14 @@ async def test_what_a_household_spent_goes_back_whole(book: Book, engine: AsyncE
     await book(purchase(), purchase("R-2", "60.00", customer="c-2"), *join("c-1", "c-2"), spend(150, hold=60))
     await book(ReleaseHold("r"), spend(160, "c-2", "s"), ReverseRedemption("s", None, "returned"))
     assert sum((await available(engine)).values()) == 160
+
+
+async def test_who_was_merged_into_a_member_spends_with_the_household(book: Book, engine: AsyncEngine) -> None:
+    await book(purchase(), purchase("R-2", "60.00", customer="c-2"), enrolment("c-3"), *join("c-1", "c-2"))
+    await book(MergeAccounts("c-3", "c-1", "one person"))
+    (outcome,) = await book(spend(150, "c-3"))
+    assert outcome.status == "booked"
+    assert sum((await available(engine)).values()) == 10
 
 
 async def test_the_points_of_a_blocked_member_are_not_spent(book: Book) -> None:

@@ -92,7 +92,7 @@ def allocate(books: Books, account: Account, debit_sequence: int, allocations: I
     """Take points out of lots for a debit."""
     for lot, part in allocations:
         lot.remaining -= part
-        books.changes.allocations.append((account.customer_id, debit_sequence, lot.sequence, part))
+        books.changes.allocate(account.customer_id, debit_sequence, lot.sequence, part)
         books.changes.changed_lots[account.customer_id, lot.sequence] = lot
 
 

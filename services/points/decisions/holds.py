@@ -70,7 +70,7 @@ def capture(books: Books, account: Account, redemption: Redemption, points: int)
             part.held -= spent
             part.captured += spent
             left -= spent
-            books.changes.allocations.append((account.customer_id, entry.sequence, lot.sequence, spent))
+            books.changes.allocate(account.customer_id, entry.sequence, lot.sequence, spent)
     if not redemption.held:
         redemption.status = "captured"
     _keep(books, redemption)
@@ -141,7 +141,7 @@ def _restore_same(
     points = sum(part for _, part in parts)
     entry = entries.write(books, account, "restoration", reference, books.now, available=points)
     for lot, part in parts:
-        books.changes.allocations.append((account.customer_id, entry.sequence, lot.sequence, -part))
+        books.changes.allocate(account.customer_id, entry.sequence, lot.sequence, -part)
         entries.give_back(books, account, lot, part)
     _say_restored(books, account, redemption, entry)
     for lot, _ in parts:

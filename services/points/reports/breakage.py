@@ -19,8 +19,8 @@ SELECT width_bucket(occurred_at, $1::timestamptz[]) AS cohort, sum(points)::bigi
   FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0 AND occurred_at < $2 GROUP BY cohort"""
 
 # Points are followed through merges, from the lot that they were to the one that they became; all other lots are where their
-# entry is. Points given back after their end have a lot of their own, which is no issue: they count as used. What repays an
-# older debt goes at once.
+# entry is. Points given back after their end have a lot of their own, which is no issue: they count as used, as those
+# do that were given to others. What repays an older debt goes at once.
 GONE = """
 WITH moved AS MATERIALIZED (
   SELECT l.customer_id, l.sequence, l.origin_customer_id, l.origin_sequence, e.kind

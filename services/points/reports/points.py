@@ -42,10 +42,11 @@ SELECT ends_on, lapses, coalesce(sum(points) FILTER (WHERE side = 'available'), 
 
 OWED = "SELECT count(*) AS accounts, coalesce(-sum(available), 0)::bigint AS points FROM account WHERE available < 0"
 
-# a lot that a merge moved goes on as another, which remembers the one it was; what made no lot need not be looked up
+# A lot that a merge moved goes on as another, which remembers the one it was. Points given to others and points given back
+# are issued once: the month in which they go on shows them as less used. What made no lot need not be looked up.
 FATES = """
 SELECT width_bucket(e.occurred_at, $1::timestamptz[]) AS period,
-    coalesce(sum(l.points) FILTER (WHERE l.origin_customer_id IS NULL AND e.kind <> 'restoration'), 0)::bigint AS issued,
+    coalesce(sum(l.points) FILTER (WHERE l.origin_customer_id IS NULL AND e.kind NOT IN ('restoration', 'transfer_in')), 0)::bigint AS issued,
     sum(l.expired)::bigint AS expired, sum(l.remaining + coalesce(h.held, 0))::bigint AS held
   FROM lot AS l JOIN entry AS e ON e.customer_id = coalesce(l.origin_customer_id, l.customer_id)
    AND e.sequence = coalesce(l.origin_sequence, l.sequence)
