@@ -80,6 +80,7 @@ def test_every_request_example_is_accepted(running: Running) -> None:
                     claim_id="2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
                     adjustment_id="7d1f8f0e-5d2b-4f86-9a59-0d9f7f9b8f11",
                     redemption_id="0b7a4f6e-2f3c-4a53-9d0e-6a1f0f6f1c11",
+                    pool_id="9f0c6a4e-0b0e-4a0b-b3b3-2f0d7b8a1c33",
                 )
                 headers = {**AUTHORIZED, "Content-Type": media_type, "Idempotency-Key": f"example-{played}"}
                 response = httpx.request(method.upper(), url, content=json.dumps(example), headers=headers)
