@@ -7,17 +7,8 @@ from typing import Any
 
 import orjson
 
-from services.points.commands import (
-    Account,
-    Adjustment,
-    Answer,
-    Balance,
-    Listing,
-    Outcome,
-    Purchase,
-    Redemption,
-    RewardClaim,
-)
+from services.points.commands import Answer, Outcome
+from services.points.records import Account, Adjustment, Balance, Listing, Purchase, Redemption, RewardClaim
 from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 

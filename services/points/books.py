@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from services.points.commands import (
+from services.points.commands import Answer, IdempotencyKey
+from services.points.programme import Programme, Versions
+from services.points.records import (
     Account,
     ActionGiven,
     Adjustment,
-    Answer,
     Entry,
     Gift,
-    IdempotencyKey,
     Listing,
     Purchase,
     Redemption,
@@ -21,7 +21,6 @@ from services.points.commands import (
     RewardClaim,
     Settlement,
 )
-from services.points.programme import Programme, Versions
 from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
 from services.points.rules.tiers import Counts

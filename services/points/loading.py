@@ -7,61 +7,32 @@ from dataclasses import fields
 from decimal import Decimal
 
 import asyncpg
-import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.books import Books, is_due
 from services.points.catalogue import Reward
 from services.points.commands import (
+    Answer,
+    Request,
+)
+from services.points.programme import Campaign, Programme, Tiers, Version, Versions
+from services.points.records import (
     Account,
     ActionGiven,
-    AdjustBalance,
     Adjustment,
-    Answer,
-    ApproveAdjustment,
-    AwardPurchase,
-    CancelClaim,
-    CaptureHold,
-    ChangeStatus,
-    ClaimPurchase,
-    ClaimReward,
-    Command,
-    EndCoupon,
-    EnrolCustomer,
-    FulfilClaim,
-    GiveAction,
-    GivePoints,
-    GiveTier,
-    HearCustomer,
-    JoinPool,
-    KeepReward,
-    LeavePool,
     Listing,
-    MergeAccounts,
-    PassOn,
     Purchase,
-    Redeem,
     RedeemedLot,
     Redemption,
     Refund,
-    RefundPurchase,
-    RejectAdjustment,
-    ReleaseHold,
-    ReplaceCard,
-    Request,
-    RetireReward,
-    ReverseRedemption,
     RewardClaim,
-    SettleAccount,
-    SettlePurchase,
 )
-from services.points.programme import Campaign, Programme, Tiers, Version, Versions
 from services.points.rules import tiers
 from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
 from services.points.rules.tiers import Counts
+from services.points.wanted import Wanted
 from shared.columns import SEPARATOR, joined, rows_of
-from shared.contracts.purchases import PurchaseCompleted
 from shared.database import fetch
 
 REVEALED = "SELECT count(*) FROM draw_secret WHERE revealed_at IS NOT NULL"
@@ -212,8 +183,6 @@ SELECT found.* FROM unnest($1::text[], $2::text[]) AS k(a, i), LATERAL (
 LATEST = f"SELECT max(version) AS version, ({REVEALED}) AS revealed FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
-NO_KEY = ("", "")
-
 
 class Loader:
     """Loads and locks; keeps nothing but the published programmes it has read, and a hand full of card serials."""
@@ -226,7 +195,7 @@ class Loader:
 
     async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
         """Return the part of the books that the requests touch."""
-        wanted = _Wanted(command for request in requests for command in request.commands)
+        wanted = Wanted(command for request in requests for command in request.commands)
         known = (await fetch(connection, KNOWN, *joined(wanted.keys, 4)))[0]
         books = Books(now, await self._versions_up_to(connection, known), deque())
         books.secrets = self._secrets
@@ -269,7 +238,7 @@ class Loader:
             self._versions, self._latest = versions, latest
         return self._versions
 
-    async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: "_Wanted") -> None:
+    async def _load_accounts(self, connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
         wanted.customers |= wanted.redeemers
         await _lock_accounts(connection, books, wanted.customers)
         unknown = len(wanted.customers - books.accounts.keys())
@@ -305,175 +274,6 @@ class Loader:
         return [self._serials.popleft() for _ in range(wanted)]
 
 
-class _Wanted:
-    """What a batch of commands needs to have loaded."""
-
-    def __init__(self, commands: Iterable[Command]) -> None:
-        self.keys: list[tuple[str, str, str, str]] = []
-        self.refunded: set[tuple[str, str]] = set()
-        self.customers: set[str] = set()
-        self.cards: set[str] = set()
-        self.enrolled_cards: set[str] = set()
-        self.debited: set[str] = set()
-        self.redemptions: set[str] = set()
-        self.redeemers: set[str] = set()
-        self.spenders: set[str] = set()
-        self.pools: set[str] = set()
-        self.rewards: set[str] = set()
-        self.claims: set[str] = set()
-        self.codes: set[str] = set()
-        self.adjustments: set[str] = set()
-        self.givers: set[str] = set()
-        """API keys that give points by hand."""
-        self.acting: set[str] = set()
-        """Customers who may have done something that the programme has points for."""
-        self.new_cards = 0
-        self.awards: list[dt.datetime | None] = []
-        """When purchases happened that may be awarded; none where that is not known yet."""
-        self._buyers: dict[tuple[str, str], list[PurchaseCompleted]] = {}
-        for command in commands:
-            self._add(command)
-
-    def refunded_buyers(self, cards: dict[str, str | None]) -> set[str]:
-        """Return who buys, in this very batch, what is refunded in it or was before it came."""
-        bought = [said for key in self.refunded for said in self._buyers.get(key, ())]
-        buyers = {each.customer_id or cards.get(each.card_number or "") for each in bought}
-        return {buyer for buyer in buyers if buyer is not None}
-
-    def _add(self, command: Command) -> None:
-        match command:
-            case AwardPurchase():
-                self._add_purchase(command)
-            case RefundPurchase():
-                self._add_refund(command)
-            case EnrolCustomer():
-                self._add_enrolment(command)
-            case ClaimPurchase():
-                self._add_claim(command)
-            case PassOn(origin=origin) | HearCustomer(origin=origin):
-                self.keys.append((*NO_KEY, origin.source, origin.id))
-                if isinstance(command, HearCustomer):
-                    self.customers.add(command.customer_id)
-                    self.acting.add(command.customer_id)
-            case KeepReward() | RetireReward() | ClaimReward() | CancelClaim() | FulfilClaim() | EndCoupon():
-                self._add_reward(command)
-            case _:
-                self._add_care(command)
-
-    def _add_care(self, command: Command) -> None:
-        """Note the accounts that are asked for by their names."""
-        match command:
-            case MergeAccounts(customer_id=customer_id, into=into):
-                self.customers |= {customer_id, into}
-                self.debited |= {customer_id, into}
-                self.acting |= {customer_id, into}
-            case ReplaceCard():
-                self._add_card(command)
-            case ApproveAdjustment() | RejectAdjustment():
-                self.adjustments.add(command.adjustment_id)
-            case AdjustBalance(customer_id=customer_id):
-                self.customers.add(customer_id)
-                (self.debited.add(customer_id) if command.points < 0 else self.givers.add(command.actor))
-            case GiveAction(customer_id=customer_id):
-                self.customers.add(customer_id)
-                self.acting.add(customer_id)
-            case SettleAccount() | ChangeStatus() | GiveTier():
-                self.customers.add(command.customer_id)
-            case _:
-                self._add_spending(command)
-
-    def _add_spending(self, command: Command) -> None:
-        match command:
-            case Redeem(customer_id=customer_id):
-                self.customers.add(customer_id)
-                self.debited.add(customer_id)
-                self.spenders.add(customer_id)
-            case CaptureHold() | ReleaseHold() | ReverseRedemption():
-                self.redemptions.add(command.redemption_id)
-            case SettlePurchase(shop_id=shop_id, invoice_number=invoice_number):
-                # by the customer of the purchase, whose refunds say what of it is left
-                self.keys.append((shop_id, invoice_number, *NO_KEY))
-                self.refunded.add((shop_id, invoice_number))
-            case GivePoints(customer_id=customer_id, to=to):
-                self.customers |= {customer_id, to}
-                self.debited.add(customer_id)
-            case (
-                JoinPool(pool_id=pool_id, customer_id=customer_id) | LeavePool(pool_id=pool_id, customer_id=customer_id)
-            ):
-                # who joins may be spent from in this very batch
-                self.customers.add(customer_id)
-                self.debited.add(customer_id)
-                self.pools.add(pool_id)
-
-    def _add_reward(self, command: Command) -> None:
-        match command:
-            case ClaimReward(customer_id=customer_id, reward_id=reward_id):
-                self.rewards.add(reward_id)
-                self.customers.add(customer_id)
-                self.debited.add(customer_id)
-                self.spenders.add(customer_id)
-            case KeepReward(reward_id=reward_id) | RetireReward(reward_id=reward_id):
-                self.rewards.add(reward_id)
-            case CancelClaim(claim_id=claim_id) | FulfilClaim(claim_id=claim_id):
-                self.claims.add(claim_id)
-            case EndCoupon(code=code, origin=origin):
-                self.keys.append((*NO_KEY, origin.source, origin.id))
-                self.codes.add(code)
-
-    def add_payment(self, purchase: Purchase) -> None:
-        """Note by what a purchase that is attached now says that it was paid."""
-        if purchase.document is not None and "redemption_ids" in purchase.document:
-            self.redemptions.update(orjson.loads(purchase.document).get("redemption_ids", ()))
-
-    def _add_refund(self, command: RefundPurchase) -> None:
-        refund, origin = command.refund, command.origin
-        key = refund.shop_id, refund.invoice_number
-        self.keys.append((*key, origin.source, origin.id))
-        self.refunded.add(key)
-        if refund.customer_id is not None:
-            self.customers.add(refund.customer_id)
-
-    def _add_claim(self, command: ClaimPurchase) -> None:
-        key = command.shop_id, command.invoice_number
-        self.keys.append((*key, *NO_KEY))
-        self.refunded.add(key)
-        self.customers.add(command.customer_id)
-        self.debited.add(command.customer_id)
-        self.awards.append(None)
-
-    def _add_purchase(self, command: AwardPurchase) -> None:
-        purchase, origin = command.purchase, command.origin
-        key = purchase.shop_id, purchase.invoice_number
-        self.keys.append((*key, origin.source, origin.id))
-        self._buyers.setdefault(key, []).append(purchase)
-        self.awards.append(purchase.occurred_at or origin.time or origin.received_at)
-        if purchase.customer_id is not None:
-            self.customers.add(purchase.customer_id)
-        if purchase.card_number is not None:
-            self.cards.add(purchase.card_number)
-        self.redemptions.update(purchase.redemption_ids)
-
-    def _add_enrolment(self, command: EnrolCustomer) -> None:
-        self.customers.add(command.customer_id)
-        if command.actions:
-            self.acting.add(command.customer_id)
-        if command.origin is not None:
-            self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
-        if command.card_number is not None:
-            self.cards.add(command.card_number)
-            self.enrolled_cards.add(command.card_number)
-
-    def _add_card(self, command: ReplaceCard) -> None:
-        self.customers.add(command.customer_id)
-        if command.card_number is None:
-            self.new_cards += 1
-        else:
-            # purchases may wait for this card, with their refunds
-            self.cards.add(command.card_number)
-            self.enrolled_cards.add(command.card_number)
-            self.debited.add(command.customer_id)
-
-
 async def _load_versions(connection: AsyncConnection) -> Versions:
     rows = await fetch(connection, LOAD_PROGRAMMES)
     return Versions(
@@ -497,7 +297,7 @@ async def _load_answers(connection: AsyncConnection, books: Books, requests: Seq
 
 
 async def _lock_purchases(
-    connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]
+    connection: AsyncConnection, books: Books, wanted: Wanted, keys: set[tuple[str, str]]
 ) -> None:
     shops, invoices = zip(*sorted(keys), strict=True)
     for row in await fetch(connection, LOCK_PURCHASES, shops, invoices):
@@ -514,7 +314,7 @@ async def _lock_purchases(
     await _load_refunds(connection, books, wanted, keys)
 
 
-async def _load_refunds(connection: AsyncConnection, books: Books, wanted: _Wanted, keys: set[tuple[str, str]]) -> None:
+async def _load_refunds(connection: AsyncConnection, books: Books, wanted: Wanted, keys: set[tuple[str, str]]) -> None:
     """Load the refunds of purchases that are refunded, claimed or awaited, and note who may be debited for them."""
     needed = [key for key in keys if key in wanted.refunded or books.purchases[key].status != "booked"]
     if not needed:
@@ -533,7 +333,7 @@ async def _load_refunds(connection: AsyncConnection, books: Books, wanted: _Want
     wanted.debited.update(owner for key in needed if (owner := books.purchases[key].customer_id) is not None)
 
 
-async def _load_cards(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     if not wanted.cards:
         return
     numbers = sorted(wanted.cards)
@@ -572,7 +372,7 @@ async def _lock_accounts(connection: AsyncConnection, books: Books, customers: s
         books.accounts[name] = books.accounts[target]
 
 
-async def _find_households(connection: AsyncConnection, wanted: _Wanted) -> None:
+async def _find_households(connection: AsyncConnection, wanted: Wanted) -> None:
     """Note whose points may be spent together; who has left meanwhile is told by the account once it is locked."""
     rows = await fetch(connection, HOUSEHOLDS, sorted(wanted.spenders), sorted(wanted.pools))
     members = {row["customer_id"] for row in rows}
@@ -638,7 +438,7 @@ async def _load_days(connection: AsyncConnection, books: Books, levels: Tiers, a
         books.days[customer_id].append((on, Decimal(amount)))
 
 
-async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     """Load what capped campaigns gave to these customers, and lock the budgets that these purchases may draw on."""
     customers = sorted({account.customer_id for account in books.accounts.values()})
     if customers:
@@ -650,7 +450,7 @@ async def _load_campaigns(connection: AsyncConnection, books: Books, wanted: _Wa
             books.budgets[row[0]] = Use(row[1], row[2])
 
 
-async def _find_claims(connection: AsyncConnection, wanted: _Wanted) -> None:
+async def _find_claims(connection: AsyncConnection, wanted: Wanted) -> None:
     """Note whose claims are named, what paid for them and of which rewards they are; none of that ever changes."""
     for row in await fetch(connection, CLAIMED, sorted(wanted.claims), sorted(wanted.codes)):
         redemption_id, customer_id, reward_id = row
@@ -659,7 +459,7 @@ async def _find_claims(connection: AsyncConnection, wanted: _Wanted) -> None:
         wanted.rewards.add(reward_id)
 
 
-async def _load_rewards(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+async def _load_rewards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     """Lock rewards, and load claims of them, which the locks of their accounts guard."""
     for reward_id, document, *rest in await fetch(connection, LOCK_REWARDS, sorted(wanted.rewards)):
         books.rewards[reward_id] = Listing(reward_id, Reward.model_validate_json(document), *rest)
@@ -675,14 +475,14 @@ async def _load_rewards(connection: AsyncConnection, books: Books, wanted: _Want
             books.live_claims.setdefault(customer_id, {})[reward_id] = count
 
 
-async def _lock_adjustments(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+async def _lock_adjustments(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     for row in await fetch(connection, LOCK_ADJUSTMENTS, sorted(wanted.adjustments)):
         found = Adjustment(*row)
         books.adjustments[found.adjustment_id] = found
         wanted.customers.add(found.customer_id)
 
 
-async def _load_given(connection: AsyncConnection, books: Books, wanted: _Wanted) -> None:
+async def _load_given(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     """Load what customers were given for actions, and lock what the keys that give by hand have given today."""
     acting = sorted({account.customer_id for name in wanted.acting if (account := books.accounts.get(name))})
     if acting and books.versions.has_actions:

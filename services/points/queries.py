@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import Account, Adjustment, Redemption
 from services.points.decisions import snapshots
 from services.points.loading import ACCOUNT_COLUMNS, ADJUSTMENT_COLUMNS, COUNT, REDEMPTION_COLUMNS
 from services.points.programme import Programme
+from services.points.records import Account, Adjustment, Redemption
 from services.points.rules import tiers
 from services.points.rules.earning import Use
 from services.points.rules.tiers import Standing

@@ -9,7 +9,8 @@ from fastapi import Request as HttpRequest
 
 from services.points import queries
 from services.points.answers import balance_view, redemption_view, render_redemption, render_settlement
-from services.points.commands import CaptureHold, Redeem, Redemption, ReleaseHold, ReverseRedemption, SettlePurchase
+from services.points.commands import CaptureHold, Redeem, ReleaseHold, ReverseRedemption, SettlePurchase
+from services.points.records import Redemption
 from services.points.routes import Cursor, Limit, RequiredKey, Segment, as_json, ask, page, service_of
 from services.points.schemas import (
     Capture,

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points import tables
 from services.points.books import Changes
-from services.points.commands import SOURCE, Redemption, Refund
+from services.points.commands import SOURCE
 from services.points.decisions.events import PURCHASES_TOPIC, event_name
+from services.points.records import Redemption, Refund
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.lots import Lot
 from shared.columns import Columns, firsts, joined, rows_of

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.points.commands import AdjustmentKind, EntryKind
 from services.points.programme import Name, Programme
+from services.points.records import AdjustmentKind, EntryKind
 from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Identifier, Instant, Whole
 from shared.errors import InvalidField
 

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.points import queries
 from services.points.answers import account_view
 from services.points.books import is_due
-from services.points.commands import Account, Command, Outcome, Reply, Request, SettleAccount
+from services.points.commands import Command, Outcome, Reply, Request, SettleAccount
 from services.points.ledger import Ledger
 from services.points.programme import Programme, Version
+from services.points.records import Account
 from services.points.rules.trial import Comparison, compare
 from shared import audit
 from shared.batching import Batcher

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import MOVES
+from services.points.records import MOVES
 
 SHOWN = 20
 

@@ -13,6 +13,7 @@ CLAIM_DAYS = 30
 
 WINE_TIMES, WINE_FROM = 3, 2_000
 BONUS, BONUS_FROM, BONUS_PER_CUSTOMER, BONUS_BUDGET = 7, 3_000, 12, 20
+REWARD_POINTS, REWARD_STOCK, REWARDS_EACH = 25, 5, 2
 HALF = Fraction(1, 2)
 TIERS = ("Basic", 0, 1), ("Silver", 100, 1), ("Gold", 300, 2)
 """Name, threshold, multiplier. Money is in cents everywhere."""
@@ -83,6 +84,7 @@ class Redemption:
     captured: int = 0
     restored: int = 0
     bill: "Bill | None" = None
+    is_claim: bool = False
 
     @property
     def held(self) -> int:
@@ -493,7 +495,7 @@ class Model:
 
     def reverse(self, name: str, points: int | None) -> None:
         redemption = self.redemptions.get(name)
-        if redemption is None or redemption.bill is not None:
+        if redemption is None or redemption.bill is not None or redemption.is_claim:
             return
         points = redemption.left if points is None else points
         if points and points <= redemption.left:
@@ -533,6 +535,8 @@ class Model:
     def _pay(self, bill: Bill, customer: Customer) -> None:
         redemption = self.redemptions.get(bill.named or "")
         if redemption is None or redemption.bill is not None or redemption.customer is not customer:
+            return
+        if redemption.is_claim:
             return
         if redemption.held:
             self._capture(redemption, redemption.held)
@@ -575,6 +579,22 @@ class Model:
         bill.redeemed += points
         bill.settled += points
         self._claw_back(bill, sum(bill.refunds.values()))
+
+    def claim_reward(self, name: str, who: str) -> None:
+        customer = self.customers.get(who)
+        claims = [each for each in self.redemptions.values() if each.is_claim and each.left]
+        if customer is None or customer.status != "active" or len(claims) >= REWARD_STOCK:
+            return
+        if sum(each.customer is customer for each in claims) >= REWARDS_EACH or self._reach(customer) < REWARD_POINTS:
+            return
+        self._gather(customer, REWARD_POINTS)
+        redemption = self.redemptions[name] = Redemption(customer, REWARD_POINTS, is_claim=True)
+        self._spend(redemption, REWARD_POINTS, holding=False)
+
+    def cancel_claim(self, name: str) -> None:
+        redemption = self.redemptions.get(name)
+        if redemption is not None and redemption.left:
+            self._restore(redemption, redemption.left)
 
     # Sharing
 

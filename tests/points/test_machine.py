@@ -16,15 +16,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from services.points.catalogue import Reward
 from services.points.commands import (
     AdjustBalance,
+    CancelClaim,
     CaptureHold,
     ChangeStatus,
     ClaimPurchase,
+    ClaimReward,
     Command,
     EnrolCustomer,
     GivePoints,
     JoinPool,
+    KeepReward,
     LeavePool,
     MergeAccounts,
     Origin,
@@ -40,7 +44,7 @@ from services.points.programme import Programme
 from services.points.verification import verify
 from shared.database import create_engine, fetch, transact
 from tests.points.conftest import NOW, purchase, refund
-from tests.points.model import Model, Redemption, Rules
+from tests.points.model import REWARD_POINTS, REWARD_STOCK, REWARDS_EACH, Model, Redemption, Rules
 
 HISTORIES, STEPS = 300, 50
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -55,6 +59,16 @@ PROGRAMMES = [
         ("debt", "write_off"),
     )
 ]
+TASTING = Reward.model_validate(
+    {
+        "texts": {"en": {"title": "A tasting"}},
+        "default_language": "en",
+        "value": {"kind": "experience"},
+        "points": REWARD_POINTS,
+        "stock": REWARD_STOCK,
+        "per_customer": REWARDS_EACH,
+    }
+)
 Effect = Callable[[], object]
 numbers = count()
 
@@ -97,6 +111,7 @@ class Histories(RuleBasedStateMachine):
         self.redeemed: list[str] = []
         self.said: list[tuple[Command, Effect]] = []
         self.runner.run(self.published(Programme.model_validate(rules.document(self.shop))))
+        self.pending.append(KeepReward(self.name("tasting"), TASTING, is_new=True))
 
     def name(self, customer: str) -> str:
         return f"{self.shop}-{customer}"
@@ -246,6 +261,20 @@ class Histories(RuleBasedStateMachine):
         name = f"{self.shop}-s{next(self.events)}"
         self.pending.append(SettlePurchase(name, self.shop, invoice, points, self.model.now))
         self.model.settle(name, invoice, points)
+
+    @rule(customer=customers)
+    def claim_reward(self, customer: str) -> None:
+        who, name = self.name(customer), f"{self.shop}-c{next(self.events)}"
+        self.redeemed.append(name)
+        self.pending.append(ClaimReward(f"claim-{name}", name, who, self.name("tasting"), "", self.model.now))
+        self.model.claim_reward(name, who)
+
+    @rule(data=st.data())
+    def cancel_claim(self, data: st.DataObject) -> None:
+        if name := self.chosen(data, lambda each: each.is_claim and each.left > 0):
+            self.pending.append(CancelClaim(f"claim-{name}", "changed their mind"))
+            if name.split("-")[-1].startswith("c"):
+                self.model.cancel_claim(name)
 
     def chosen(self, data: st.DataObject, fits: Callable[[Redemption], bool]) -> str | None:
         """Choose a redemption for which something can be done, or any where there is none."""

@@ -3,8 +3,9 @@
 import datetime as dt
 
 from services.points.books import Books
-from services.points.commands import Account, Origin, Outcome, refused
+from services.points.commands import Origin, Outcome, refused
 from services.points.decisions.events import balance_of, emit
+from services.points.records import Account
 from services.points.rules import cards, dates
 
 

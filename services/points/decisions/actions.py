@@ -4,11 +4,12 @@ import datetime as dt
 from collections.abc import Iterable
 
 from services.points.books import Books
-from services.points.commands import Account, ActionGiven, Entry, GiveAction, HearCustomer, Outcome, refused
+from services.points.commands import GiveAction, HearCustomer, Outcome, refused
 from services.points.decisions import entries
 from services.points.decisions.accounts import keep_alive
 from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, relay, say
 from services.points.programme import Action
+from services.points.records import Account, ActionGiven, Entry
 
 
 def give_action(books: Books, command: GiveAction) -> Outcome:

@@ -5,19 +5,11 @@ from dataclasses import replace
 from typing import Literal
 
 from services.points.books import Books
-from services.points.commands import (
-    Account,
-    AdjustBalance,
-    Adjustment,
-    ApproveAdjustment,
-    Entry,
-    Outcome,
-    RejectAdjustment,
-    refused,
-)
+from services.points.commands import AdjustBalance, ApproveAdjustment, Outcome, RejectAdjustment, refused
 from services.points.decisions import entries
 from services.points.decisions.accounts import insufficient, keep_alive
 from services.points.decisions.events import say
+from services.points.records import Account, Adjustment, Entry
 
 
 def adjust_balance(books: Books, command: AdjustBalance) -> Outcome:

@@ -3,20 +3,13 @@
 from dataclasses import replace
 
 from services.points.books import Books
-from services.points.commands import (
-    Account,
-    ChangeStatus,
-    GiveTier,
-    MergeAccounts,
-    Outcome,
-    ReplaceCard,
-    refused,
-)
+from services.points.commands import ChangeStatus, GiveTier, MergeAccounts, Outcome, ReplaceCard, refused
 from services.points.decisions import entries
 from services.points.decisions.accounts import card_refusal, own_card
 from services.points.decisions.events import balance_of, emit
 from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import NONE, answer, end_floor, raise_to, watch_review
+from services.points.records import Account
 from services.points.rules import cards, tiers
 from services.points.rules.earning import UNUSED
 from services.points.rules.tiers import Counts

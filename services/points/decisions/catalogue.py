@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from services.points.books import Books
 from services.points.catalogue import TAKEN_IDS, faults
-from services.points.commands import KeepReward, Listing, Outcome, RetireReward, refused
+from services.points.commands import KeepReward, Outcome, RetireReward, refused
+from services.points.records import Listing
 
 
 def keep_reward(books: Books, command: KeepReward) -> Outcome:

@@ -6,22 +6,12 @@ from typing import Any, Literal
 
 from services.points.books import Books
 from services.points.catalogue import PartnerTransfer, Reward
-from services.points.commands import (
-    Account,
-    CancelClaim,
-    ClaimReward,
-    EndCoupon,
-    FulfilClaim,
-    Listing,
-    Outcome,
-    Redemption,
-    RewardClaim,
-    refused,
-)
+from services.points.commands import CancelClaim, ClaimReward, EndCoupon, FulfilClaim, Outcome, refused
 from services.points.decisions.catalogue import retired, unknown
 from services.points.decisions.events import balance_of, emit, hear, is_heard
 from services.points.decisions.holds import restore, spend_at_once
 from services.points.decisions.transfers import gather, within_reach
+from services.points.records import Account, Listing, Redemption, RewardClaim
 from services.points.rules import codes, dates
 from services.points.rules.claiming import Claimant, obstacles
 

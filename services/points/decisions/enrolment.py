@@ -1,12 +1,13 @@
 """Enrolment: an account, and the purchases that waited for its card."""
 
 from services.points.books import Books
-from services.points.commands import Account, EnrolCustomer, Outcome, refused
+from services.points.commands import EnrolCustomer, Outcome, refused
 from services.points.decisions.accounts import card_refusal, open_account
 from services.points.decisions.actions import give_unasked
 from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, relay
 from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import answer
+from services.points.records import Account
 from services.points.rules import dates
 
 

@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Iterable
 
 from services.points.books import Books
-from services.points.commands import MOVES, Account, Entry, EntryKind
 from services.points.programme import Programme
+from services.points.records import MOVES, Account, Entry, EntryKind
 from services.points.rules import dates
 from services.points.rules.lots import Lot, spend
 

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from services.points.books import Books
-from services.points.commands import SOURCE, Account, Entry, Origin, Outcome, PassOn
+from services.points.commands import SOURCE, Origin, Outcome, PassOn
+from services.points.records import Account, Entry
 
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"

@@ -3,9 +3,9 @@
 import datetime as dt
 
 from services.points.books import Books
-from services.points.commands import Account
 from services.points.decisions import entries
 from services.points.decisions.events import say
+from services.points.records import Account
 from services.points.rules.lots import Lot
 
 

@@ -4,10 +4,10 @@ import datetime as dt
 from typing import Literal
 
 from services.points.books import Books
-from services.points.commands import Account, Entry, RedeemedLot, Redemption
 from services.points.decisions import entries
 from services.points.decisions.events import say
 from services.points.decisions.expiry import end_late
+from services.points.records import Account, Entry, RedeemedLot, Redemption
 from services.points.rules import dates
 from services.points.rules.lots import Lot, order, spend
 

@@ -3,9 +3,9 @@
 from decimal import Decimal
 
 from services.points.books import Books
-from services.points.commands import Account, Purchase, Redemption
 from services.points.decisions.holds import capture, free, restore, spend_at_once
 from services.points.programme import PayWithPoints
+from services.points.records import Account, Purchase, Redemption
 from services.points.rules.redeeming import given_back, points_for
 from shared.contracts.purchases import PurchaseCompleted
 

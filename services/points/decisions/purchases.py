@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.points.books import Books, Progress
-from services.points.commands import Account, AwardPurchase, ClaimPurchase, Origin, Outcome, Purchase, refused
+from services.points.commands import AwardPurchase, ClaimPurchase, Origin, Outcome, refused
 from services.points.decisions import entries, snapshots
 from services.points.decisions.accounts import open_account
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
@@ -14,6 +14,7 @@ from services.points.decisions.payments import pay
 from services.points.decisions.refunds import claw_back_booked, settle_waiting
 from services.points.decisions.tiers import answer, upgrade
 from services.points.programme import Programme, Version
+from services.points.records import Account, Purchase
 from services.points.rules import dates, draws, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted

@@ -4,20 +4,11 @@ import datetime as dt
 from dataclasses import replace
 
 from services.points.books import Books
-from services.points.commands import (
-    Account,
-    CaptureHold,
-    Entry,
-    Outcome,
-    Redeem,
-    Redemption,
-    ReleaseHold,
-    ReverseRedemption,
-    refused,
-)
+from services.points.commands import CaptureHold, Outcome, Redeem, ReleaseHold, ReverseRedemption, refused
 from services.points.decisions.accounts import insufficient
 from services.points.decisions.holds import capture, free, hold, restore, spend_at_once
 from services.points.decisions.transfers import gather, within_reach
+from services.points.records import Account, Entry, Redemption
 
 
 def redeem(books: Books, command: Redeem) -> Outcome:

@@ -3,21 +3,13 @@
 from decimal import Decimal
 
 from services.points.books import Books
-from services.points.commands import (
-    Account,
-    Entry,
-    Outcome,
-    Purchase,
-    Redemption,
-    Settlement,
-    SettlePurchase,
-    refused,
-)
+from services.points.commands import Outcome, SettlePurchase, refused
 from services.points.decisions.accounts import insufficient
 from services.points.decisions.events import say
 from services.points.decisions.holds import spend_at_once
 from services.points.decisions.refunds import Cause, claw_back, own_lot, settled_and_refunded
 from services.points.programme import PayWithPoints
+from services.points.records import Account, Entry, Purchase, Redemption, Settlement
 from services.points.rules.redeeming import worth
 
 ZERO = Decimal(0)

@@ -7,12 +7,13 @@ books are as if each had been booked the moment it was due.
 import datetime as dt
 
 from services.points.books import Books, is_due
-from services.points.commands import Account, Outcome, Redemption, SettleAccount, refused
+from services.points.commands import Outcome, SettleAccount, refused
 from services.points.decisions import entries
 from services.points.decisions.events import balance_of, emit, say
 from services.points.decisions.expiry import expire
 from services.points.decisions.holds import free, open_holds
 from services.points.decisions.tiers import answer, review_due_at, settle_tier
+from services.points.records import Account, Redemption
 from services.points.rules import dates
 from services.points.rules.lots import Lot
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Literal
 
 from services.points.books import Books
-from services.points.commands import Account, Outcome, Purchase
+from services.points.commands import Outcome
 from services.points.decisions.events import emit
 from services.points.programme import Tiers
+from services.points.records import Account, Purchase
 from services.points.rules import dates, tiers
 from services.points.rules.earning import PassedOver
 from services.points.rules.tiers import Counts, Standing

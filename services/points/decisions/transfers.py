@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from services.points.books import Books
-from services.points.commands import Account, Entry, Gift, GivePoints, JoinPool, LeavePool, Outcome, refused
+from services.points.commands import GivePoints, JoinPool, LeavePool, Outcome, refused
 from services.points.decisions import entries
 from services.points.decisions.accounts import insufficient
 from services.points.decisions.events import balance_of, emit, say
 from services.points.decisions.tiers import answer
+from services.points.records import Account, Entry, Gift
 from services.points.rules.lots import NEVER, Lot, spend
 
 Parts = Sequence[tuple[Lot, int]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.commands import MOVES
+from services.points.records import MOVES
 from services.points.reports import measures
 from services.points.reports.questions import Question, label, start_of
 from services.points.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report

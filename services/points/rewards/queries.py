@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.catalogue import Reward
-from services.points.commands import Listing, RewardClaim
 from services.points.loading import CLAIM_COLUMNS, LIVE_CLAIMS
+from services.points.records import Listing, RewardClaim
 from shared.database import fetch
 
 LISTING_COLUMNS = "reward_id, document::text, created_at, claimed, retired_at"

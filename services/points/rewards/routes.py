@@ -8,8 +8,9 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi import Request as HttpRequest
 
 from services.points.answers import claim_view, listing_view, render_claim, render_reward
-from services.points.commands import CancelClaim, ClaimReward, FulfilClaim, KeepReward, Listing, RetireReward
+from services.points.commands import CancelClaim, ClaimReward, FulfilClaim, KeepReward, RetireReward
 from services.points.queries import LAST
+from services.points.records import Listing
 from services.points.rewards import queries
 from services.points.rewards.schemas import (
     ClaimEnding,

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from services.points.commands import MOVES, EntryKind
+from services.points.records import MOVES, EntryKind
 from services.points.rules.bookkeeping import AGAINST, NAMES, SIDES, BookAccount, Posting, postings
 from services.points.settings import ACCOUNT, PointsSettings
 
