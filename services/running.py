@@ -5,7 +5,7 @@ import errno
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared import api_keys, embedded_postgres
 from shared.auth import is_loopback
+from shared.clock import DatabaseClock
 from shared.database import DatabaseAwayError, create_engine, database_errors, sqlstate
 from shared.http import Check, health_routes
 from shared.jobs import Job, keep
@@ -105,10 +106,15 @@ async def _migrated(url: str) -> None:
 async def points_service(settings: PointsSettings) -> AsyncIterator[tuple[PointsService, Database]]:
     """Give the points service on its database, for a command of the command line or a process that serves."""
     async with database(settings) as books:
-        service = PointsService(create_engine(books.url, name="loyalty-points", pool_size=settings.database_pool_size))
+        engine = create_engine(books.url, name="loyalty-points", pool_size=settings.database_pool_size)
+        clock = DatabaseClock(engine)
+        with suppress(DatabaseAwayError):
+            await clock.set()
+        service, keeping_time = PointsService(engine, clock=clock), asyncio.create_task(clock.keep())
         try:
             yield service, books
         finally:
+            await _end([keeping_time])
             await service.close()
 
 

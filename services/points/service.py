@@ -18,14 +18,11 @@ from services.points.records import Account
 from services.points.rules.trial import Comparison, compare
 from shared import audit
 from shared.batching import Batcher
+from shared.clock import utc_now
 from shared.database import database_errors, transact
 
 MOST_SAMPLES = 2_000
 """So many past purchases a draft of the programme is tried on."""
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 class PointsService:
