@@ -150,8 +150,16 @@ async def run(
     clock: Callable[[], dt.datetime],
     limits: Limits | None = None,
 ) -> None:
-    """Consume until cancelled; a batch under way is then rolled back. Raises whatever must end the process."""
-    await Consumer(subscription, engine, bootstrap_servers, clock=clock, limits=limits or Limits()).run()
+    """Consume until cancelled; a batch under way is then rolled back. Raises whatever must end the process.
+
+    A client whose own tasks have died with a broker comes back to nothing by itself, so another takes its place.
+    """
+    for pause in pauses():
+        try:
+            await Consumer(subscription, engine, bootstrap_servers, clock=clock, limits=limits or Limits()).run()
+        except kafka.KafkaError as error:
+            log.warning("kafka_client_replaced", consumer=subscription.consumer, error=repr(error))
+            await asyncio.sleep(pause)
 
 
 class Consumer:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from shared.database import create_engine
 from shared.messaging.consumer import Log, Row, StalledError, Start, TooManyDeadLettersError, start_of
@@ -141,6 +143,26 @@ async def test_a_database_that_leaves_is_waited_for(listener: Listener, wire: Pr
         await wire.join()
         await until(listener.heard, ["w1", "w2"])
     await engine.dispose()
+
+
+async def test_a_client_that_breaks_with_its_broker_is_replaced(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll = AIOKafkaConsumer.getmany
+    broken: list[Any] = []
+
+    async def breaking(client: Any, *partitions: Any, **how: Any) -> Any:
+        if not broken:
+            broken.append(client)
+            raise KafkaError("Unexpected error during coordination")
+        return await poll(client, *partitions, **how)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", breaking)
+    await listener.send(said("w1"), said("w2"))
+    async with running(listener.consume()):
+        await until(listener.read_up_to, 2)
+    assert broken
+    assert await listener.heard() == ["w1", "w2"]
 
 
 async def test_a_flood_of_refusals_stops_the_consumer_before_it_buries_the_topic(listener: Listener) -> None:
