@@ -21,30 +21,24 @@ from shared.messaging import dead_letters
 
 CONSUMER = "points"
 
-ACCOUNT = Columns(
-    tables.account, "customer_id sequence event_sequence available pending held lifetime_points purchases due_at"
-)
-NEW_ACCOUNT = Columns(
-    tables.account,
-    "customer_id sequence event_sequence available pending held lifetime_points purchases due_at card_number enrolled_at"
-    " settled_under",
-)
+RUNNING = "customer_id sequence event_sequence available pending held lifetime_points purchases due_at"
+ACCOUNT = Columns(tables.account, RUNNING)
+NEW_ACCOUNT = Columns(tables.account, f"{RUNNING} card_number enrolled_at settled_under")
 STANDING = Columns(
     tables.account,
     "customer_id card_number status settled_under inactive_on inactivity_announced tier tier_since tier_review_on tier_announced"
     " tier_floor tier_floor_until merged_into pool_id",
 )
 CARD = Columns(tables.card, "card_number customer_id issued_at")
-NEW_PURCHASE = Columns(
-    tables.purchase,
-    "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
-    " occurred_at received_at points entry_sequence award document recorded_by sample",
-)
-PURCHASE = Columns(
-    tables.purchase,
+BOOKED = (
     "shop_id invoice_number status customer_id card_number currency total shipping gift_cards points_paid promoted"
     " occurred_at received_at points entry_sequence award document recorded_by sample"
-    " refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired redeemed unpaid restored settled",
+)
+NEW_PURCHASE = Columns(tables.purchase, BOOKED)
+PURCHASE = Columns(
+    tables.purchase,
+    f"{BOOKED} refunded refunded_eligible refunded_points_paid clawed_back clawed_back_expired redeemed unpaid restored"
+    " settled",
 )
 REFUND_KEY = Columns(tables.refund, "shop_id invoice_number refund_id")
 NEW_REFUND = Columns(

@@ -49,6 +49,11 @@ def own_card(books: Books, number: str, customer_id: str) -> None:
     owned[number] = customer_id, books.now
 
 
+def inactive(account: Account, name: str, pointer: str | None = None) -> Outcome:
+    """Refuse what only an active account may do; `name` is the customer as the request calls them."""
+    return refused(f"account-{account.status}", f"the account of customer {name} is {account.status}", pointer)
+
+
 def insufficient(account: Account, points: int, within_reach: int | None = None) -> Outcome:
     """Refuse to spend more than there is; with a household there may be more `within_reach` than the customer has."""
     available = account.available if within_reach is None else within_reach

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from services.points.books import Books
 from services.points.commands import GiveAction, HearCustomer, Outcome, refused
 from services.points.decisions import entries
-from services.points.decisions.accounts import keep_alive
+from services.points.decisions.accounts import inactive, keep_alive
 from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, relay, say
 from services.points.programme import Action
 from services.points.records import Account, ActionGiven, Entry
@@ -25,8 +25,7 @@ def give_action(books: Books, command: GiveAction) -> Outcome:
     if not rule.is_open(command.occurred_at):
         return refused("action-closed", f"action {command.action!r} gives nothing at {command.occurred_at}", "/action")
     if account.status != "active":
-        detail = f"the account of customer {command.customer_id} is {account.status}"
-        return refused(f"account-{account.status}", detail)
+        return inactive(account, command.customer_id)
     given, entry = _give(books, account, rule, command.occurred_at, command.reference)
     return Outcome("booked", account=account, balance=account.balance, entry=entry, action=given)
 

@@ -40,11 +40,10 @@ def spend_at_once(
     taken = _take(books, account, points, sparing=sparing)
     entry = entries.write(books, account, "redemption", redemption.redemption_id, books.now, available=-points)
     entries.allocate(books, account, entry.sequence, taken)
-    known = {part.lot_sequence: part for part in redemption.lots}
-    for lot, part in taken:
-        if lot.sequence not in known:
-            redemption.lots.append(RedeemedLot(lot.sequence))
-        known.get(lot.sequence, redemption.lots[-1]).captured += part
+    parts = {part.lot_sequence: part for part in redemption.lots}
+    for lot, points_of_lot in taken:
+        parts.setdefault(lot.sequence, RedeemedLot(lot.sequence)).captured += points_of_lot
+    redemption.lots = list(parts.values())
     redemption.sequence, redemption.status = entry.sequence, "captured"
     redemption.captured += points
     _keep(books, redemption)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from services.points.books import Books
 from services.points.commands import CaptureHold, Outcome, Redeem, ReleaseHold, ReverseRedemption, refused
-from services.points.decisions.accounts import insufficient
+from services.points.decisions.accounts import inactive, insufficient
 from services.points.decisions.holds import capture, free, hold, restore, spend_at_once
 from services.points.decisions.transfers import gather, within_reach
 from services.points.records import Account, Entry, Redemption
@@ -16,10 +16,10 @@ def redeem(books: Books, command: Redeem) -> Outcome:
     if account is None:
         return refused("account-unknown", f"customer {command.customer_id} has no account", "/customer_id")
     if account.status != "active":
-        detail = f"the account of customer {command.customer_id} is {account.status}"
-        return refused(f"account-{account.status}", detail, "/customer_id")
-    if within_reach(books, account) < command.points:
-        return insufficient(account, command.points, within_reach(books, account))
+        return inactive(account, command.customer_id, "/customer_id")
+    reach = within_reach(books, account)
+    if reach < command.points:
+        return insufficient(account, command.points, reach)
     gather(books, account, command.points)
     redemption = Redemption(
         command.redemption_id,

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from services.points.books import Books
 from services.points.commands import Outcome, SettlePurchase, refused
-from services.points.decisions.accounts import insufficient
+from services.points.decisions.accounts import inactive, insufficient
 from services.points.decisions.events import say
 from services.points.decisions.holds import spend_at_once
 from services.points.decisions.refunds import Cause, claw_back, own_lot, settled_and_refunded
@@ -23,8 +23,7 @@ def settle_purchase(books: Books, command: SettlePurchase) -> Outcome:
     if purchase.status != "booked" or account is None:
         return refused("purchase-unclaimed", "the purchase has no customer yet, whose points could pay for it")
     if account.status != "active":
-        detail = f"the account of customer {account.customer_id} is {account.status}"
-        return refused(f"account-{account.status}", detail)
+        return inactive(account, account.customer_id)
     rule, currency = books.programme.pay_with_points, purchase.currency or ""
     per_unit = None if rule is None else rule.points_per_unit.get(currency)
     if rule is None or per_unit is None:

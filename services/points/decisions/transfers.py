@@ -6,7 +6,7 @@ from operator import itemgetter
 from services.points.books import Books
 from services.points.commands import GivePoints, JoinPool, LeavePool, Outcome, refused
 from services.points.decisions import entries
-from services.points.decisions.accounts import insufficient
+from services.points.decisions.accounts import inactive, insufficient
 from services.points.decisions.events import balance_of, emit, say
 from services.points.decisions.tiers import answer
 from services.points.records import Account, Entry, Gift
@@ -23,7 +23,7 @@ def give_points(books: Books, command: GivePoints) -> Outcome:
         if account is None:
             return refused("account-unknown", f"customer {name} has no account", pointer)
         if account.status != "active":
-            return refused(f"account-{account.status}", f"the account of customer {name} is {account.status}", pointer)
+            return inactive(account, name, pointer)
     if giver is None or recipient is None or giver is recipient:
         return refused("gift-to-oneself", "points are given to another customer", "/to")
     if giver.available < command.points:
