@@ -354,8 +354,9 @@ async def all_has_arrived(stage: Stage, sold: dict[str, int]) -> None:
     servers = stage.broker.bootstrap_servers
     books = await asyncpg.connect(url(stage))
     try:
-        await until(lambda: books.fetchval(UNSENT), 0, seconds=60)
         await until(lambda: books.fetchval(READ), end_of(servers, TOPIC), seconds=60)
+        # only what has been read can be said
+        await until(lambda: books.fetchval(UNSENT), 0, seconds=60)
         booked = {row["invoice"]: (row["points"], row["awards"]) for row in await books.fetch(AWARDED)}
     finally:
         await books.close()
