@@ -1,9 +1,11 @@
-"""What the notifications service says of coupons, as far as others act on it."""
+"""What the notifications service says of coupons and surveys, as far as others act on it."""
 
-from typing import Literal
+import datetime as dt
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.coupons import FreeArticle, MoneyVoucher, PercentageVoucher, PointsBenefit, Shipping
 from shared.contracts.envelope import Envelope
 from shared.contracts.values import CustomerId, Identifier, Instant
 
@@ -42,3 +44,59 @@ class CouponVoidedEvent(Envelope):
 
     type: Literal["loyalty.coupon.voided.v1"]
     data: CouponEnded
+
+
+class CouponIssued(BaseModel):
+    """A customer has a coupon; one of `kind: points` is points, which whoever keeps points books once for its `coupon_id`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "coupon_id": "3f0e9c1a-7a5e-4f9b-8a57-1c2f6f0d7b11",
+                    "occasion": "birthday",
+                    "value": {"kind": "points", "points": 100},
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                }
+            ]
+        }
+    )
+
+    customer_id: CustomerId
+    coupon_id: Identifier
+    code: Identifier | None = None
+    occasion: Identifier | None = None
+    value: Annotated[
+        PointsBenefit | FreeArticle | PercentageVoucher | MoneyVoucher | Shipping, Field(discriminator="kind")
+    ]
+    valid_until: dt.datetime | None = None
+    occurred_at: Instant | None = None
+
+
+class SurveyAnswered(BaseModel):
+    """A customer answered a survey; what they said stays with whoever asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer_id": "c-42", "survey": "autumn-2026", "occurred_at": "2026-11-23T09:15:00Z"}]
+        }
+    )
+
+    customer_id: CustomerId
+    survey: Identifier
+    occurred_at: Instant | None = None
+
+
+class CouponIssuedEvent(Envelope):
+    """`loyalty.coupon.issued.v1` on `loyalty.notifications`: a customer has a coupon."""
+
+    type: Literal["loyalty.coupon.issued.v1"]
+    data: CouponIssued
+
+
+class SurveyAnsweredEvent(Envelope):
+    """`loyalty.survey.answered.v1` on `loyalty.notifications`: a customer answered a survey."""
+
+    type: Literal["loyalty.survey.answered.v1"]
+    data: SurveyAnswered
