@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from services.points import queries
 from services.points.ledger import RevealedError
 from services.points.programme import Programme, Version, faults
-from services.points.rules.differences import differences
 from services.points.settings import PointsSettings
 from services.running import points_service
 from shared.contracts.values import LATEST
+from shared.differences import differences
 from shared.errors import invalid_fields
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.points.programme import Document, EarlyAccess, Fault, Points, Programme, Rate
+from services.points.programme import Programme
+from shared.contracts.coupons import ONLY_THESE, CodePrefix, Language, Percent, Title
 from shared.contracts.values import Currency, Identifier, Instant, Money, Whole
+from shared.documents import Document, EarlyAccess, Fault, Points, Rate
 
 Kind = Literal[
     "free_article", "percentage_voucher", "money_voucher", "shipping", "donation", "partner_transfer", "experience"
@@ -20,14 +22,9 @@ COUPONS = frozenset({"free_article", "percentage_voucher", "money_voucher", "shi
 TAKEN_IDS = frozenset({"claims"})
 """Ids that would stand where a path of the API has a word."""
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 TierName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
-Title = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
 Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=10_000)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2_000)]
-CodePrefix = Annotated[str, StringConstraints(pattern=r"^[A-HJ-NP-Z2-9]{1,8}$")]
-Percent = Annotated[Money, Field(gt=0, le=100)]
-ONLY_THESE = {"additionalProperties": False}
 
 
 class Text(Document):

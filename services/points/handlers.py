@@ -21,7 +21,7 @@ from services.points.commands import (
 )
 from services.points.decisions.events import CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC, PURCHASES_TOPIC
 from services.points.ledger import Ledger
-from services.points.rules import codes
+from shared import codes
 from shared.contracts.customers import Customer, CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.notifications import CouponRedeemedEvent, CouponVoidedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent

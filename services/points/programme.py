@@ -2,36 +2,22 @@
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
-from importlib.resources import files
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
-from typing_extensions import TypeAliasType
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
+from shared import documents
 from shared.contracts.values import Currency, Flag, Identifier, Instant, Money, Whole
-
-BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
-"""From when the first version is valid."""
+from shared.documents import Days, Document, EarlyAccess, Fault, Months, Name, Points, Rate, TimeZone
 
 RESERVED = frozenset({"base", "other lines", "account blocked", "account closed"})
 """Names of lines in a breakdown that no rule of a shop may take."""
 
 SHORTEST_MONTH_DAYS = 28
-
-TIME_ZONES = frozenset(files("tzdata").joinpath("zones").read_text("ascii").split())
-"""The names of the IANA database; those of the machine may be older."""
-
-
-def _above_zero(rate: Decimal) -> Decimal:
-    if rate <= 0:
-        message = "a rate must be above 0"
-        raise ValueError(message)
-    return rate
 
 
 def _some_of_all(share: Decimal) -> Decimal:
@@ -41,45 +27,15 @@ def _some_of_all(share: Decimal) -> Decimal:
     return share
 
 
-def _known_zone(name: str) -> str:
-    if name not in TIME_ZONES:
-        message = f"{name!r} is no time zone of the IANA database"
-        raise ValueError(message)
-    return name
-
-
-Rate = Annotated[
-    Money,
-    AfterValidator(_above_zero),
-    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,14}(\.[0-9]{1,4})?$", "examples": ["1"]}),
-]
 Share = Annotated[
     Money,
     AfterValidator(_some_of_all),
     WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])0{1,14}\.[0-9]{1,4}$", "examples": ["0.05"]}),
 ]
-Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=64)]
 Benefit = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
-TimeZone = TypeAliasType(
-    "TimeZone",
-    Annotated[
-        str,
-        AfterValidator(_known_zone),
-        WithJsonSchema({"type": "string", "enum": sorted(TIME_ZONES), "examples": ["Europe/Berlin"]}),
-    ],
-)
 LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Points = Annotated[Whole, Field(ge=1, le=10**9)]
-Months = Annotated[Whole, Field(ge=1, le=1200)]
-Days = Annotated[Whole, Field(ge=0, le=3650)]
-
-
-class Document(BaseModel):
-    """A part of the programme; what nobody knows is refused, since a misspelt rule would silently not count."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EarnBase(Document):
@@ -103,13 +59,6 @@ class Hours(Document):
         if self.from_ <= self.until:
             return self.from_ <= time < self.until
         return time >= self.from_ or time < self.until
-
-
-class EarlyAccess(Document):
-    """Regular customers first: for these tiers it holds from an earlier instant on."""
-
-    tiers: Annotated[list[Name], Field(min_length=1, max_length=20)]
-    valid_from: Instant
 
 
 class Conditions(Document):
@@ -333,15 +282,6 @@ class Programme(Document):
 # What can't be said of one field alone
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that does not fit together; `pointer` leads to it in the programme."""
-
-    pointer: str
-    code: str
-    detail: str
-
-
 def faults(programme: Programme) -> list[Fault]:
     """Return everything that does not fit together; a programme with faults is never published."""
     parts = (_names, _windows, _bonuses, _actions, _expiry, _tiers)
@@ -425,32 +365,15 @@ def _tiers(programme: Programme) -> Iterator[Fault]:
 # Versions
 
 
-class Version(BaseModel):
-    """A published programme; `version` counts from 1."""
-
-    version: int
-    valid_from: dt.datetime
-    programme: Programme
+Version = documents.Version[Programme]
 
 
-class Versions:
-    """All published versions, in the order of their validity."""
+class Versions(documents.Versions[Programme]):
+    """All published versions, and what follows from all of them together."""
 
-    def __init__(self, versions: list[Version]) -> None:
-        # of two versions valid from the same instant the later one counts
-        self._by_validity = sorted(versions, key=lambda each: (each.valid_from, each.version))
-        self._starts = [each.valid_from for each in self._by_validity]
-        self._by_number = {each.version: each for each in versions}
+    def __init__(self, versions: Sequence[Version]) -> None:
+        super().__init__(versions)
         self._outdated: dict[int, frozenset[int]] = {}
-        self.latest = max(self._by_number)
-
-    def at(self, instant: dt.datetime) -> Version:
-        """Return the version whose rules hold for what happened at `instant`."""
-        return self._by_validity[bisect_right(self._starts, instant) - 1]
-
-    def from_now_on(self, instant: dt.datetime) -> list[Version]:
-        """Return the version of `instant` and those that follow it."""
-        return self._by_validity[bisect_right(self._starts, instant) - 1 :]
 
     def outdated(self, instant: dt.datetime) -> frozenset[int]:
         """Return the versions before the one of `instant` by which accounts were looked at differently."""
@@ -460,10 +383,6 @@ class Versions:
             changed = (each for each in self._by_validity[:place] if programme.is_looked_at_differently(each.programme))
             self._outdated[place] = frozenset(each.version for each in changed)
         return self._outdated[place]
-
-    def number(self, version: int) -> Version:
-        """Return a version by its number."""
-        return self._by_number[version]
 
     @cached_property
     def capped_campaigns(self) -> frozenset[str]:

@@ -10,11 +10,10 @@ from fastapi import Request as HttpRequest
 from services.points import queries
 from services.points.decisions import snapshots
 from services.points.ledger import RevealedError
-from services.points.programme import Campaign, Fault, Programme, Version, faults
+from services.points.programme import Campaign, Programme, Version, faults
 from services.points.queries import MOST_VERSIONS
 from services.points.routes import Cursor, Limit, as_json, page, service_of
 from services.points.rules import campaigns, draws
-from services.points.rules.differences import differences
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.trial import Comparison, Judged
 from services.points.schemas import (
@@ -28,6 +27,8 @@ from services.points.schemas import (
     VersionView,
 )
 from shared.auth import Guarded, caller, needs, request_id
+from shared.differences import differences
+from shared.documents import Fault
 from shared.errors import InvalidField, ProblemError, field_error, problem_responses
 from shared.http import decode_cursor
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.points.programme import Name, Programme
+from services.points.programme import Programme
 from services.points.records import AdjustmentKind, EntryKind
 from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Identifier, Instant, Whole
+from shared.documents import Name
 from shared.errors import InvalidField
 
 

@@ -13,11 +13,12 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.points.programme import BEGINNING, TIME_ZONES, Programme, faults
+from services.points.programme import Programme, faults
 from services.points.rules import trial
-from services.points.rules.differences import Difference, differences
 from services.points.service import PointsService
 from services.points.verification import verify
+from shared.differences import Difference, differences
+from shared.documents import BEGINNING, TIME_ZONES
 from tests.points.asking import pointers, refusal, rows
 from tests.points.conftest import NOW, publish
 from tests.processes import command

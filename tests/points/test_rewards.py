@@ -34,10 +34,10 @@ from services.points.commands import (
 from services.points.handlers import EVENTS, subscription
 from services.points.ledger import Ledger
 from services.points.programme import Programme
-from services.points.rules import codes
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.points.verification import verify
+from shared import codes
 from shared.contracts import points as said
 from shared.database import create_engine, fetch
 from shared.messaging.local import LocalCarrier, Neighbour

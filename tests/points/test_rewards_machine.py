@@ -28,8 +28,8 @@ from services.points.commands import (
     Request,
 )
 from services.points.ledger import Ledger
-from services.points.rules import codes
 from services.points.verification import verify
+from shared import codes
 from shared.database import create_engine, fetch, transact
 from tests.points.conftest import NOW
 

@@ -12,8 +12,9 @@ from services.points.decisions.events import balance_of, emit, hear, is_heard
 from services.points.decisions.holds import restore, spend_at_once
 from services.points.decisions.transfers import gather, within_reach
 from services.points.records import Account, Listing, Redemption, RewardClaim
-from services.points.rules import codes, dates
+from services.points.rules import dates
 from services.points.rules.claiming import Claimant, obstacles
+from shared import codes
 
 
 def claim_reward(books: Books, command: ClaimReward) -> Outcome:

@@ -1,25 +1,24 @@
-"""What differs between two programmes: each difference with a pointer to its place and both of its values."""
+"""What differs between two documents: each difference with a pointer to its place and both of its values."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
-
-from services.points.programme import Programme
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`pointer` leads into the newer programme, of what is gone from it into the older one; what is not there is none."""
+    """`pointer` leads into the newer document, of what is gone from it into the older one; what is not there is none."""
 
     pointer: str
     before: Any
     after: Any
 
 
-def differences(before: Programme, after: Programme) -> list[Difference]:
-    """Return every difference; rules, campaigns and tiers are told apart by their names, not by their places.
+def differences(before: BaseModel, after: BaseModel) -> list[Difference]:
+    """Return every difference; what has a name is told apart by it, not by their places.
 
     Values are compared, not spellings: 1.0 is 1, and an instant is the same with another offset.
     """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.points.rules.codes import ALPHABET, DRAWN, code, spelled
+from shared.codes import ALPHABET, DRAWN, code, spelled
 
 DRAW = st.text(ALPHABET, min_size=DRAWN, max_size=DRAWN)
 PREFIX = st.none() | st.text(ALPHABET, min_size=1, max_size=8)
