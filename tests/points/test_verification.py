@@ -24,6 +24,7 @@ from services.points.commands import (
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, verify
 from shared.database import fetch
+from shared.verification import Finding
 from tests.points.conftest import NOW, Book, adjustment, enrolment, publish, purchase, refund
 from tests.processes import COMMAND, environment
 
