@@ -4,10 +4,7 @@ from pathlib import Path
 
 import orjson
 
-from services.points.app import create_app
-from services.points.documents import asyncapi
-from services.points.service import PointsService
-from services.points.settings import PointsSettings
+from services.registry import KINDS
 from shared.database import create_engine
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -17,11 +14,12 @@ NOWHERE = "postgresql://nobody@localhost/nothing"
 
 def written() -> dict[Path, bytes]:
     """Return each document's path and what the code says it should hold."""
-    app = create_app(PointsService(create_engine(NOWHERE, name="docs")), PointsSettings())
-    return {
-        DOCS / "openapi" / "points.json": _json(app.openapi()),
-        DOCS / "asyncapi.json": _json(asyncapi()),
-    }
+    found = {}
+    for name, kind in KINDS.items():
+        app = kind.create_app(kind.make(create_engine(NOWHERE, name="docs")), kind.settings())
+        found[DOCS / "openapi" / f"{name}.json"] = _json(app.openapi())
+        found[DOCS / "asyncapi" / f"{name}.json"] = _json(kind.asyncapi())
+    return found
 
 
 def read(path: Path) -> bytes | None:

@@ -1,14 +1,14 @@
-"""A service's processes: its database, its API, its worker, started together and ended together."""
+"""The processes of services: their databases, APIs and workers, started together and ended together."""
 
 import asyncio
 import errno
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic
 
 import structlog
 import uvicorn
@@ -16,11 +16,8 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import services.points
-from services.points import handlers, jobs
-from services.points.app import database_checks
 from services.points.service import PointsService
-from services.points.settings import PointsSettings
+from services.registry import POINTS, Kind, Made
 from shared import api_keys, embedded_postgres
 from shared.auth import is_loopback
 from shared.clock import DatabaseClock
@@ -30,10 +27,11 @@ from shared.jobs import Job, keep
 from shared.messaging import consumer, kafka, local, outbox
 from shared.messaging.waiting import pauses
 from shared.migrations import upgrade
+from shared.service import Service, database_checks
+from shared.settings import Settings, variable
 
 log = structlog.get_logger(__name__)
 
-POINTS_DATABASE = "loyalty_points"
 BACKLOG = 2048
 
 LOCK_TAKEN = "55P03"
@@ -51,30 +49,44 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """Where the points service keeps its books; `server` is ours to keep running where no other was configured."""
+class Opened(Generic[Made]):
+    """A service on its database, in this process."""
 
+    kind: Kind[Made]
+    service: Made
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The services of this process; `server` is ours to keep running where a database was not configured."""
+
+    services: Sequence[Opened[Any]]
     server: embedded_postgres.Server | None
 
 
 @asynccontextmanager
-async def database(settings: PointsSettings) -> AsyncIterator[Database]:
-    """Give the configured database, or a PostgreSQL of our own in `data_dir`, at its newest schema."""
-    if settings.points_database_url is not None:
-        await _migrated(settings.points_database_url)
-        yield Database(settings.points_database_url, None)
-        return
-    async with _embedded(settings) as server:
-        url = server.url_for(POINTS_DATABASE)
-        await _migrated(url)
-        yield Database(url, server)
+async def opened(settings: Settings, kinds: Sequence[Kind[Any]]) -> AsyncIterator[Here]:
+    """Open services, for a command of the command line or a process that serves.
+
+    Each has its configured database, or one in a PostgreSQL of our own in `data_dir`, at its newest schema.
+    """
+    configured = [each for each in kinds if each.database_url(settings) is not None]
+    own = [each for each in kinds if each not in configured]
+    async with AsyncExitStack() as ends:
+        # what is configured wrong is said before a server is started for the others
+        urls = {each.name: await _migrated(each, each.database_url(settings) or "") for each in configured}
+        server = await ends.enter_async_context(_embedded(settings, own)) if own else None
+        if server is not None:
+            urls |= {each.name: await _migrated(each, server.url_for(each.database)) for each in own}
+        services = [await ends.enter_async_context(_open(each, urls[each.name], settings)) for each in kinds]
+        yield Here(services, server)
 
 
 @asynccontextmanager
-async def _embedded(settings: PointsSettings) -> AsyncIterator[embedded_postgres.Server]:
-    directory = settings.data_dir / "postgres"
-    starting = asyncio.create_task(asyncio.to_thread(embedded_postgres.start, directory, databases=[POINTS_DATABASE]))
+async def _embedded(settings: Settings, kinds: Sequence[Kind[Any]]) -> AsyncIterator[embedded_postgres.Server]:
+    directory, databases = settings.data_dir / "postgres", [each.database for each in kinds]
+    starting = asyncio.create_task(asyncio.to_thread(embedded_postgres.start, directory, databases=databases))
     try:
         yield await asyncio.shield(starting)
     finally:
@@ -83,88 +95,97 @@ async def _embedded(settings: PointsSettings) -> AsyncIterator[embedded_postgres
         await asyncio.to_thread(server.stop)
 
 
-async def _migrated(url: str) -> None:
+async def _migrated(kind: Kind[Any], url: str) -> str:
     for pause in pauses():
         try:
             async with database_errors():
-                await upgrade(url, services.points)
+                await upgrade(url, kind.package)
         except DatabaseAwayError as error:
-            log.warning("database_away", error=str(error), retry_in=round(pause, 1))
+            log.warning("database_away", service=kind.name, error=str(error), retry_in=round(pause, 1))
         except DBAPIError as error:
             state = sqlstate(error) or ""
             if state.startswith(UNWELCOME):
-                raise StartError(f"LOYALTY_POINTS_DATABASE_URL: {error.orig}") from error
+                raise StartError(f"{variable(kind.url_field)}: {error.orig}") from error
             if state != LOCK_TAKEN:
                 raise
-            log.warning("migration_waits", why="a table is in use", retry_in=round(pause, 1))
+            log.warning("migration_waits", service=kind.name, why="a table is in use", retry_in=round(pause, 1))
         else:
-            return
+            break
         await asyncio.sleep(pause)
+    return url
 
 
 @asynccontextmanager
-async def points_service(settings: PointsSettings) -> AsyncIterator[tuple[PointsService, Database]]:
-    """Give the points service on its database, for a command of the command line or a process that serves."""
-    async with database(settings) as books:
-        engine = create_engine(books.url, name="loyalty-points", pool_size=settings.database_pool_size)
-        clock = DatabaseClock(engine)
-        with suppress(DatabaseAwayError):
-            await clock.set()
-        service, keeping_time = PointsService(engine, clock=clock), asyncio.create_task(clock.keep())
-        try:
-            yield service, books
-        finally:
-            await _end([keeping_time])
-            await service.close()
-
-
-def worker(points: PointsService, settings: PointsSettings, books: Database) -> list[Part]:
-    """Return what runs beside the API: the relay, the jobs, and with Kafka the consumer."""
-    servers = settings.kafka_bootstrap_servers
-    carrier: outbox.Carrier = (
-        local.LocalCarrier(points.engine, [], service="points", clock=points.clock)
-        if servers is None
-        else outbox.KafkaCarrier(servers, service="points")
-    )
-    relay = outbox.Relay(points.engine, carrier, service="points")
-    points.committed = relay.wake
-    parts: list[Part] = [relay.run, partial(_keep_jobs, points, books)]
-    return parts if servers is None else [*parts, partial(_consume, points, settings, servers)]
-
-
-@asynccontextmanager
-async def points_jobs(points: PointsService, books: Database) -> AsyncIterator[tuple[list[Job], AsyncEngine]]:
-    """Give the jobs of the points service, and the engine that they and their locks use."""
-    engine = create_engine(books.url, name="loyalty-points-jobs", pool_size=jobs.CONNECTIONS)
+async def _open(kind: Kind[Made], url: str, settings: Settings) -> AsyncIterator[Opened[Made]]:
+    engine = create_engine(url, name=f"loyalty-{kind.name}", pool_size=settings.database_pool_size)
+    clock = DatabaseClock(engine)
+    with suppress(DatabaseAwayError):
+        await clock.set()
+    service, keeping_time = kind.make(engine, clock=clock), asyncio.create_task(clock.keep())
     try:
-        yield jobs.jobs(points, engine), engine
+        yield Opened(kind, service, url)
+    finally:
+        await _end([keeping_time])
+        await service.close()
+
+
+@asynccontextmanager
+async def points_service(settings: Settings) -> AsyncIterator[PointsService]:
+    """Give the points service alone, for the commands that are its own."""
+    async with opened(settings, [POINTS]) as here:
+        yield here.services[0].service
+
+
+def worker(of: Opened[Any], settings: Settings, neighbours: Sequence[Opened[Any]] = ()) -> list[Part]:
+    """Return what runs beside an API: the relay, the jobs, and with Kafka the consumer; without, `neighbours` hear of it."""
+    service, servers = of.service, settings.kafka_bootstrap_servers
+    relay = outbox.Relay(service.engine, _carrier(of, servers, neighbours), service=of.kind.name)
+    service.committed = relay.wake
+    parts: list[Part] = [relay.run, partial(_keep_jobs, of)]
+    return parts if servers is None else [*parts, partial(_consume, of, settings, servers)]
+
+
+def _carrier(of: Opened[Any], servers: str | None, neighbours: Sequence[Opened[Any]]) -> outbox.Carrier:
+    if servers is not None:
+        return outbox.KafkaCarrier(servers, service=of.kind.name)
+    hearing = [local.Neighbour(each.kind.subscription(each.service), each.service.engine) for each in neighbours]
+    return local.LocalCarrier(of.service.engine, hearing, service=of.kind.name, clock=of.service.clock)
+
+
+@asynccontextmanager
+async def jobs_of(of: Opened[Any]) -> AsyncIterator[tuple[list[Job], AsyncEngine]]:
+    """Give the jobs of a service, and the engine that they and their locks use."""
+    engine = create_engine(of.url, name=f"loyalty-{of.kind.name}-jobs", pool_size=of.kind.job_connections)
+    try:
+        yield of.kind.jobs(of.service, engine), engine
     finally:
         await engine.dispose()
 
 
-async def _keep_jobs(points: PointsService, books: Database) -> None:
-    async with points_jobs(points, books) as (kept, engine):
-        await asyncio.gather(*(keep(engine, job, service="points") for job in kept))
+async def _keep_jobs(of: Opened[Any]) -> None:
+    async with jobs_of(of) as (kept, engine):
+        await asyncio.gather(*(keep(engine, job, service=of.kind.name) for job in kept))
 
 
-def keeping(books: Database) -> list[Part]:
+def keeping(here: Here) -> list[Part]:
     """Return what keeps our own PostgreSQL running."""
-    return [] if books.server is None else [books.server.keep_running]
+    return [] if here.server is None else [here.server.keep_running]
 
 
-def broker_checks(settings: PointsSettings) -> dict[str, Check]:
+def broker_checks(settings: Settings) -> dict[str, Check]:
     """Return the check that the broker answers, where one is configured."""
     servers = settings.kafka_bootstrap_servers
     return {} if servers is None else {"broker": partial(kafka.ask, servers)}
 
 
-async def _consume(points: PointsService, settings: PointsSettings, servers: str) -> None:
-    await _topics(servers)
+async def _consume(of: Opened[Any], settings: Settings, servers: str) -> None:
+    subscription = of.kind.subscription(of.service)
+    await _topics(servers, {*subscription.topics, *of.kind.says})
     await consumer.run(
-        handlers.subscription(points.ledger, clock=points.clock),
-        engine=points.engine,
+        subscription,
+        engine=of.service.engine,
         bootstrap_servers=servers,
-        clock=points.clock,
+        clock=of.service.clock,
         limits=consumer.Limits(
             max_event_bytes=settings.max_event_bytes,
             dead_letter_share=settings.dead_letter_share,
@@ -173,12 +194,11 @@ async def _consume(points: PointsService, settings: PointsSettings, servers: str
     )
 
 
-async def _topics(servers: str) -> None:
+async def _topics(servers: str, names: Collection[str]) -> None:
     """Make the topics that are missing; a broker that is away is waited for."""
-    names = (*handlers.TOPICS, "loyalty.points")
     for pause in pauses():
         try:
-            await kafka.create_topics(servers, kafka.declared(names))
+            await kafka.create_topics(servers, kafka.declared(sorted(names)))
         except kafka.KafkaError as error:
             log.warning("kafka_away", error=repr(error), retry_in=round(pause, 1))
             await asyncio.sleep(pause)
@@ -186,10 +206,11 @@ async def _topics(servers: str) -> None:
             return
 
 
-async def admit(points: PointsService, settings: PointsSettings) -> None:
+async def admit(of: Opened[Any], settings: Settings) -> None:
     """Keep the installation's first API key; without any key nobody may ask, or only this machine."""
-    async with database_errors(), points.engine.begin() as connection:
-        if await api_keys.keep_first(connection, settings.bootstrap_key, now=points.clock()):
+    service: Service[Any, Any] = of.service
+    async with database_errors(), service.engine.begin() as connection:
+        if await api_keys.keep_first(connection, settings.bootstrap_key, now=service.clock()):
             return
     if not is_loopback(settings.host):
         message = (
@@ -197,7 +218,7 @@ async def admit(points: PointsService, settings: PointsSettings) -> None:
             " set LOYALTY_BOOTSTRAP_KEY, or make one with `loyalty keys create`"
         )
         raise StartError(message)
-    log.warning("api_open", why="there is no API key yet", to="every program on this machine")
+    log.warning("api_open", service=of.kind.name, why="there is no API key yet", to="every program on this machine")
 
 
 class _Api(uvicorn.Server):
@@ -215,7 +236,7 @@ class _Api(uvicorn.Server):
 
 
 async def serve(
-    app: FastAPI, settings: PointsSettings, beside: Sequence[Part], *, ready: Callable[[], None] | None = None
+    app: FastAPI, settings: Settings, beside: Sequence[Part], *, ready: Callable[[], None] | None = None
 ) -> None:
     """Serve until cancelled; whatever runs beside the API ends with it, and ends it where it fails."""
     listener = _listener(settings)
@@ -241,10 +262,11 @@ async def serve(
         await _end(tasks)
 
 
-def worker_health(points: PointsService, settings: PointsSettings) -> FastAPI:
+def worker_health(of: Opened[Any], settings: Settings) -> FastAPI:
     """Return what a worker without an API answers: its health and its metrics."""
     app = FastAPI(openapi_url=None)
-    app.include_router(health_routes({**database_checks(points), **broker_checks(settings)}))
+    checks = database_checks(of.service.engine, of.kind.package)
+    app.include_router(health_routes({**checks, **broker_checks(settings)}))
     return app
 
 
@@ -275,7 +297,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _listener(settings: PointsSettings) -> socket.socket:
+def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)

@@ -1,10 +1,14 @@
 """The page at `/`: what is there, how the books stand, and what to try first."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from jinja2 import Environment, select_autoescape
 
 from services.points.service import PointsService
-from services.points.settings import PointsSettings
 from services.points.summary import campaign_gifts, tier_counts
+from services.registry import POINTS, AllSettings
+from services.running import Opened
 from shared.database import fetch
 
 FIGURES = """
@@ -63,7 +67,7 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 </head>
 <body><main>
 <h1>Loyalty</h1>
-<p class="lead">Points for purchases, in a ledger that can be trusted. This process runs the points service{{ " with Kafka" if kafka else "" }}.</p>
+<p class="lead">Points for purchases, in a ledger that can be trusted. This process runs {{ services | join(" and ") }}{{ ", with Kafka" if kafka else "" }}.</p>
 <dl>
 {% for name, figure in figures %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
 {% endfor %}</dl>
@@ -81,10 +85,10 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 {% endfor %}</ol>
 <h2>What is there</h2>
 <ul>
-<li><a href="/points/docs">/points/docs</a>: the points API, to read and to try</li>
-<li><a href="/points/openapi.json">/points/openapi.json</a> and <a href="/points/asyncapi.json">/points/asyncapi.json</a>: for your tools</li>
-<li><a href="/points/health/ready">/points/health/ready</a> and <a href="/points/metrics">/points/metrics</a>: for your operations</li>
-</ul>
+{% for name in services %}<li>{{ name }}: <a href="/{{ name }}/docs">the API</a>, to read and to try;
+<a href="/{{ name }}/openapi.json">OpenAPI</a> and <a href="/{{ name }}/asyncapi.json">AsyncAPI</a>, for your tools;
+<a href="/{{ name }}/health/ready">health</a> and <a href="/{{ name }}/metrics">metrics</a>, for your operations</li>
+{% endfor %}</ul>
 <p>{% if kafka %}Events go to and come from Kafka at {{ kafka }}.{% else %}No broker is configured: events come in over
 <code>POST /points/v1/events</code>; set <code>LOYALTY_KAFKA_BOOTSTRAP_SERVERS</code> to use Kafka.{% endif %}
 <code>make demo</code> fills the books with real purchases.</p>
@@ -96,8 +100,9 @@ is no API key yet, so every program on this machine may ask for anything: <code>
 )
 
 
-async def start_page(points: PointsService, settings: PointsSettings) -> str:
+async def start_page(services: Sequence[Opened[Any]], settings: AllSettings) -> str:
     """Return the page with today's figures."""
+    points: PointsService = next(each.service for each in services if each.kind is POINTS)
     async with points.engine.connect() as connection:
         row = (await fetch(connection, FIGURES))[0]
         programme = (await points.ledger.versions(connection)).at(points.clock()).programme
@@ -112,6 +117,7 @@ async def start_page(points: PointsService, settings: PointsSettings) -> str:
             ("Events waiting", row["waiting"]),
             ("Dead letters", row["dead_letters"]),
         ],
+        services=[each.kind.name for each in services],
         tiers=tiers,
         campaigns=campaigns,
         commands=commands(base, guarded=row["guarded"]),

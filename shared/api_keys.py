@@ -80,10 +80,21 @@ SELECT id, name, scopes, created_at, expires_at, revoked_at,
   FROM api_key ORDER BY name, created_at"""
 
 
+def drawn() -> str:
+    """Return a key that nobody has."""
+    return f"lk_{secrets.token_hex(6)}_{secrets.token_hex(32)}"
+
+
 async def create(
-    connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime, actor: str
+    connection: AsyncConnection,
+    name: str,
+    scopes: Collection[str],
+    *,
+    now: dt.datetime,
+    actor: str,
+    token: str | None = None,
 ) -> str:
-    """Make a key and return it; it can't be shown again. Raises `KeysError`."""
+    """Make a key and return it; it can't be shown again. `token` is one that was drawn for several services. Raises `KeysError`."""
     if not NAME.fullmatch(name):
         raise KeysError(f"{name!r}: a name has lower-case letters, digits, dots and dashes")
     unknown = sorted(set(scopes) - SCOPES.keys())
@@ -93,10 +104,18 @@ async def create(
     if await fetch(connection, LIVE, name, now):
         raise KeysError(f"there is a key {name}: rotate it, or choose another name")
     await audit.record(connection, actor, "key.create", name)
-    return await _insert(connection, name, scopes, now=now)
+    return await _insert(connection, name, scopes, token or drawn(), now=now)
 
 
-async def rotate(connection: AsyncConnection, name: str, *, grace: dt.timedelta, now: dt.datetime, actor: str) -> str:
+async def rotate(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    grace: dt.timedelta,
+    now: dt.datetime,
+    actor: str,
+    token: str | None = None,
+) -> str:
     """Make another key for a name and return it; those before it are taken for a `grace`. Raises `KeysError`."""
     await fetch(connection, LOCK)
     live = await fetch(connection, LIVE, name, now)
@@ -104,7 +123,18 @@ async def rotate(connection: AsyncConnection, name: str, *, grace: dt.timedelta,
         raise KeysError(f"there is no key {name}")
     await fetch(connection, END, name, now + grace)
     await audit.record(connection, actor, "key.rotate", name)
-    return await _insert(connection, name, live[0]["scopes"], now=now)
+    return await _insert(connection, name, live[0]["scopes"], token or drawn(), now=now)
+
+
+async def scopes_of(connection: AsyncConnection, name: str, *, now: dt.datetime) -> list[str]:
+    """Return what the key of a name may ask for; nothing where there is none."""
+    live = await fetch(connection, LIVE, name, now)
+    return live[0]["scopes"] if live else []
+
+
+async def is_known(connection: AsyncConnection, name: str) -> bool:
+    """Tell whether there is a key of a name that is not revoked."""
+    return bool(await fetch(connection, "SELECT FROM api_key WHERE name = $1 AND revoked_at IS NULL LIMIT 1", name))
 
 
 async def revoke(connection: AsyncConnection, name: str, *, now: dt.datetime, actor: str) -> int:
@@ -128,15 +158,15 @@ async def keep_first(connection: AsyncConnection, token: str | None, *, now: dt.
         return True
     if token is None:
         return False
-    await fetch(connection, INSERT, token.split("_")[1], FIRST, _digest(token), [ALL], now)
+    await _insert(connection, FIRST, [ALL], token, now=now)
     await audit.record(connection, "LOYALTY_BOOTSTRAP_KEY", "key.create", FIRST)
     return True
 
 
-async def _insert(connection: AsyncConnection, name: str, scopes: Collection[str], *, now: dt.datetime) -> str:
-    number = secrets.token_hex(6)
-    token = f"lk_{number}_{secrets.token_hex(32)}"
-    await fetch(connection, INSERT, number, name, _digest(token), sorted(scopes), now)
+async def _insert(
+    connection: AsyncConnection, name: str, scopes: Collection[str], token: str, *, now: dt.datetime
+) -> str:
+    await fetch(connection, INSERT, token.split("_")[1], name, _digest(token), sorted(scopes), now)
     return token
 
 

@@ -16,9 +16,8 @@ from services.points.rewards import settlement
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.auth import Keys, is_loopback
-from shared.database import fetch
 from shared.http import Api, Check, health_routes
-from shared.migrations import is_current
+from shared.service import database_checks
 
 DESCRIPTION = """Points for purchases, in a ledger that can be trusted.
 
@@ -62,21 +61,5 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
     async def events() -> JSONResponse:
         return JSONResponse(asyncapi())
 
-    app.include_router(health_routes({**database_checks(points), **(checks or {})}))
+    app.include_router(health_routes({**database_checks(points.engine, services.points), **(checks or {})}))
     return app
-
-
-def database_checks(points: PointsService) -> dict[str, Check]:
-    """Return the checks that the database answers and has the newest schema."""
-
-    async def database() -> None:
-        async with points.engine.connect() as connection:
-            await fetch(connection, "SELECT 1")
-
-    async def migrations() -> None:
-        async with points.engine.connect() as connection:
-            if not await is_current(connection, services.points):
-                message = "the database has another schema: run `loyalty migrate`"
-                raise RuntimeError(message)
-
-    return {"database": database, "migrations": migrations}

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.points.commands import Request, SettleAccount
 from services.points.service import PointsService
 from shared.database import UnusableError, fetch, transact
+from shared.housekeeping import ANSWERS, KEPT, LETTERS, Old, Rows, count, let_go
 from shared.jobs import Job, Tell, UndoneError
 
 BATCH = 1_000
@@ -29,9 +30,6 @@ NAMED = 20
 ALIASES = dict.fromkeys(("activate", "expire", "announce", "review-tiers", "time-out"), "settle")
 """What people call it that accounts are settled."""
 
-KEPT = dt.timedelta(days=90)
-"""How long answers under an `Idempotency-Key` are kept, and dead letters that are settled."""
-
 DUE = """
 SELECT count(*) AS accounts FROM account WHERE due_at <= $1 OR (settled_under = ANY($2::int[]) AND status <> 'merged')"""
 
@@ -46,20 +44,15 @@ SELECT settled_under, customer_id FROM account
    AND (settled_under, customer_id) > ($3, $4)
  ORDER BY settled_under, customer_id LIMIT $5 FOR UPDATE SKIP LOCKED"""
 
-# both by an index of exactly these rows
-OLD_ANSWERS = "FROM stored_answer WHERE NOT lasting AND answered_at < $1"
-DELETE_ANSWERS = f"""
-DELETE FROM stored_answer WHERE (api_key, idempotency_key) IN (SELECT api_key, idempotency_key {OLD_ANSWERS} LIMIT $2)
-RETURNING 1"""
-
-OLD_CLAIMS = "FROM purchase WHERE status = 'unclaimed' AND document IS NOT NULL AND occurred_at < $1"
-FORGET_CLAIMS = f"""
+# by an index of exactly these rows
+_CLAIMS = "FROM purchase WHERE status = 'unclaimed' AND document IS NOT NULL AND occurred_at < $1"
+CLAIMS = Rows(
+    _CLAIMS,
+    f"""
 UPDATE purchase SET document = NULL
- WHERE (shop_id, invoice_number) IN (SELECT shop_id, invoice_number {OLD_CLAIMS} LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING 1"""
-
-OLD_LETTERS = "FROM dead_letter WHERE status <> 'open' AND relayed_at IS NOT NULL AND settled_at < $1"
-DELETE_LETTERS = f"DELETE FROM dead_letter WHERE id IN (SELECT id {OLD_LETTERS} LIMIT $2) RETURNING 1"
+ WHERE (shop_id, invoice_number) IN (SELECT shop_id, invoice_number {_CLAIMS} LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING 1""",
+)
 
 
 def jobs(points: PointsService, engine: AsyncEngine) -> list[Job]:
@@ -228,31 +221,15 @@ async def keep_house(points: PointsService, engine: AsyncEngine, tell: Tell) -> 
     """
     async with engine.connect() as connection:
         old = await _old(points, connection)
-        due = await _all_old(connection, old)
-    done = 0
-    for statement, before in zip((DELETE_ANSWERS, FORGET_CLAIMS, DELETE_LETTERS), old, strict=True):
-        while gone := await transact(engine, partial(_let_go, statement, before)):
-            done += gone
-            tell(done, max(due, done))
-    return done
-
-
-async def _let_go(statement: str, before: dt.datetime, connection: AsyncConnection) -> int:
-    return len(await fetch(connection, statement, before, BATCH))
-
-
-async def _old(points: PointsService, connection: AsyncConnection) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
-    """Return before when answers, purchases and dead letters are old; a purchase by the longest window there ever was."""
-    now = points.clock()
-    window = (await points.ledger.versions(connection)).longest_claim_days
-    return now - KEPT, now - dt.timedelta(days=window), now - KEPT
-
-
-async def _all_old(connection: AsyncConnection, old: tuple[dt.datetime, dt.datetime, dt.datetime]) -> int:
-    statements = (OLD_ANSWERS, OLD_CLAIMS, OLD_LETTERS)
-    counts = [await _count(connection, f"SELECT count(*) {each}", at) for each, at in zip(statements, old, strict=True)]
-    return sum(counts)
+    return await let_go(engine, old, tell)
 
 
 async def _count_old(points: PointsService, connection: AsyncConnection) -> int:
-    return await _all_old(connection, await _old(points, connection))
+    return await count(connection, await _old(points, connection))
+
+
+async def _old(points: PointsService, connection: AsyncConnection) -> list[Old]:
+    """A purchase is old by the longest window there ever was."""
+    now = points.clock()
+    window = dt.timedelta(days=(await points.ledger.versions(connection)).longest_claim_days)
+    return [Old(ANSWERS, now - KEPT), Old(CLAIMS, now - window), Old(LETTERS, now - KEPT)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,16 +17,16 @@ from services.points.programme import Programme, Version
 from services.points.records import Account
 from services.points.rules.trial import Comparison, compare
 from shared import audit
-from shared.batching import Batcher
 from shared.clock import utc_now
 from shared.database import database_errors, transact
+from shared.service import Service
 
 MOST_SAMPLES = 2_000
 """So many past purchases a draft of the programme is tried on."""
 
 
-class PointsService:
-    """What routes, consumers and commands of the command line share in one process."""
+class PointsService(Service[Request, Reply]):
+    """The ledger behind the batches, and what is read of it or tried on it beside them."""
 
     def __init__(
         self,
@@ -35,27 +35,9 @@ class PointsService:
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.engine = engine
         self.ledger = Ledger()
-        self.clock = clock
-        self.committed = committed
+        super().__init__(engine, self.ledger, clock=clock, committed=committed)
         self._trying_out = asyncio.Lock()
-        self._batcher: Batcher[Request, Reply] = Batcher(self.book)
-
-    async def submit(self, request: Request) -> Reply:
-        """Book a request together with those that arrive at the same time; answers after the commit."""
-        return await self._batcher.submit(request)
-
-    async def book(self, requests: Sequence[Request]) -> Sequence[Reply]:
-        """Book requests in one transaction of their own."""
-        now = self.clock()
-
-        async def work(connection: AsyncConnection) -> list[Reply]:
-            return await self.ledger.book(connection, requests, now=now)
-
-        replies = await transact(self.engine, work)
-        self.committed()
-        return replies
 
     async def preview(self, *commands: Command) -> list[Outcome]:
         """Return what commands would do one after the other, and do nothing."""
@@ -120,8 +102,3 @@ class PointsService:
         standing = await queries.standing(connection, account, programme, now)
         expiring = None if account.due_at is None else await queries.expiring_next(connection, account, programme, now)
         return account_view(account, standing, expiring)
-
-    async def close(self) -> None:
-        """Finish what was submitted and leave the database."""
-        await self._batcher.close()
-        await self.engine.dispose()

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shared.answers import stored_answer_table
 from shared.api_keys import api_key_table
 from shared.audit import audit_table
 from shared.jobs import job_run_table
@@ -430,20 +431,7 @@ event = sa.Table(
     comment="every event that was booked, for ever: the same pair again is the same event",
 )
 
-stored_answer = sa.Table(
-    "stored_answer",
-    metadata,
-    sa.Column("api_key", sa.Text, primary_key=True),
-    sa.Column("idempotency_key", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
-    sa.Column("status", sa.Integer, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("answered_at", INSTANT, nullable=False),
-    sa.Column("lasting", sa.Boolean, nullable=False, comment="about points that moved"),
-    sa.Index("stored_answer_passing", "answered_at", postgresql_where=sa.text("NOT lasting")),
-    comment="answers under an Idempotency-Key, stored with their effect",
-)
+stored_answer = stored_answer_table(metadata, lasting="about points that moved")
 
 outbox = outbox_table(metadata)
 outbox_sent = outbox_sent_table(metadata)

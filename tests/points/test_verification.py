@@ -22,8 +22,9 @@ from services.points.commands import (
     SettleAccount,
 )
 from services.points.programme import Programme
-from services.points.verification import INVARIANTS, Finding, verify
+from services.points.verification import INVARIANTS, verify
 from shared.database import fetch
+from shared.verification import Finding
 from tests.points.conftest import NOW, Book, adjustment, enrolment, publish, purchase, refund
 from tests.processes import COMMAND, environment
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services import reporting
-from services.importing import run as run_import
+from services.commands import reporting
+from services.commands.importing import run as run_import
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS
 from services.points.imports.records import FileError
@@ -20,9 +20,9 @@ from services.points.reports.customers import RETENTION
 from services.points.reports.reader import Reports
 from services.points.reports.report import Answer
 from services.points.service import PointsService
-from services.points.settings import PointsSettings
 from services.points.summary import Summary, campaign_gifts, summary, tier_counts
-from services.running import points_service
+from services.registry import POINTS, AllSettings
+from services.running import opened, points_service
 from shared.database import create_engine
 
 PRESET = PRESETS["cdnow"]
@@ -75,22 +75,26 @@ class Sums:
     retention: Answer
 
 
-async def run(settings: PointsSettings) -> tuple[imports.Report, Sums]:
+async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
     """Book what is not booked yet, and sum up."""
     wanted = imports.Import([purchases()], PRESET, settings.max_event_bytes)
     imports.check(wanted)
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         await _publish(points)
     report, _ = await run_import(settings, wanted)
-    async with points_service(settings) as (points, books):
-        engine = create_engine(books.url, name="loyalty-demo", reporting=True)
-        reports = Reports(engine, clock=points.clock)
-        try:
-            async with engine.connect() as connection:
-                return report, await _loyalty(connection, points, reports)
-        finally:
-            await reports.close()
-            await engine.dispose()
+    async with opened(settings, [POINTS]) as here:
+        (books,) = here.services
+        return report, await _sums(books.service, create_engine(books.url, name="loyalty-demo", reporting=True))
+
+
+async def _sums(points: PointsService, engine: AsyncEngine) -> Sums:
+    reports = Reports(engine, clock=points.clock)
+    try:
+        async with engine.connect() as connection:
+            return await _loyalty(connection, points, reports)
+    finally:
+        await reports.close()
+        await engine.dispose()
 
 
 async def _publish(points: PointsService) -> None:

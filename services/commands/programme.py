@@ -2,6 +2,8 @@
 
 import datetime as dt
 import getpass
+import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +11,11 @@ import orjson
 import typer
 from pydantic import ValidationError
 
+from services.commands.terminal import AsJson, fail, out, run, settings_of_environment, show
 from services.points import queries
 from services.points.ledger import RevealedError
 from services.points.programme import Programme, Version, faults
-from services.points.settings import PointsSettings
+from services.registry import AllSettings
 from services.running import points_service
 from shared.contracts.values import LATEST
 from shared.differences import differences
@@ -43,6 +46,9 @@ ValidFrom = Annotated[
 ]
 
 
+app = typer.Typer(no_args_is_help=True, help="The shop's rules.")
+
+
 def read(file: Path) -> Programme:
     """Return the programme of a file. Raises `DraftError`."""
     try:
@@ -60,9 +66,9 @@ def read(file: Path) -> Programme:
     return programme
 
 
-async def published(settings: PointsSettings, number: int | None) -> Version:
+async def published(settings: AllSettings, number: int | None) -> Version:
     """Return the programme that holds now, or a version of it. Raises `DraftError` where there is none."""
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         if number is None:
             return await points.programme_now()
         async with points.engine.connect() as connection:
@@ -72,15 +78,15 @@ async def published(settings: PointsSettings, number: int | None) -> Version:
     return Version(version=found["version"], valid_from=found["valid_from"], programme=found["programme"])
 
 
-async def versions(settings: PointsSettings) -> list[dict[str, Any]]:
+async def versions(settings: AllSettings) -> list[dict[str, Any]]:
     """Return all published versions, the newest first."""
-    async with points_service(settings) as (points, _), points.engine.connect() as connection:
+    async with points_service(settings) as points, points.engine.connect() as connection:
         return await queries.programmes(connection)
 
 
-async def compared(settings: PointsSettings, draft: Programme) -> list[dict[str, Any]]:
+async def compared(settings: AllSettings, draft: Programme) -> list[dict[str, Any]]:
     """Return what differs between the programme that holds now and a draft."""
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         current = await points.programme_now()
     return [
         {"pointer": each.pointer, "before": _shown(each.before), "after": _shown(each.after)}
@@ -92,12 +98,12 @@ def _shown(value: Any) -> Any:
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
-async def publish(settings: PointsSettings, draft: Programme, valid_from: dt.datetime | None) -> tuple[Version, bool]:
+async def publish(settings: AllSettings, draft: Programme, valid_from: dt.datetime | None) -> tuple[Version, bool]:
     """Publish a programme in the name of whoever sits at the command line. Answers its version, and whether that is new.
 
     Raises `DraftError` where it should have held in the past, or would draw by a secret that was revealed.
     """
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         now = points.clock()
         if valid_from is not None and valid_from < now:
             raise DraftError("what was earned by the rules of its day stays; choose a later instant")
@@ -112,3 +118,57 @@ def written(version: Version) -> str:
     """Return a programme as a file holds it."""
     document = version.programme.model_dump(mode="json", by_alias=True)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+# The commands
+
+
+@app.command("show")
+def show_programme(*, number: Number = None) -> None:
+    """Write the programme that holds now to stdout, as a file to begin a draft from."""
+    version = _with_draft(published(settings_of_environment(), number))
+    sys.stderr.write(f"version {version.version}, valid from {version.valid_from:%Y-%m-%d %H:%M:%S %Z}\n")
+    sys.stdout.write(written(version) + "\n")
+
+
+@app.command("versions")
+def list_programmes(*, as_json: AsJson = False) -> None:
+    """List the versions that were published, the newest first."""
+    show(run(versions(settings_of_environment())), "nothing was published", as_json=as_json)
+
+
+@app.command("check")
+def check_programme(file: File) -> None:
+    """Say what is wrong with a draft; exit code 1 where anything is."""
+    _draft(file)
+    out.print("the programme fits together")
+
+
+@app.command("diff")
+def compare_programme(file: File, *, as_json: AsJson = False) -> None:
+    """List what differs between the programme that holds now and a draft."""
+    draft = _draft(file)
+    show(run(compared(settings_of_environment(), draft)), "nothing differs", as_json=as_json)
+
+
+@app.command("publish")
+def publish_programme(file: File, *, valid_from: ValidFrom = None) -> None:
+    """Publish a draft as a new version."""
+    draft = _draft(file)
+    version, is_new = _with_draft(publish(settings_of_environment(), draft, valid_from))
+    since = f"version {version.version}, valid from {version.valid_from:%Y-%m-%d %H:%M:%S %Z}"
+    out.print(f"published: {since}" if is_new else f"nothing changes: it is {since}")
+
+
+def _draft(file: Path) -> Programme:
+    try:
+        return read(file)
+    except DraftError as error:
+        fail(str(error))
+
+
+def _with_draft(command: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return run(command)
+    except DraftError as error:
+        fail(str(error))

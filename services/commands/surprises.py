@@ -1,18 +1,20 @@
 """`loyalty surprises`: the draws of campaigns with a share, repeated and compared with what was given; their secrets."""
 
 import getpass
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
+from services.commands.terminal import AsJson, fail, run, settings_of_environment, show
 from services.points import queries
 from services.points.rules import campaigns, draws
 from services.points.rules.earning import UNUSED
 from services.points.service import PointsService
-from services.points.settings import PointsSettings
+from services.registry import AllSettings
 from services.running import points_service
 from shared import audit
 from shared.database import fetch
@@ -22,6 +24,9 @@ SHOWN = 20
 MARK_REVEALED = "UPDATE draw_secret SET revealed_at = coalesce(revealed_at, $2) WHERE campaign = $1"
 
 Campaign = Annotated[str, typer.Argument(help="The name of a campaign with a share.")]
+
+
+app = typer.Typer(no_args_is_help=True, help="Campaigns that draw their purchases.")
 
 
 class SurpriseError(Exception):
@@ -50,9 +55,9 @@ class Checked:
         return asdict(self) | {"expected": str(round(self.expected, 1))}
 
 
-async def check(settings: PointsSettings, campaign: str) -> Checked:
+async def check(settings: AllSettings, campaign: str) -> Checked:
     """Draw every purchase of a campaign again. Raises `SurpriseError`."""
-    async with points_service(settings) as (points, _), points.engine.connect() as connection:
+    async with points_service(settings) as points, points.engine.connect() as connection:
         secret = (await queries.draw_secrets(connection)).get(campaign)
         if secret is None:
             raise SurpriseError(f"no campaign {campaign} ever had a share")
@@ -80,9 +85,9 @@ def _count(found: Checked, secret: bytes, purchase: dict[str, Any]) -> None:
         found.wrong = [*found.wrong, f"{shop_id}/{invoice_number}"][:SHOWN]
 
 
-async def reveal(settings: PointsSettings, campaign: str) -> str:
+async def reveal(settings: AllSettings, campaign: str) -> str:
     """Return a secret as hex, once nothing is drawn by it any more; that stands in the audit trail. Raises `SurpriseError`."""
-    async with points_service(settings) as (points, _), points.engine.begin() as connection:
+    async with points_service(settings) as points, points.engine.begin() as connection:
         secret = (await queries.draw_secrets(connection)).get(campaign)
         if secret is None:
             raise SurpriseError(f"no campaign {campaign} ever had a share")
@@ -100,3 +105,29 @@ async def _draws_yet(points: PointsService, campaign: str) -> bool:
         versions = (await points.ledger.versions(connection)).from_now_on(now)
     named = (each for version in versions for each in version.programme.drawing if each.name == campaign)
     return any(campaigns.state(each, UNUSED, now) != "over" for each in named)
+
+
+# The commands
+
+
+@app.command("check")
+def check_surprises(campaign: Campaign, *, as_json: AsJson = False) -> None:
+    """Draw every purchase of a campaign again; exit code 1 where points were given without being drawn."""
+    checked: Checked = _with_draw(check(settings_of_environment(), campaign))
+    show([checked.shown()], "", as_json=as_json)
+    raise SystemExit(1 if checked.undrawn else 0)
+
+
+@app.command("reveal")
+def reveal_surprises(campaign: Campaign) -> None:
+    """Write the secret of a campaign that is over to stdout, for whoever wants to repeat its draw."""
+    secret: str = _with_draw(reveal(settings_of_environment(), campaign))
+    sys.stderr.write("A draw is the first 7 bytes of SHA-256(secret, shop, 0x1f, invoice number)\n")
+    sys.stdout.write(f"{secret}\n")
+
+
+def _with_draw(command: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return run(command)
+    except SurpriseError as error:
+        fail(str(error))

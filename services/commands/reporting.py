@@ -18,7 +18,7 @@ from services.points.reports.questions import EARLIEST, LATEST, Period
 from services.points.reports.reader import Reports
 from services.points.reports.rendering import as_csv, as_json, cells, summary
 from services.points.reports.report import Answer, Report
-from services.points.settings import PointsSettings
+from services.registry import AllSettings
 from services.running import points_service
 
 
@@ -76,9 +76,9 @@ Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Output = Annotated[Path | None, typer.Option(help="A file instead of the terminal.")]
 
 
-async def read(settings: PointsSettings, report: Report, *, narrowing: dict[str, Any], **asked: Any) -> Answer:
+async def read(settings: AllSettings, report: Report, *, narrowing: dict[str, Any], **asked: Any) -> Answer:
     """Read a report from the configured database. Raises what `Reports.read` does."""
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
         try:
             said = {name: value for name, value in narrowing.items() if value is not None}

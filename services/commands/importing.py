@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS, Mapping, mapping
 from services.points.imports.rejected import Rejected
-from services.points.settings import PointsSettings
+from services.registry import AllSettings
 from services.running import points_service, spare_the_collector
 
 errors = Console(stderr=True)
@@ -54,7 +54,7 @@ def _option(field: str) -> inspect.Parameter:
 
 
 def wanted(
-    settings: PointsSettings,
+    settings: AllSettings,
     files: list[Path],
     *,
     preset: str | None,
@@ -71,9 +71,9 @@ def wanted(
     return found
 
 
-async def run(settings: PointsSettings, import_: imports.Import) -> tuple[imports.Report, Rejected]:
+async def run(settings: AllSettings, import_: imports.Import) -> tuple[imports.Report, Rejected]:
     """Import with progress bars on stderr."""
-    async with points_service(settings) as (points, _):
+    async with points_service(settings) as points:
         spare_the_collector()
         try:
             with showing() as tell:

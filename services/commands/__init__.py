@@ -1,0 +1,1 @@
+"""The commands of `loyalty`, a module for each subject."""

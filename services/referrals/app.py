@@ -1,0 +1,47 @@
+"""The referrals service's application: where its parts are put together, once."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+import services.referrals
+from services.referrals.documents import asyncapi
+from services.referrals.service import ReferralsService
+from services.referrals.settings import ReferralsSettings
+from shared.auth import Keys, is_loopback
+from shared.http import Api, Check, health_routes
+from shared.service import database_checks
+
+DESCRIPTION = """Rewards for recommending, and for buying together."""
+
+
+def create_app(
+    referrals: ReferralsService, settings: ReferralsSettings, *, checks: Mapping[str, Check] | None = None
+) -> Api:
+    """Return the service's API; `checks` beside the database's say whether it is ready."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await referrals.close()
+
+    app = Api(
+        service="referrals",
+        title="Loyalty: referrals",
+        version="1.0.0",
+        description=DESCRIPTION,
+        max_request_bytes=settings.max_request_bytes,
+        lifespan=lifespan,
+    )
+    app.state.referrals = referrals
+    app.state.settings = settings
+    app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def events() -> JSONResponse:
+        return JSONResponse(asyncapi())
+
+    app.include_router(health_routes({**database_checks(referrals.engine, services.referrals), **(checks or {})}))
+    return app

@@ -1,0 +1,25 @@
+"""The referrals service put together: its database, its writer and the batches that calls form."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Never
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.referrals.lifecycle import Lifecycle
+from shared.clock import utc_now
+from shared.service import Service
+
+
+class ReferralsService(Service[Never, Never]):
+    """The writer behind the batches."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.lifecycle = Lifecycle()
+        super().__init__(engine, self.lifecycle, clock=clock, committed=committed)

@@ -1,0 +1,114 @@
+"""The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+import services.points
+import services.points.app
+import services.points.documents
+import services.points.handlers
+import services.points.jobs
+import services.points.verification
+import services.referrals
+import services.referrals.app
+import services.referrals.documents
+import services.referrals.handlers
+import services.referrals.jobs
+import services.referrals.verification
+from services.points.service import PointsService
+from services.points.settings import PointsSettings
+from services.referrals.service import ReferralsService
+from services.referrals.settings import ReferralsSettings
+from shared.http import Api
+from shared.jobs import Job
+from shared.messaging.events import Subscription
+from shared.service import Service
+from shared.settings import Settings
+from shared.verification import Finding
+
+Made = TypeVar("Made", bound=Service[Any, Any])
+
+
+class AllSettings(PointsSettings, ReferralsSettings):
+    """What every service takes from one environment, for a process that runs or looks after several."""
+
+    services: ClassVar[frozenset[str]] = PointsSettings.services | ReferralsSettings.services
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Made]):
+    """A service as its processes know it; `says` are the topics that its outbox goes to."""
+
+    name: str
+    port: int
+    package: ModuleType
+    settings: type[Settings]
+    make: Callable[..., Made]
+    create_app: Callable[..., Api]
+    asyncapi: Callable[[], dict[str, Any]]
+    subscription: Callable[[Made], Subscription]
+    says: tuple[str, ...]
+    jobs: Callable[[Made, AsyncEngine], list[Job]]
+    job_connections: int
+    verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
+    job_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url_field(self) -> str:
+        """The setting that names its database."""
+        return f"{self.name}_database_url"
+
+    @property
+    def database(self) -> str:
+        """The name of its database in a PostgreSQL of our own."""
+        return f"loyalty_{self.name}"
+
+    def database_url(self, settings: Settings) -> str | None:
+        """Return the database that is configured for it."""
+        url: str | None = getattr(settings, self.url_field)
+        return url
+
+
+POINTS = Kind(
+    name="points",
+    port=8001,
+    package=services.points,
+    settings=PointsSettings,
+    make=PointsService,
+    create_app=services.points.app.create_app,
+    asyncapi=services.points.documents.asyncapi,
+    subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
+    says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),
+    jobs=services.points.jobs.jobs,
+    job_connections=services.points.jobs.CONNECTIONS,
+    job_aliases=services.points.jobs.ALIASES,
+    verify=services.points.verification.verify,
+)
+
+REFERRALS = Kind(
+    name="referrals",
+    port=8002,
+    package=services.referrals,
+    settings=ReferralsSettings,
+    make=ReferralsService,
+    create_app=services.referrals.app.create_app,
+    asyncapi=services.referrals.documents.asyncapi,
+    subscription=lambda _referrals: services.referrals.handlers.subscription(),
+    says=("loyalty.referrals",),
+    jobs=services.referrals.jobs.jobs,
+    job_connections=services.referrals.jobs.CONNECTIONS,
+    verify=services.referrals.verification.verify,
+)
+
+KINDS: Mapping[str, Kind[Any]] = {each.name: each for each in (POINTS, REFERRALS)}
+"""All of them by name."""
+
+
+def kinds_here(settings: AllSettings) -> list[Kind[Any]]:
+    """Return the services whose databases are configured; where none is, all of them, on a PostgreSQL of our own."""
+    configured = [each for each in KINDS.values() if each.database_url(settings) is not None]
+    return configured or list(KINDS.values())
