@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.place import BenchError, Place
 from bench.purchases import purchase
 from bench.report import Bar, Line, Section, Tell, neighbour_ratio
-from services.points.commands import AwardPurchase, Origin, Request
+from services.points.commands import AwardPurchase, Request
 from services.points.ledger import Ledger
 from shared.contracts.purchases import PurchaseCompleted
 from shared.database import create_engine, transact
+from shared.requests import Origin
 
 ENTRIES_EACH = 10
 """Entries of a customer: a larger ledger has more customers, not older ones."""

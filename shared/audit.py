@@ -1,11 +1,13 @@
 """The audit trail: who did what to what, written in the transaction of the deed and never changed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import fetch
+from shared.requests import Done
 
 
 def audit_table(metadata: sa.MetaData) -> sa.Table:
@@ -23,6 +25,10 @@ def audit_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
+RECORD_ALL = """
+INSERT INTO audit (actor, action, subject, request_id, reason)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"""
+
 RECORD = "INSERT INTO audit (actor, action, subject, request_id) VALUES ($1, $2, $3, $4)"
 
 LIST = """
@@ -38,6 +44,11 @@ async def record(
 ) -> None:
     """Write down a deed in the caller's transaction."""
     await fetch(connection, RECORD, actor, action, subject, request_id)
+
+
+async def record_all(connection: AsyncConnection, done: Sequence[Done]) -> None:
+    """Write down the deeds of a batch in the caller's transaction."""
+    await fetch(connection, RECORD_ALL, *zip(*done, strict=True))
 
 
 async def deeds(

@@ -9,8 +9,9 @@ from fastapi import Request as HttpRequest
 from services.points import queries
 from services.points.answers import adjustment_view, render_action, render_adjustment
 from services.points.commands import AdjustBalance, ApproveAdjustment, GiveAction, RejectAdjustment
-from services.points.routes import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page, service_of
+from services.points.routes import service_of
 from services.points.schemas import ActionDone, ActionView, Adjustment, AdjustmentPage, AdjustmentView, Reason
+from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, caller, needs
 from shared.errors import ProblemError, field_error, problem_responses
 from shared.http import decode_cursor

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from services.points.commands import Answer, Outcome
+from services.points.commands import Outcome
 from services.points.records import Account, Adjustment, Balance, Listing, Purchase, Redemption, RewardClaim
 from services.points.rules.tiers import Standing
 from shared.errors import MEDIA_TYPE, InvalidField, problem
+from shared.requests import Answer
 
 REFUSALS = {
     "account-blocked": 409,

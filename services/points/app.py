@@ -42,7 +42,7 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
         lifespan=lifespan,
     )
     reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
-    app.state.points = points
+    app.state.service = points
     app.state.reports = reports
     app.state.settings = settings
     app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from services.points.commands import Answer, IdempotencyKey
 from services.points.programme import Programme, Versions
 from services.points.records import (
     Account,
@@ -24,6 +23,7 @@ from services.points.records import (
 from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
 from services.points.rules.tiers import Counts
+from shared.requests import Answers
 
 PurchaseKey = tuple[str, str]
 RefundKey = tuple[str, str, str]
@@ -57,13 +57,11 @@ class Changes:
     actions: list[ActionGiven] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
-    answers: list[tuple[IdempotencyKey, Answer, bool]] = field(default_factory=list)
     late_refusals: list[tuple[Refund, str, str]] = field(default_factory=list)
     progress: dict[tuple[str, dt.date], Progress] = field(default_factory=dict)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tier_changes: list[tuple[str, int, dt.date, str, str, str]] = field(default_factory=list)
     merges: list[tuple[str, str]] = field(default_factory=list)
-    deeds: list[tuple[str, str, str, str | None, str | None]] = field(default_factory=list)
 
     changed_accounts: dict[str, Account] = field(default_factory=dict)
     changed_standings: dict[str, Account] = field(default_factory=dict)
@@ -128,7 +126,7 @@ class Books:
     coupons: dict[str, RewardClaim] = field(default_factory=dict)
     live_claims: dict[str, dict[str, int]] = field(default_factory=dict)
     events: set[tuple[str, str]] = field(default_factory=set)
-    answers: dict[tuple[str, str], tuple[bytes, Answer]] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
     version: int = field(init=False)

@@ -7,8 +7,8 @@ from fastapi import Request as HttpRequest
 
 from services.points.answers import render_account
 from services.points.commands import ChangeStatus, GiveTier, MergeAccounts, ReplaceCard
-from services.points.routes import KeyHeader, Segment, ask
 from services.points.schemas import AccountView, CardReplacement, Merge, Reason, TierGift
+from shared.asking import KeyHeader, Segment, ask
 from shared.auth import Guarded, needs
 from shared.errors import problem_responses
 

@@ -5,7 +5,7 @@ Those that every purchase needs are tuples: a frozen dataclass takes three times
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -28,28 +28,12 @@ from services.points.records import (
 )
 from services.points.rules.earning import PassedOver
 from services.points.rules.tiers import Standing
+from shared import requests
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
+from shared.requests import Deed, Origin
 
 SOURCE = "/loyalty/points"
 """The `source` of every event that this service says itself."""
-
-
-class Origin(NamedTuple):
-    """Where a command came from.
-
-    `source` and `id` name its event for ever. `named` is false where the service gave that name itself, so that a repeat
-    is judged by its content. `document` is the event as it leaves on `topic`; none where it came from that topic.
-    `author` is the name of the API key that it came with.
-    """
-
-    source: str
-    id: str
-    received_at: dt.datetime
-    time: dt.datetime | None = None
-    named: bool = True
-    document: bytes | None = None
-    traceparent: str | None = None
-    author: str | None = None
 
 
 class AwardPurchase(NamedTuple):
@@ -376,14 +360,6 @@ MOVING = (
 DEEDS = {"blocked": "account.block", "closed": "account.close", "active": "account.reopen"}
 
 
-class Deed(NamedTuple):
-    """What a command does, to what and why, for the audit trail."""
-
-    action: str
-    subject: str
-    reason: str | None = None
-
-
 def deed(command: Command, outcome: "Outcome") -> Deed | None:
     """Return what is written in the audit trail; a purchase says in its own row who booked it."""
     if isinstance(command, AdjustBalance) and outcome.status == "waiting":
@@ -460,51 +436,10 @@ def refused(code: str, detail: str, pointer: str | None = None, **more: object) 
     return Outcome("refused", code, detail, pointer, more=more)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A stored or fresh HTTP answer."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
+Request = requests.Request[Command, Outcome]
+Reply = requests.Reply[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A client's key for one request; `fingerprint` covers method, path and the exact canonical body."""
-
-    api_key: str
-    key: str
-    fingerprint: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who asks, for the audit trail: the name of their API key, and that of the request."""
-
-    name: str
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Commands that are answered together; with a key the answer is stored in their transaction."""
-
-    commands: list[Command]
-    key: IdempotencyKey | None = None
-    author: Author | None = None
-    render: Callable[[Sequence[Outcome]], Answer] = lambda _outcomes: Answer(204, b"")
-
-    @property
-    def moves_points(self) -> bool:
-        """Whether only its key tells a repeat from another one like it, so that its answer is kept for ever."""
-        return any(isinstance(each, MOVING) for each in self.commands)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The outcomes of a request's commands, or the answer that its key was given before."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    replayed: Answer | None = None
-    key_reused: bool = False
+def lasts(command: Command) -> bool:
+    """Whether only its key tells a repeat from another one like it, so that its answer is kept for ever."""
+    return isinstance(command, MOVING)

@@ -13,7 +13,6 @@ from services.points.commands import (
     EndCoupon,
     EnrolCustomer,
     HearCustomer,
-    Origin,
     Outcome,
     PassOn,
     RefundPurchase,
@@ -26,6 +25,7 @@ from shared.contracts.customers import Customer, CustomerErasedEvent, CustomerRe
 from shared.contracts.notifications import CouponRedeemedEvent, CouponVoidedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
+from shared.requests import Origin
 
 CONSUMER = "points"
 REGISTRATION, FIRST_CONSENT = "registration", "first_consent"

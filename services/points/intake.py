@@ -11,15 +11,17 @@ import orjson
 from fastapi import APIRouter, Header, Response
 from fastapi import Request as HttpRequest
 
-from services.points.commands import Answer, Outcome, Request
+from services.points.commands import Outcome, Request
 from services.points.handlers import EVENTS, command_for, verdict_on
-from services.points.routes import KeyHeader, author_of, idempotency_key, respond, service_of, submit
+from services.points.routes import service_of
 from services.points.schemas import EventResults
+from shared.asking import KeyHeader, author_of, idempotency_key, respond, submit
 from shared.auth import Guarded, needs
 from shared.database import UnusableError
 from shared.errors import ProblemError, problem_responses
 from shared.messaging.decoding import Headers, decode, malformed
 from shared.messaging.events import Received, Verdict
+from shared.requests import Answer
 from shared.settings import Settings
 
 router = APIRouter(prefix="/v1", route_class=Guarded)

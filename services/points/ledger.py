@@ -18,6 +18,7 @@ from services.points.programme import Programme, Version, Versions, faults
 from services.points.rules import campaigns, draws
 from services.points.rules.earning import UNUSED
 from services.points.saving import save
+from shared import answers
 from shared.database import CollisionError, fetch
 
 LOCK_PROGRAMMES = "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE"
@@ -62,6 +63,7 @@ class Ledger:
         replies = decide(books, requests)
         self._loader.give_back(books)
         await save(connection, books.changes, now)
+        await answers.save(connection, books.answers, now=now)
         # only now, with its uses counted, does the batch keep others from publishing a budget for them
         if books.changes.uses and (await self.versions(connection)).latest != books.versions.latest:
             raise CollisionError("a programme was published, by which campaigns may have a budget")

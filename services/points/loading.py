@@ -11,10 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.books import Books, is_due
 from services.points.catalogue import Reward
-from services.points.commands import (
-    Answer,
-    Request,
-)
+from services.points.commands import Request
 from services.points.programme import Campaign, Programme, Tiers, Version, Versions
 from services.points.records import (
     Account,
@@ -32,6 +29,7 @@ from services.points.rules.earning import Use
 from services.points.rules.lots import Lot
 from services.points.rules.tiers import Counts
 from services.points.wanted import Wanted
+from shared import answers
 from shared.columns import SEPARATOR, joined, rows_of
 from shared.database import fetch
 
@@ -174,12 +172,6 @@ SELECT coalesce(a.merged_into, a.customer_id) AS owner, g.customer_id, g.action,
 # whoever knows a secret could say that a purchase of a number that wins was made while it was one
 LOAD_SECRETS = "SELECT campaign, secret FROM draw_secret WHERE revealed_at IS NULL"
 
-# the keys lead, whatever the planner knew of the table when the plan was made: while it was empty, reading it whole was best
-LOAD_ANSWERS = """
-SELECT found.* FROM unnest($1::text[], $2::text[]) AS k(a, i), LATERAL (
-  SELECT api_key, idempotency_key, fingerprint, status, body, content_type FROM stored_answer
-   WHERE api_key = k.a AND idempotency_key = k.i OFFSET 0) found"""
-
 LATEST = f"SELECT max(version) AS version, ({REVEALED}) AS revealed FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
@@ -200,8 +192,7 @@ class Loader:
         books = Books(now, await self._versions_up_to(connection, known), deque())
         books.secrets = self._secrets
         books.events.update(map(tuple, known["heard"]))
-        if any(request.key for request in requests):
-            await _load_answers(connection, books, requests)
+        books.answers = await answers.load(connection, requests)
         if known["booked"]:
             await _lock_purchases(connection, books, wanted, set(map(tuple, known["booked"])))
         await _load_cards(connection, books, wanted)
@@ -286,14 +277,6 @@ async def _load_versions(connection: AsyncConnection) -> Versions:
             for row in rows
         ]
     )
-
-
-async def _load_answers(connection: AsyncConnection, books: Books, requests: Sequence[Request]) -> None:
-    keys = [request.key for request in requests if request.key is not None]
-    rows = await fetch(connection, LOAD_ANSWERS, [key.api_key for key in keys], [key.key for key in keys])
-    for row in rows:
-        answer = Answer(row["status"], row["body"], row["content_type"])
-        books.answers[row["api_key"], row["idempotency_key"]] = row["fingerprint"], answer
 
 
 async def _lock_purchases(

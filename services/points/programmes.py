@@ -12,7 +12,7 @@ from services.points.decisions import snapshots
 from services.points.ledger import RevealedError
 from services.points.programme import Campaign, Programme, Version, faults
 from services.points.queries import MOST_VERSIONS
-from services.points.routes import Cursor, Limit, as_json, page, service_of
+from services.points.routes import service_of
 from services.points.rules import campaigns, draws
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.trial import Comparison, Judged
@@ -26,6 +26,7 @@ from services.points.schemas import (
     VersionPage,
     VersionView,
 )
+from shared.asking import Cursor, Limit, as_json, page
 from shared.auth import Guarded, caller, needs, request_id
 from shared.differences import differences
 from shared.documents import Fault

@@ -11,7 +11,7 @@ from services.points import queries
 from services.points.answers import balance_view, redemption_view, render_redemption, render_settlement
 from services.points.commands import CaptureHold, Redeem, ReleaseHold, ReverseRedemption, SettlePurchase
 from services.points.records import Redemption
-from services.points.routes import Cursor, Limit, RequiredKey, Segment, as_json, ask, page, service_of
+from services.points.routes import service_of
 from services.points.schemas import (
     Capture,
     RedemptionPage,
@@ -21,6 +21,7 @@ from services.points.schemas import (
     SettlementRequest,
     Spending,
 )
+from shared.asking import Cursor, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, needs
 from shared.contracts.values import CustomerId
 from shared.errors import ProblemError, problem_responses

@@ -1,15 +1,14 @@
 """The points service's REST API: translates requests to commands and outcomes to answers, and decides nothing."""
 
 import csv
-import hashlib
 import io
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
 import segno
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -24,17 +23,10 @@ from services.points.answers import (
 )
 from services.points.commands import (
     SOURCE,
-    Answer,
-    Author,
     AwardPurchase,
     ClaimPurchase,
-    Command,
     EnrolCustomer,
-    IdempotencyKey,
-    Origin,
-    Outcome,
     RefundPurchase,
-    Request,
 )
 from services.points.decisions.events import event_name
 from services.points.rules.redeeming import spendable
@@ -51,39 +43,16 @@ from services.points.schemas import (
     RefundAnswer,
 )
 from services.points.service import PointsService
-from shared.auth import Guarded, caller, needs, request_id
-from shared.batching import OverloadedError
+from shared.asking import Cursor, KeyHeader, Limit, Segment, as_json, ask, page, prefers_csv, respond
+from shared.auth import Guarded, caller, needs
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded, RefundRequest
 from shared.database import database_errors
 from shared.errors import ProblemError, problem_responses
-from shared.http import decode_cursor, encode_cursor
+from shared.http import decode_cursor
+from shared.requests import Origin
 from shared.spreadsheets import harmless
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
-
-KeyHeader = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="the same key with the same body is answered as the first time",
-    ),
-]
-RequiredKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="the same key with the same body is answered as the first time",
-    ),
-]
-Segment = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Limit = Annotated[int, Query(ge=1, le=500)]
-Cursor = Annotated[str | None, Query(max_length=1000)]
 
 TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C trace context, version 00."""
@@ -96,7 +65,7 @@ PURCHASE_REFUSALS = {
 
 
 def service_of(http: HttpRequest) -> PointsService:
-    points: PointsService = http.app.state.points
+    points: PointsService = http.app.state.service
     return points
 
 
@@ -114,7 +83,8 @@ def service_of(http: HttpRequest) -> PointsService:
 )
 async def book_purchase(http: HttpRequest, purchase: PurchaseCompleted, key: KeyHeader = None) -> Response:
     command = AwardPurchase(purchase, _purchase_origin(http, purchase), park=False)
-    return await ask(http, command, render_purchase, key)
+    # the hottest path: a purchase has its author in its origin
+    return await ask(http, command, render_purchase, key, is_audited=False)
 
 
 @router.post(
@@ -335,65 +305,6 @@ async def get_card_qr(http: HttpRequest, card_number: Segment) -> Response:
     return Response(picture.getvalue(), media_type="image/svg+xml")
 
 
-async def ask(
-    http: HttpRequest, command: Command, render: Callable[[Sequence[Outcome]], Answer], key: str | None
-) -> Response:
-    """Book one command and answer with what `render` makes of it, or what its key was answered before."""
-    # the hottest path: a purchase has its author in its origin
-    author = None if type(command) is AwardPurchase else author_of(http)
-    request = Request([command], await idempotency_key(http, key) if key else None, author, render)
-    return respond(await submit(http, request))
-
-
-def author_of(http: HttpRequest) -> Author:
-    return Author(caller(http).name, request_id(http))
-
-
-async def submit(http: HttpRequest, request: Request) -> Answer:
-    """Book a request and return its answer; what was wrong with its key or our load is a problem."""
-    try:
-        reply = await service_of(http).submit(request)
-    except OverloadedError:
-        detail = "too many requests wait for the database; nothing was done"
-        raise ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"}) from None
-    if reply.key_reused:
-        raise ProblemError(409, "idempotency-key-reused", "this Idempotency-Key was used with another request")
-    return reply.replayed or request.render(reply.outcomes)
-
-
-async def idempotency_key(http: HttpRequest, key: str, *more: bytes) -> IdempotencyKey:
-    """Return the client's key with the digest of method, path and canonical body: another spelling is the same request.
-
-    `more` is what else the request consists of. The path is the service's own, wherever it is mounted.
-    """
-    path = http.scope["path"].removeprefix(http.scope.get("root_path", ""))
-    asked = (http.method.encode(), path.encode(), _canonical(await http.body()), *more)
-    return IdempotencyKey(caller(http).name, key, hashlib.sha256(b"\n".join(asked)).digest())
-
-
-def _canonical(body: bytes) -> bytes:
-    try:
-        return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep: itself to the letter
-        return body
-
-
-def respond(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type=answer.content_type)
-
-
-def as_json(content: object, status: int = 200) -> Response:
-    """Return content as the body of an answer, instants in UTC."""
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, media_type="application/json")
-
-
-def page(rows: list[dict[str, Any]], limit: int, *key: str) -> Response:
-    """Return a page of a list; of one row more than `limit` it has only been learnt that it is there."""
-    shown = rows[:limit]
-    cursor = encode_cursor([shown[-1][name] for name in key]) if len(rows) > limit else None
-    return as_json({"data": shown, "next_cursor": cursor})
-
-
 def _purchase_origin(http: HttpRequest, purchase: PurchaseCompleted) -> Origin:
     name = event_name(purchase.shop_id, purchase.invoice_number)
     buyer = purchase.customer_id or purchase.card_number
@@ -441,12 +352,6 @@ async def _account_of_card(points: PointsService, card_number: str) -> dict[str,
     if found is None:
         raise ProblemError(404, "card-unknown", f"no account has card {card_number}")
     return found
-
-
-def prefers_csv(accept: str) -> bool:
-    """Tell whether a client names CSV, and before JSON where it takes both."""
-    kinds = [each.split(";")[0].strip() for each in accept.lower().split(",")]
-    return next((kind for kind in kinds if kind in {"text/csv", "application/json"}), None) == "text/csv"
 
 
 async def _csv(points: PointsService, customer_id: str, before: int) -> AsyncIterator[str]:

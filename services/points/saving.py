@@ -83,7 +83,6 @@ USE = Columns(tables.campaign_use, "customer_id campaign points awards")
 CREDIT_DAY = Columns(tables.credit_day, "actor on points")
 BUDGET = Columns(tables.campaign_budget, "campaign points awards")
 TIER_CHANGE = Columns(tables.tier_change, "customer_id event_sequence on left reached reason")
-DEED = Columns(tables.audit, "actor action subject request_id reason")
 
 HOT = (ACCOUNT, NEW_PURCHASE, ENTRY, NEW_LOT, EVENT, NEW_ACCOUNT, CARD, PROGRESS, OUTBOX)
 AT = dict(zip(HOT, firsts(2, *HOT), strict=True))
@@ -105,7 +104,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
-ADD_ALLOCATIONS, INSERT_TIER_CHANGES, INSERT_DEEDS = ALLOCATION.add(), TIER_CHANGE.insert(), DEED.insert()
+ADD_ALLOCATIONS, INSERT_TIER_CHANGES = ALLOCATION.add(), TIER_CHANGE.insert()
 INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
 ADD_TO_CREDIT_DAYS = CREDIT_DAY.add()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
@@ -146,11 +145,6 @@ INSERT_ACTIONS = """
 INSERT INTO action_given (customer_id, action, points, entry_sequence, programme_version, occurred_at, reference)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::timestamptz[], $7::text[])"""
 
-INSERT_ANSWERS = """
-INSERT INTO stored_answer (api_key, idempotency_key, fingerprint, status, body, content_type, lasting, answered_at)
-SELECT *, $8::timestamptz
-  FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[], $6::text[], $7::boolean[])"""
-
 _key = attrgetter("shop_id", "invoice_number")
 
 
@@ -178,7 +172,7 @@ async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) 
     _forget_inserted(changes)
     await _save_hot(connection, changes, now)
     await _save_rest(connection, changes)
-    await _save_free_text(connection, changes, now)
+    await _save_free_text(connection, changes)
     for refund, code, detail in changes.late_refusals:
         await dead_letters.insert_late(
             connection,
@@ -238,7 +232,6 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_REWARDS, [REWARD.of(each) for each in changes.changed_rewards.values()]),
         (PUT_CLAIMS, [CLAIM.of(each) for each in changes.claims.values()]),
         (INSERT_TIER_CHANGES, changes.tier_changes),
-        (INSERT_DEEDS, changes.deeds),
         (ADD_TO_CREDIT_DAYS, [(*key, points) for key, points in changes.given_by_hand.items()]),
         (ADD_USES, [(*key, use.points, use.awards) for key, use in changes.uses.items()]),
         (ADD_TO_BUDGETS, [(name, use.points, use.awards) for name, use in _by_campaign(changes.uses).items()]),
@@ -257,19 +250,13 @@ def _by_campaign(uses: Mapping[tuple[str, str], Use]) -> dict[str, Use]:
     return totals
 
 
-async def _save_free_text(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
+async def _save_free_text(connection: AsyncConnection, changes: Changes) -> None:
     """Save what holds anything that people or clients write, which no separator can split."""
     if changes.adjustments:
         adjustments = map(astuple, changes.adjustments.values())
         await fetch(connection, PUT_ADJUSTMENTS, *zip(*adjustments, strict=True))
     if changes.actions:
         await fetch(connection, INSERT_ACTIONS, *zip(*changes.actions, strict=True))
-    if changes.answers:
-        answers = [
-            (key.api_key, key.key, key.fingerprint, answer.status, answer.body, answer.content_type, lasting)
-            for key, answer, lasting in changes.answers
-        ]
-        await fetch(connection, INSERT_ANSWERS, *zip(*answers, strict=True), now)
 
 
 def _as_event(refund: Refund) -> bytes:

@@ -9,8 +9,9 @@ from fastapi import Request as HttpRequest
 from services.points import queries
 from services.points.answers import render_account, render_gift
 from services.points.commands import GivePoints, JoinPool, LeavePool
-from services.points.routes import KeyHeader, RequiredKey, Segment, as_json, ask, service_of
+from services.points.routes import service_of
 from services.points.schemas import AccountView, GiftAnswer, GiftRequest, PoolMember, PoolView
+from shared.asking import KeyHeader, RequiredKey, Segment, as_json, ask
 from shared.auth import Guarded, needs
 from shared.errors import ProblemError, problem_responses
 

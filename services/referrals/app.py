@@ -35,7 +35,7 @@ def create_app(
         max_request_bytes=settings.max_request_bytes,
         lifespan=lifespan,
     )
-    app.state.referrals = referrals
+    app.state.service = referrals
     app.state.settings = settings
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
 

@@ -16,7 +16,6 @@ from services.points.commands import (
     ClaimPurchase,
     Command,
     EnrolCustomer,
-    Origin,
     Outcome,
     RefundPurchase,
     Request,
@@ -27,6 +26,7 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
 from shared.database import create_engine, transact
+from shared.requests import Origin
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 

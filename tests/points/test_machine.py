@@ -31,7 +31,6 @@ from services.points.commands import (
     KeepReward,
     LeavePool,
     MergeAccounts,
-    Origin,
     Redeem,
     ReleaseHold,
     Request,
@@ -43,6 +42,7 @@ from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.verification import verify
 from shared.database import create_engine, fetch, transact
+from shared.requests import Origin
 from tests.points.conftest import NOW, purchase, refund
 from tests.points.model import REWARD_POINTS, REWARD_STOCK, REWARDS_EACH, Model, Redemption, Rules
 

@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points import jobs
-from services.points.commands import Command, Origin, Request
+from services.points.commands import Command, Request
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.service import PointsService
 from services.points.verification import verify
 from shared import embedded_postgres
 from shared.database import create_engine, fetch, transact
+from shared.requests import Origin
 from tests.conftest import fresh_database
 from tests.points.conftest import publish, purchase, refund
 from tests.points.reports.conftest import SALES, retail_folder  # noqa: F401 - a fixture

@@ -26,7 +26,6 @@ from services.points.commands import (
     GiveTier,
     KeepReward,
     MergeAccounts,
-    Origin,
     Outcome,
     RetireReward,
     ReverseRedemption,
@@ -41,6 +40,7 @@ from shared import codes
 from shared.contracts import points as said
 from shared.database import create_engine, fetch
 from shared.messaging.local import LocalCarrier, Neighbour
+from shared.requests import Origin
 from tests.points.asking import asking_with_key, pointers, refusal, rows
 from tests.points.conftest import NOW, Book, enrolment, publish, purchase
 

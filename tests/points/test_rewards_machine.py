@@ -24,13 +24,13 @@ from services.points.commands import (
     FulfilClaim,
     KeepReward,
     MergeAccounts,
-    Origin,
     Request,
 )
 from services.points.ledger import Ledger
 from services.points.verification import verify
 from shared import codes
 from shared.database import create_engine, fetch, transact
+from shared.requests import Origin
 from tests.points.conftest import NOW
 
 HISTORIES, STEPS = 150, 40

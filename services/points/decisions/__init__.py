@@ -1,6 +1,7 @@
 """What commands do to the books: a function for each, decided on what was loaded, without I/O and without a clock."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from services.points.books import Books
@@ -39,6 +40,7 @@ from services.points.commands import (
     SettleAccount,
     SettlePurchase,
     deed,
+    lasts,
 )
 from services.points.decisions.actions import give_action, hear_customer
 from services.points.decisions.adjustments import adjust_balance, approve_adjustment, reject_adjustment
@@ -53,6 +55,7 @@ from services.points.decisions.refunds import refund_purchase
 from services.points.decisions.settlements import settle_purchase
 from services.points.decisions.settling import settle, settle_account
 from services.points.decisions.transfers import give_points, join_pool, leave_pool
+from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     AwardPurchase: award_purchase,
@@ -91,30 +94,9 @@ def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
     """Book what is due on the accounts, then answer each request in turn; each sees what those before it did."""
     for account in list(books.accounts.values()):
         settle(books, account)
-    return [_reply(books, request) for request in requests]
+    desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
+    return [desk.reply(request) for request in requests]
 
 
-def _reply(books: Books, request: Request) -> Reply:
-    key = request.key
-    if key is None:
-        return Reply(_outcomes(books, request))
-    known = books.answers.get((key.api_key, key.key))
-    if known is not None:
-        fingerprint, answer = known
-        return Reply(replayed=answer) if fingerprint == key.fingerprint else Reply(key_reused=True)
-    outcomes = _outcomes(books, request)
-    answer = request.render(outcomes)
-    books.answers[key.api_key, key.key] = key.fingerprint, answer
-    books.changes.answers.append((key, answer, request.moves_points))
-    return Reply(outcomes)
-
-
-def _outcomes(books: Books, request: Request) -> list[Outcome]:
-    outcomes = [DECISIONS[type(command)](books, command) for command in request.commands]
-    author = request.author
-    if author is not None:
-        both = zip(request.commands, outcomes, strict=True)
-        done = (deed(command, outcome) for command, outcome in both if outcome.is_new)
-        deeds = (each for each in done if each is not None)
-        books.changes.deeds += [(author.name, action, what, author.request_id, why) for action, what, why in deeds]
-    return outcomes
+def _decide(books: Books, command: Command) -> Outcome:
+    return DECISIONS[type(command)](books, command)

@@ -3,10 +3,11 @@
 import datetime as dt
 
 from services.points.books import Books
-from services.points.commands import Origin, Outcome, refused
+from services.points.commands import Outcome, refused
 from services.points.decisions.events import balance_of, emit
 from services.points.records import Account
 from services.points.rules import cards, dates
+from shared.requests import Origin
 
 
 def card_refusal(books: Books, number: str, account: Account | None) -> Outcome | None:

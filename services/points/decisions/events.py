@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 
 from services.points.books import Books
-from services.points.commands import SOURCE, Origin, Outcome, PassOn
+from services.points.commands import SOURCE, Outcome, PassOn
 from services.points.records import Account, Entry
+from shared.requests import Origin
 
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"

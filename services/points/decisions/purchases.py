@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.points.books import Books, Progress
-from services.points.commands import AwardPurchase, ClaimPurchase, Origin, Outcome, refused
+from services.points.commands import AwardPurchase, ClaimPurchase, Outcome, refused
 from services.points.decisions import entries, snapshots
 from services.points.decisions.accounts import open_account
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
@@ -18,6 +18,7 @@ from services.points.records import Account, Purchase
 from services.points.rules import dates, draws, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted
+from shared.requests import Done, Origin
 
 ZERO = Decimal(0)
 MOST_POINTS = 10**12
@@ -351,7 +352,7 @@ def _name_buyer(books: Books, command: AwardPurchase, known: Purchase, customer_
     account = open_account(books, customer_id, occurred_at, command.origin)
     attach(books, known, account)
     if command.origin.author is not None:
-        books.changes.deeds.append((command.origin.author, "purchase.claim", "/".join(known.key), None, None))
+        books.answers.deeds.append(Done(command.origin.author, "purchase.claim", "/".join(known.key), None, None))
     return answer("booked", books, account, purchase=known)
 
 

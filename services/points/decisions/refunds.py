@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.points.books import Books, Progress
-from services.points.commands import Origin, Outcome, RefundPurchase, refused
+from services.points.commands import Outcome, RefundPurchase, refused
 from services.points.decisions import entries, snapshots
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
 from services.points.decisions.payments import give_back_paid
@@ -18,6 +18,7 @@ from services.points.records import Account, Entry, Purchase, Refund
 from services.points.rules import dates, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseRefunded
+from shared.requests import Origin
 
 ZERO = Decimal(0)
 

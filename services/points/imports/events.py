@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Discriminator, TypeAdapter
 
-from services.points.commands import AwardPurchase, Command, Origin, RefundPurchase
+from services.points.commands import AwardPurchase, Command, RefundPurchase
 from services.points.imports.lines import EPOCH, MICROSECOND, UNIT
 from services.points.imports.staging import Sale, TakenBack
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.decoding import decode
 from shared.messaging.events import Verdict
+from shared.requests import Origin
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[PurchaseCompletedEvent | PurchaseRefundedEvent, Discriminator("type")],

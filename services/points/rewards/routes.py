@@ -24,11 +24,12 @@ from services.points.rewards.schemas import (
     RewardView,
     reward_of,
 )
-from services.points.routes import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page, service_of
+from services.points.routes import service_of
 from services.points.rules import languages
 from services.points.rules.claiming import Claimant, obstacles
 from services.points.schemas import Reason
 from shared import codes
+from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, needs
 from shared.contracts.values import CustomerId
 from shared.errors import ProblemError, problem_responses

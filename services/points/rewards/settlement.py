@@ -15,8 +15,9 @@ from services.points.rewards import queries
 from services.points.rewards.queries import Span
 from services.points.rewards.routes import READ, find_reward
 from services.points.rewards.schemas import SettlementPage
-from services.points.routes import Cursor, Limit, Segment, as_json, prefers_csv, service_of
+from services.points.routes import service_of
 from services.points.service import PointsService
+from shared.asking import Cursor, Limit, Segment, as_json, prefers_csv
 from shared.auth import Guarded
 from shared.contracts.values import EARLIEST, LATEST, Instant
 from shared.errors import ProblemError, problem_responses
