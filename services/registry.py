@@ -39,7 +39,7 @@ class AllSettings(PointsSettings, ReferralsSettings):
     services: ClassVar[frozenset[str]] = PointsSettings.services | ReferralsSettings.services
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[Made]):
     """A service as its processes know it; `says` are the topics that its outbox goes to."""
 

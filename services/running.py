@@ -4,7 +4,7 @@ import asyncio
 import errno
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -71,15 +71,17 @@ async def opened(settings: Settings, kinds: Sequence[Kind[Any]]) -> AsyncIterato
 
     Each has its configured database, or one in a PostgreSQL of our own in `data_dir`, at its newest schema.
     """
-    configured = [each for each in kinds if each.database_url(settings) is not None]
-    own = [each for each in kinds if each not in configured]
+    urls = {each: url for each in kinds if (url := each.database_url(settings)) is not None}
+    own = [each for each in kinds if each not in urls]
     async with AsyncExitStack() as ends:
         # what is configured wrong is said before a server is started for the others
-        urls = {each.name: await _migrated(each, each.database_url(settings) or "") for each in configured}
+        await _migrate(urls)
         server = await ends.enter_async_context(_embedded(settings, own)) if own else None
         if server is not None:
-            urls |= {each.name: await _migrated(each, server.url_for(each.database)) for each in own}
-        services = [await ends.enter_async_context(_open(each, urls[each.name], settings)) for each in kinds]
+            made = {each: server.url_for(each.database) for each in own}
+            await _migrate(made)
+            urls |= made
+        services = [await ends.enter_async_context(_open(each, urls[each], settings)) for each in kinds]
         yield Here(services, server)
 
 
@@ -95,7 +97,12 @@ async def _embedded(settings: Settings, kinds: Sequence[Kind[Any]]) -> AsyncIter
         await asyncio.to_thread(server.stop)
 
 
-async def _migrated(kind: Kind[Any], url: str) -> str:
+async def _migrate(urls: Mapping[Kind[Any], str]) -> None:
+    for kind, url in urls.items():
+        await _migrate_one(kind, url)
+
+
+async def _migrate_one(kind: Kind[Any], url: str) -> None:
     for pause in pauses():
         try:
             async with database_errors():
@@ -110,9 +117,8 @@ async def _migrated(kind: Kind[Any], url: str) -> str:
                 raise
             log.warning("migration_waits", service=kind.name, why="a table is in use", retry_in=round(pause, 1))
         else:
-            break
+            return
         await asyncio.sleep(pause)
-    return url
 
 
 @asynccontextmanager

@@ -1,16 +1,18 @@
-"""Real PostgreSQL for every test: one server for the run, one migrated template, a copy of it for each test."""
+"""Real PostgreSQL for every test: one server for the run, a migrated template of each service, a copy of one for each test."""
 
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import services.points
+import services.referrals
 from shared import embedded_postgres
 from shared.database import create_engine
 from shared.migrations import upgrade
@@ -23,14 +25,26 @@ def server() -> Iterator[embedded_postgres.Server]:
     with tempfile.TemporaryDirectory(prefix="loyalty-tests-") as folder:
         # a test that ends the operating system is not among them, so waiting for the disk would prove nothing
         settings = {"fsync": "off"}
-        with embedded_postgres.start(Path(folder), databases=["points_template"], settings=settings) as running:
+        with embedded_postgres.start(Path(folder), settings=settings) as running:
             yield running
+
+
+async def _migrated(server: embedded_postgres.Server, service: ModuleType) -> str:
+    name = f"{service.__name__.rpartition('.')[2]}_template"
+    server.ensure_database(name)
+    await upgrade(server.url_for(name), service)
+    return name
 
 
 @pytest.fixture(scope="session")
 async def template(server: embedded_postgres.Server) -> str:
-    await upgrade(server.url_for("points_template"), services.points)
-    return "points_template"
+    """Of the points service, which most tests are of."""
+    return await _migrated(server, services.points)
+
+
+@pytest.fixture(scope="session")
+async def referrals_template(server: embedded_postgres.Server) -> str:
+    return await _migrated(server, services.referrals)
 
 
 @asynccontextmanager
@@ -47,6 +61,12 @@ async def fresh_database(server: embedded_postgres.Server, template: str) -> Asy
 @pytest.fixture
 async def database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
     async with fresh_database(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def referrals_url(server: embedded_postgres.Server, referrals_template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, referrals_template) as url:
         yield url
 
 

@@ -25,7 +25,7 @@ def list_letters(
     only: Only = None,
     as_json: AsJson = False,
 ) -> None:
-    """List records that could not be processed, the oldest first."""
+    """List records that could not be processed, of each service the oldest first."""
 
     async def command() -> list[dict[str, Any]]:
         wanted, found = None if status == "all" else status, []

@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +21,7 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.points.settings import PointsSettings
+from services.registry import KINDS
 from shared import embedded_postgres
 from shared.settings import variable
 from tests import brokers
@@ -36,9 +37,9 @@ from tests.waiting import eventually
 SECRETS = {
     "POSTGRES_PASSWORD": "administrators",
     "POINTS_DATABASE_PASSWORD": "ofPoints",
+    "REFERRALS_DATABASE_PASSWORD": "ofReferrals",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
-ENTERING = SECRETS["POINTS_DATABASE_PASSWORD"]
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
 
 FILE = services(**SECRETS)
@@ -71,10 +72,26 @@ def _tag(image: str, *, stage: str) -> str:
 def test_a_service_enters_its_own_database_and_no_other() -> None:
     for service in OURS:
         entered = {name: make_url(value) for name, value in service.environment.items() if name.endswith("_URL")}
-        owner = service.name.partition("-")[0]
+        owner = owner_of(service)
         assert [(name, url.username, url.database) for name, url in entered.items()] == [
-            (variable(f"{owner}_database_url"), owner, owner)
+            (variable(KINDS[owner].url_field), owner, owner)
         ]
+
+
+def owner_of(service: Service) -> str:
+    return service.name.partition("-")[0]
+
+
+def test_every_service_has_its_database_its_migration_its_api_and_its_worker() -> None:
+    assert {each.name for each in OURS} == {f"{name}-{part}" for name in KINDS for part in ("migrate", "api", "worker")}
+    assert {f"{name}-database" for name in KINDS} <= FILE.keys()
+
+
+def test_no_two_services_enter_with_the_same_password() -> None:
+    passwords = {
+        owner_of(each): make_url(each.environment[variable(KINDS[owner_of(each)].url_field)]).password for each in OURS
+    }
+    assert len(set(passwords.values())) == len(KINDS)
 
 
 def test_only_what_makes_databases_has_the_administrators_password() -> None:
@@ -84,13 +101,16 @@ def test_only_what_makes_databases_has_the_administrators_password() -> None:
 
 def test_nothing_but_an_api_is_reached_from_outside_and_that_from_this_machine_only() -> None:
     ports = {name: each.content["ports"] for name, each in FILE.items() if "ports" in each.content}
-    assert ports == {"points-api": ["127.0.0.1:8001:8001"]}
+    assert ports == {f"{name}-api": [f"127.0.0.1:{kind.port}:{kind.port}"] for name, kind in KINDS.items()}
+    for name, kind in KINDS.items():
+        said = composition.environment() | FILE[f"{name}-api"].environment
+        assert said["LOYALTY_PORT"] == str(kind.port)
 
 
 @pytest.mark.parametrize("service", OURS, ids=lambda each: each.name)
 def test_every_setting_and_every_command_is_one_that_there_is(service: Service) -> None:
     said = composition.environment().keys() | service.environment.keys()
-    known = {variable(field) for field in PointsSettings.model_fields}
+    known = {variable(field) for field in KINDS[owner_of(service)].settings.model_fields}
     assert {name for name in said if name.startswith("LOYALTY_")} <= known
     assert CliRunner().invoke(app, [*service.command, "--help"]).exit_code == 0
 
@@ -171,8 +191,12 @@ def stage(installed: Path) -> Iterator[Stage]:
         yield stage
 
 
-def url(stage: Stage, database: str = "points", *, role: str = "points", entering: str = ENTERING) -> str:
-    return f"postgresql://{role}:{entering}{url_part(database, stage.postgres.sockets)}"
+def password(service: str) -> str:
+    return SECRETS[f"{service.upper()}_DATABASE_PASSWORD"]
+
+
+def url(stage: Stage, database: str = "points", *, role: str = "points", entering: str | None = None) -> str:
+    return f"postgresql://{role}:{entering or password(role)}{url_part(database, stage.postgres.sockets)}"
 
 
 @pytest.fixture(scope="module")
@@ -227,15 +251,13 @@ def said_of(servers: str, topic: str, customer: str) -> list[str]:
 
 @real_kafka
 async def test_no_role_enters_the_database_of_another(stage: Stage) -> None:
-    other = {"SERVICE": "neighbour", "PASSWORD": "ofNeighbour"}
-    stage.run("points-database", **other)
-    for refused in (url(stage, "neighbour"), url(stage, "postgres"), url(stage, "template1")):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await asyncpg.connect(refused)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(url(stage, role="neighbour", entering=other["PASSWORD"]))
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(url(stage, entering=other["PASSWORD"]))
+    for name in KINDS:
+        for refused in {*KINDS, "postgres", "template1"} - {name}:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await asyncpg.connect(url(stage, refused, role=name, entering=password(name)))
+        for other in KINDS.keys() - {name}:
+            with pytest.raises(asyncpg.InvalidPasswordError):
+                await asyncpg.connect(url(stage, name, role=name, entering=password(other)))
 
 
 @real_kafka
@@ -251,8 +273,30 @@ async def test_the_role_of_a_service_is_nobody_special_and_has_no_right_to_chang
 
 @real_kafka
 def test_what_prepares_the_start_may_run_again(stage: Stage) -> None:
-    for name in ("points-database", "points-migrate"):
-        stage.run(name)
+    for name, part in itertools.product(KINDS, ("database", "migrate")):
+        said = stage.run(f"{name}-{part}")
+        assert part == "database" or said == f"{name}: the schema is the newest\n"
+
+
+@real_kafka
+def test_every_api_takes_the_first_key(stage: Stage, client: httpx.Client) -> None:
+    for name in KINDS:
+        document = client.get(f"{stage.running[f'{name}-api'][0].url}/openapi.json").json()
+        assert document["info"]["title"] == f"Loyalty: {name}"
+        assert [key["name"] for key in json.loads(stage.run(f"{name}-api", "keys", "list", "--json"))] == ["bootstrap"]
+
+
+@real_kafka
+async def test_the_services_meet_on_the_topics(stage: Stage, client: httpx.Client) -> None:
+    post(client, stage, "M-1", "c-met", "10.00", **KEY)
+    servers = stage.broker.bootstrap_servers
+    eventually(lambda: len(said_of(servers, "loyalty.points", "c-met")) == 2)
+    books = await asyncpg.connect(url(stage, "referrals", role="referrals"))
+    try:
+        for topic in (TOPIC, "loyalty.points"):
+            await until(partial(books.fetchval, READ, topic), end_of(servers, topic), seconds=60)
+    finally:
+        await books.close()
 
 
 class Tills:
@@ -303,7 +347,7 @@ class Tills:
             self._closing.wait(0.05)
 
 
-READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset WHERE topic = 'loyalty.purchases'"
+READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset WHERE topic = $1"
 UNSENT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM dead_letter WHERE relayed_at IS NULL)"
 
 AWARDED = """
@@ -354,13 +398,14 @@ async def all_has_arrived(stage: Stage, sold: dict[str, int]) -> None:
     servers = stage.broker.bootstrap_servers
     books = await asyncpg.connect(url(stage))
     try:
-        await until(lambda: books.fetchval(READ), end_of(servers, TOPIC), seconds=60)
+        await until(lambda: books.fetchval(READ, TOPIC), end_of(servers, TOPIC), seconds=60)
         # only what has been read can be said
         await until(lambda: books.fetchval(UNSENT), 0, seconds=60)
         booked = {row["invoice"]: (row["points"], row["awards"]) for row in await books.fetch(AWARDED)}
     finally:
         await books.close()
-    booked.pop("till/R-1", None)  # of another test
+    for other in ("till/R-1", "till/M-1"):  # of other tests
+        booked.pop(other, None)
     assert booked == {invoice: (points, 1) for invoice, points in sold.items()}
     said = [json.loads(each.value) for each in standing_on(servers, "loyalty.points")]
     awarded = {each["id"]: each["data"] for each in said if each["type"] == "loyalty.points.awarded.v1"}

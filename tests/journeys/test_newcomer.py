@@ -17,6 +17,7 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
+from services.registry import KINDS
 from tests.brokers import Broker
 from tests.journeys.reading import standing_on
 from tests.processes import PATIENCE_SECONDS, Running, command, free_port, loyalty, wait_until_ready
@@ -80,7 +81,8 @@ def test_the_lines_of_the_start_page_work_as_they_are_printed(served: Running) -
 def test_everything_that_the_start_page_links_to_answers(served: Running) -> None:
     page = httpx.get(served.url).text
     links = re.findall(r'href="(/[^"]*)"', page)
-    assert links == [f"/points/{each}" for each in ("docs", "openapi.json", "asyncapi.json", "health/ready", "metrics")]
+    pages = ("docs", "openapi.json", "asyncapi.json", "health/ready", "metrics")
+    assert links == [f"/{name}/{each}" for name in KINDS for each in pages]
     assert [httpx.get(served.url + each).status_code for each in links] == [200] * len(links)
 
 
@@ -194,7 +196,7 @@ def _event(invoice: str, kind: str) -> dict[str, Any]:
 
 def _counted(running: Running, status: str) -> float:
     text = httpx.get(f"{running.url}/points/metrics").text
-    found = re.search(rf'loyalty_consumer_records_total{{.*status="{status}".*}} (\S+)', text)
+    found = re.search(rf'loyalty_consumer_records_total{{consumer="points",.*status="{status}".*}} (\S+)', text)
     return float(found[1]) if found else 0
 
 

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from services.points.settings import PointsSettings
+from services.registry import KINDS, AllSettings, kinds_here
 from shared.settings import Settings, SettingsError, read, read_or_exit
 
 
@@ -95,3 +96,18 @@ def test_a_process_with_wrong_settings_ends_with_2(
         read_or_exit(Settings)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("LOYALTY_PORT: ")
+
+
+def test_a_process_of_several_services_reads_the_settings_of_each_and_refuses_a_misspelt_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOYALTY_REFERRALS_DATABASE_URL", "postgresql://db/referrals")
+    settings = read(AllSettings)
+    assert [each.name for each in kinds_here(settings)] == ["referrals"]
+    monkeypatch.setenv("LOYALTY_REFERRALS_DATABSE_URL", "postgresql://db/referrals")
+    with pytest.raises(SettingsError, match="LOYALTY_REFERRALS_DATABASE_URL meant"):
+        read(AllSettings)
+
+
+def test_where_no_database_is_named_all_services_are_here() -> None:
+    assert kinds_here(read(AllSettings)) == list(KINDS.values())
