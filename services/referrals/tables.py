@@ -1,6 +1,7 @@
-"""The tables of the referrals service."""
+"""The tables of the referrals service; contact data stands in none of them but as a keyed hash."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.answers import stored_answer_table
 from shared.api_keys import api_key_table
@@ -10,6 +11,164 @@ from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbo
 
 metadata = sa.MetaData(
     naming_convention={"ck": "%(table_name)s_%(constraint_name)s", "fk": "%(table_name)s_%(column_0_name)s_fkey"}
+)
+
+MONEY = sa.Numeric(18, 4)
+INSTANT = sa.DateTime(timezone=True)
+
+programme = sa.Table(
+    "programme",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("valid_from", INSTANT, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    sa.Column("published_at", INSTANT, nullable=False),
+    sa.Column("published_by", sa.Text, nullable=False),
+)
+
+customer = sa.Table(
+    "customer",
+    metadata,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("event_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last event"),
+    sa.Column("first_purchase_at", INSTANT, comment="the earliest, by when it happened"),
+    sa.Column("tier", sa.Text),
+    sa.Column("email_hash", sa.LargeBinary),
+    sa.Column("phone_hash", sa.LargeBinary),
+    sa.Column("merged_into", sa.Text, comment="the customer that this one goes on as"),
+    sa.Index("customer_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
+    postgresql_with={"fillfactor": "80"},
+)
+
+card = sa.Table(
+    "card",
+    metadata,
+    sa.Column("card_number", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+)
+
+purchase = sa.Table(
+    "purchase",
+    metadata,
+    sa.Column("shop_id", sa.Text, primary_key=True),
+    sa.Column("invoice_number", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("card_number", sa.Text),
+    sa.Column("occurred_at", INSTANT),
+    sa.Column("currency", sa.Text),
+    sa.Column("total", MONEY, nullable=False, server_default="0"),
+    sa.Column("points_paid", MONEY, nullable=False, server_default="0"),
+    sa.Column("amount", MONEY, nullable=False, server_default="0", comment="what of the total counts"),
+    sa.Column("refunded", MONEY, nullable=False, server_default="0", comment="of the total"),
+    sa.Column("taken_back", MONEY, nullable=False, server_default="0", comment="of the amount"),
+    sa.Column("companion_id", sa.Text),
+    sa.Column("referral_code", sa.Text),
+    sa.CheckConstraint("status IN ('awaited', 'unclaimed', 'parked', 'booked')", name="status"),
+    sa.CheckConstraint("status <> 'booked' OR customer_id IS NOT NULL", name="customer"),
+    sa.CheckConstraint("refunded <= total OR status = 'awaited'", name="refunded"),
+    sa.Index("purchase_customer", "customer_id", "occurred_at"),
+    sa.Index("purchase_parked", "card_number", postgresql_where=sa.text("status = 'parked'")),
+)
+
+refund = sa.Table(
+    "refund",
+    metadata,
+    sa.Column("shop_id", sa.Text, primary_key=True),
+    sa.Column("invoice_number", sa.Text, primary_key=True),
+    sa.Column("refund_id", sa.Text, primary_key=True),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("shipping", MONEY, nullable=False),
+    sa.Column("gift_cards", MONEY, nullable=False),
+    sa.Column("points_paid", MONEY, comment="none: the purchase's share"),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("arrival", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.CheckConstraint("status IN ('waiting', 'booked', 'refused')", name="status"),
+)
+
+code = sa.Table(
+    "code",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("partner_id", sa.Text),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("retired_at", INSTANT),
+    sa.CheckConstraint("kind IN ('generated', 'vanity', 'partner')", name="kind"),
+    sa.CheckConstraint("(customer_id IS NULL) <> (partner_id IS NULL)", name="owner"),
+    sa.Index("code_generated", "customer_id", unique=True, postgresql_where=sa.text("kind = 'generated'")),
+    sa.Index(
+        "code_vanity",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("kind = 'vanity' AND retired_at IS NULL"),
+    ),
+)
+
+share = sa.Table(
+    "share",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("on", sa.Date, primary_key=True),
+    sa.Column("shares", sa.BigInteger, nullable=False),
+)
+
+referral = sa.Table(
+    "referral",
+    metadata,
+    sa.Column("referral_id", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("friend_id", sa.Text, nullable=False),
+    sa.Column("referrer_id", sa.Text),
+    sa.Column("partner_id", sa.Text),
+    sa.Column("programme_version", sa.Integer, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("claimed_at", INSTANT, nullable=False),
+    sa.Column("received_at", INSTANT, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("address_hash", sa.LargeBinary),
+    sa.Column("qualifies_until", INSTANT),
+    sa.Column("review_until", INSTANT),
+    sa.Column("shop_id", sa.Text),
+    sa.Column("invoice_number", sa.Text),
+    sa.Column("qualified_at", INSTANT),
+    sa.Column("hold_until", INSTANT),
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("due_at", INSTANT, comment="nothing is to be done about it before"),
+    sa.CheckConstraint("status IN ('review', 'claimed', 'qualified', 'rewarded', 'rejected')", name="status"),
+    sa.CheckConstraint("source IN ('rest', 'purchase', 'customer')", name="source"),
+    sa.CheckConstraint("(status IN ('qualified', 'rewarded')) <= (invoice_number IS NOT NULL)", name="purchase"),
+    sa.Index("referral_live", "friend_id", unique=True, postgresql_where=sa.text("status <> 'rejected'")),
+    sa.Index("referral_friend", "friend_id", "claimed_at"),
+    sa.Index("referral_referrer", "referrer_id", "received_at"),
+    sa.Index("referral_partner", "partner_id", "received_at", postgresql_where=sa.text("partner_id IS NOT NULL")),
+    sa.Index("referral_address", "address_hash", "received_at", postgresql_where=sa.text("address_hash IS NOT NULL")),
+    sa.Index("referral_due", "due_at", "referral_id", postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index("referral_status", "status", "received_at", "referral_id"),
+)
+
+reward = sa.Table(
+    "reward",
+    metadata,
+    sa.Column("reward_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("referral_id", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("benefit", JSONB, nullable=False),
+    sa.Column("month", sa.Date, nullable=False, comment="whose cap it counts in"),
+    sa.Column("decided_at", INSTANT, nullable=False),
+    sa.Column("rung", sa.Integer, comment="of the ladder"),
+    sa.CheckConstraint("side IN ('referrer', 'friend')", name="side"),
+    sa.CheckConstraint("status IN ('held', 'given', 'cancelled', 'reversed', 'capped')", name="status"),
+    sa.Index("reward_referral", "referral_id"),
+    sa.Index("reward_customer", "customer_id", "month"),
 )
 
 stored_answer = stored_answer_table(metadata, lasting="about rewards")

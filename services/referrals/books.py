@@ -1,0 +1,94 @@
+"""The part of the books that a batch touches, as it was loaded and locked; decisions change it, and note what is to be saved."""
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from services.referrals.programme import Programme, Versions
+from services.referrals.records import (
+    Code,
+    Customer,
+    Purchase,
+    PurchaseKey,
+    Referral,
+    Refund,
+    RefundKey,
+    Reward,
+)
+from services.referrals.rules.claims import Counts
+from shared.requests import Answers
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch has decided, for `save`; what is under a key is written once, as it is at the end."""
+
+    new_customers: dict[str, Customer] = field(default_factory=dict)
+    customers: dict[str, Customer] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    new_purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
+    purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
+    new_refunds: dict[RefundKey, Refund] = field(default_factory=dict)
+    refunds: dict[RefundKey, Refund] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
+    referrals: dict[str, Referral] = field(default_factory=dict)
+    rewards: dict[str, Reward] = field(default_factory=dict)
+    outbox: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Books:
+    """What was loaded. A customer stands under each name that the batch knows them by, also those they were merged from.
+
+    `purchases` holds those that are named, and all of friends whose referral may change: `sales` by customer. `referrals`
+    holds those that are named and the live ones of friends; `rewards` theirs, and what referrers have from the ladder.
+    `given` counts rewards of referrers by month, `rewarded` their referrals that are rewarded now, `chains` names who is
+    up the chain of a referrer, `counts` earlier claims by referrer, `from_address` by address.
+    """
+
+    now: dt.datetime
+    versions: Versions
+    customers: dict[str, Customer] = field(default_factory=dict)
+    merged: dict[str, list[str]] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    cards_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
+    sales: dict[str, dict[PurchaseKey, Purchase]] = field(default_factory=dict)
+    parked: dict[str, list[Purchase]] = field(default_factory=dict)
+    refunds: dict[RefundKey, Refund] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    codes_of: dict[str, dict[str, Code]] = field(default_factory=dict)
+    referrals: dict[str, Referral] = field(default_factory=dict)
+    live: dict[str, Referral] = field(default_factory=dict)
+    rewards: dict[str, dict[str, Reward]] = field(default_factory=lambda: defaultdict(dict))
+    ladder: dict[str, dict[str, Reward]] = field(default_factory=lambda: defaultdict(dict))
+    given: dict[tuple[str, dt.date], int] = field(default_factory=lambda: defaultdict(int))
+    rewarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    chains: dict[str, frozenset[str]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    from_address: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    answers: Answers = field(default_factory=Answers)
+    changes: Changes = field(default_factory=Changes)
+
+    programme: Programme = field(init=False)
+    """The one that holds now."""
+
+    def __post_init__(self) -> None:
+        self.programme = self.versions.at(self.now).programme
+
+    def customer(self, name: str) -> Customer:
+        """Return a customer under any of their names; one that nobody has heard of begins here."""
+        found = self.customers.get(name)
+        if found is None:
+            found = Customer(name)
+            self.customers[name] = self.changes.new_customers[name] = found
+        return found
+
+    def keep(self, customer: Customer) -> None:
+        """Note that a customer changed."""
+        if customer.customer_id not in self.changes.new_customers:
+            self.changes.customers[customer.customer_id] = customer
+
+    def programme_of(self, referral: Referral) -> Programme:
+        return self.versions.number(referral.programme_version).programme

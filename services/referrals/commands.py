@@ -1,0 +1,204 @@
+"""What the world asks of the books, and what it is answered; plain values, whichever way they came."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from services.referrals.records import Code, Referral
+from shared import requests
+from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
+from shared.requests import Deed, Origin
+
+SOURCE = "/loyalty/referrals"
+"""The `source` of every event that this service says itself."""
+
+
+class Contact(NamedTuple):
+    """Who somebody is, as keyed hashes of what was said; none where nothing was."""
+
+    email_hash: bytes | None = None
+    phone_hash: bytes | None = None
+    address_hash: bytes | None = None
+
+
+class HearPurchase(NamedTuple):
+    """Take note of a purchase: it may claim a code, qualify a referral, complete a pair."""
+
+    purchase: PurchaseCompleted
+    origin: Origin
+
+
+class HearRefund(NamedTuple):
+    """Take note of a refund, before or after its purchase."""
+
+    refund: PurchaseRefunded
+    origin: Origin
+
+
+class HearCustomer(NamedTuple):
+    """Take note of who a customer is; one who registered with a code claims it."""
+
+    customer_id: str
+    contact: Contact
+    card_number: str | None
+    referral_code: str | None
+    happened_at: dt.datetime
+    origin: Origin
+
+
+class HearCard(NamedTuple):
+    """Take note of whose a card is."""
+
+    card_number: str
+    customer_id: str
+
+
+class HearMerge(NamedTuple):
+    """Take note that a customer goes on as another."""
+
+    customer_id: str
+    into: str
+
+
+class HearTier(NamedTuple):
+    """Take note of a customer's tier."""
+
+    customer_id: str
+    tier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCode:
+    """Let a friend name who recommended the shop to them."""
+
+    referral_id: str
+    code: str
+    friend_id: str
+    claimed_at: dt.datetime
+    source: Literal["rest", "purchase", "customer"]
+    contact: Contact = Contact()
+    card_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptClaim:
+    """Let a claim count that was held for review."""
+
+    referral_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectClaim:
+    """Let a claim not count, whatever became of it."""
+
+    referral_id: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettleReferral:
+    """Book what has become due: the end of a review or of a hold."""
+
+    referral_id: str
+    friend_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCode:
+    """Give a customer their code; `drawn` is the one to take where they have none."""
+
+    customer_id: str
+    drawn: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseCode:
+    """Give a customer a code of their own choice beside the other; an earlier choice is retired."""
+
+    customer_id: str
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireCode:
+    """Let a code claim nothing any more; what it claimed stays."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShareCode:
+    """Count that a customer shared their code."""
+
+    code: str
+    channel: str
+
+
+Command = (
+    HearPurchase
+    | HearRefund
+    | HearCustomer
+    | HearCard
+    | HearMerge
+    | HearTier
+    | ClaimCode
+    | AcceptClaim
+    | RejectClaim
+    | SettleReferral
+    | MakeCode
+    | ChooseCode
+    | RetireCode
+    | ShareCode
+)
+
+
+class Outcome(NamedTuple):
+    """What became of one command."""
+
+    status: Literal["booked", "repeated", "waiting", "ignored", "refused"]
+    code: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+    referral: Referral | None = None
+    named: Code | None = None
+    more: Mapping[str, object] = MappingProxyType({})
+    """What a refusal says beside its code, in numbers and instants."""
+
+    @property
+    def is_new(self) -> bool:
+        return self.status not in {"refused", "repeated", "ignored"}
+
+
+def refused(code: str, detail: str, pointer: str | None = None, **more: object) -> Outcome:
+    """Refuse a command by the rules: nothing of it is booked."""
+    return Outcome("refused", code, detail, pointer, more=more)
+
+
+Request = requests.Request[Command, Outcome]
+Reply = requests.Reply[Outcome]
+
+
+def deed(command: Command, _outcome: Outcome) -> Deed | None:
+    """Return what is written in the audit trail."""
+    found = AUDITED.get(type(command))
+    return None if found is None else found(command)
+
+
+def lasts(_command: Command) -> bool:
+    """Whether only its key tells a repeat from another one like it: nothing here is done twice whatever its key."""
+    return False
+
+
+AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
+    ClaimCode: lambda it: Deed("code.claim", f"{it.code} for {it.friend_id}"),
+    AcceptClaim: lambda it: Deed("claim.accept", it.referral_id),
+    RejectClaim: lambda it: Deed("claim.reject", it.referral_id, it.reason),
+    MakeCode: lambda it: Deed("code.make", it.customer_id),
+    ChooseCode: lambda it: Deed("code.choose", f"{it.chosen} of {it.customer_id}"),
+    RetireCode: lambda it: Deed("code.retire", it.code, it.reason),
+}

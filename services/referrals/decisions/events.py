@@ -1,0 +1,59 @@
+"""What the world hears of a decision: events numbered for their customer, owed in the same transaction."""
+
+from typing import Any
+
+import orjson
+
+from services.referrals.books import Books
+from services.referrals.commands import SOURCE
+from services.referrals.records import Customer, Referral
+
+REFERRALS_TOPIC = "loyalty.referrals"
+
+
+def emit(books: Books, customer: Customer, kind: str, data: dict[str, Any]) -> None:
+    """Owe the world an event; the customer's lock orders its numbers, and the outbox with them."""
+    customer.event_sequence += 1
+    books.keep(customer)
+    event = {
+        "specversion": "1.0",
+        "id": f"{customer.customer_id}:{customer.event_sequence}",
+        "source": SOURCE,
+        "type": f"loyalty.{kind}.v1",
+        "subject": customer.customer_id,
+        "time": books.now,
+        "sequence": f"{customer.event_sequence:020d}",
+        "datacontenttype": "application/json",
+        "data": {"customer_id": customer.customer_id, **data},
+    }
+    books.changes.outbox.append((REFERRALS_TOPIC, customer.customer_id, orjson.dumps(event).decode()))
+
+
+def tell_both(books: Books, referral: Referral, kind: str, **details: object) -> None:
+    """Say something of a referral to the friend and, where it is a customer's, to the referrer."""
+    tell_friend(books, referral, kind, **details)
+    tell_referrer(books, referral, kind, **details)
+
+
+def tell_friend(books: Books, referral: Referral, kind: str, **details: object) -> None:
+    friend = books.customer(referral.friend_id)
+    emit(books, friend, kind, _said(books, referral, "friend", details))
+
+
+def tell_referrer(books: Books, referral: Referral, kind: str, **details: object) -> None:
+    if referral.referrer_id is not None:
+        emit(books, books.customer(referral.referrer_id), kind, _said(books, referral, "referrer", details))
+
+
+def _said(books: Books, referral: Referral, side: str, details: dict[str, object]) -> dict[str, Any]:
+    owner = {"partner_id": referral.partner_id} if referral.referrer_id is None else {"referrer_id": referral.referrer_id}
+    return {
+        "referral_id": referral.referral_id,
+        "side": side,
+        "code": referral.code,
+        "friend_id": referral.friend_id,
+        **owner,
+        "programme_version": referral.programme_version,
+        "occurred_at": books.now,
+        **details,
+    }

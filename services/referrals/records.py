@@ -1,0 +1,158 @@
+"""What stands in the books: customers, purchases, codes, referrals and their rewards; plain values, locked for a batch."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from services.referrals.rules.qualifying import Sale
+
+CodeKind = Literal["generated", "vanity", "partner"]
+PurchaseStatus = Literal["awaited", "unclaimed", "parked", "booked"]
+ReferralStatus = Literal["review", "claimed", "qualified", "rewarded", "rejected"]
+RewardStatus = Literal["held", "given", "cancelled", "reversed", "capped"]
+Side = Literal["referrer", "friend"]
+
+PurchaseKey = tuple[str, str]
+RefundKey = tuple[str, str, str]
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Customer:
+    """A customer, locked for the batch; contact data is kept as keyed hashes only."""
+
+    customer_id: str
+    event_sequence: int = 0
+    first_purchase_at: dt.datetime | None = None
+    tier: str | None = None
+    email_hash: bytes | None = None
+    phone_hash: bytes | None = None
+    merged_into: str | None = None
+
+
+@dataclass(slots=True)
+class Purchase:
+    """A purchase as far as it matters here; `awaited` is one of which only a refund has come.
+
+    Of `total`, `amount` counts, and of that `taken_back` was refunded; `refunded` of the total was.
+    """
+
+    shop_id: str
+    invoice_number: str
+    status: PurchaseStatus = "awaited"
+    customer_id: str | None = None
+    card_number: str | None = None
+    occurred_at: dt.datetime | None = None
+    currency: str | None = None
+    total: Decimal = ZERO
+    points_paid: Decimal = ZERO
+    amount: Decimal = ZERO
+    refunded: Decimal = ZERO
+    taken_back: Decimal = ZERO
+    companion_id: str | None = None
+    referral_code: str | None = None
+
+    @property
+    def key(self) -> PurchaseKey:
+        return self.shop_id, self.invoice_number
+
+    @property
+    def sale(self) -> Sale | None:
+        """The purchase as rules judge it; none where it has not come."""
+        if self.occurred_at is None or self.currency is None:
+            return None
+        # of what was taken back as a whole nothing is left, whatever parts its refunds named
+        gone = max(self.taken_back, self.amount - (self.total - self.refunded))
+        return Sale(
+            self.occurred_at, self.shop_id, self.invoice_number, self.currency, self.amount, gone, self.companion_id
+        )
+
+
+@dataclass(slots=True)
+class Refund:
+    """A refund; one that came before its purchase waits for it."""
+
+    shop_id: str
+    invoice_number: str
+    refund_id: str
+    currency: str
+    amount: Decimal
+    shipping: Decimal
+    gift_cards: Decimal
+    points_paid: Decimal | None
+    status: Literal["waiting", "booked", "refused"] = "waiting"
+    arrival: int = 0
+
+    @property
+    def key(self) -> RefundKey:
+        return self.shop_id, self.invoice_number, self.refund_id
+
+
+class Code(NamedTuple):
+    """What friends claim with: a customer's, or a partner's."""
+
+    code: str
+    kind: CodeKind
+    customer_id: str | None
+    partner_id: str | None
+    created_at: dt.datetime
+    retired_at: dt.datetime | None = None
+
+
+@dataclass(slots=True)
+class Referral:
+    """A claim and what became of it; `round` counts how often a purchase qualified it."""
+
+    referral_id: str
+    code: str
+    friend_id: str
+    referrer_id: str | None
+    partner_id: str | None
+    programme_version: int
+    source: str
+    claimed_at: dt.datetime
+    received_at: dt.datetime
+    status: ReferralStatus
+    reason: str | None = None
+    address_hash: bytes | None = None
+    qualifies_until: dt.datetime | None = None
+    review_until: dt.datetime | None = None
+    shop_id: str | None = None
+    invoice_number: str | None = None
+    qualified_at: dt.datetime | None = None
+    hold_until: dt.datetime | None = None
+    round: int = 0
+    decided_by: str | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.status != "rejected"
+
+    @property
+    def has_qualified(self) -> bool:
+        return self.status in {"qualified", "rewarded"}
+
+    @property
+    def due_at(self) -> dt.datetime | None:
+        """When something is to be done about it though nothing is heard."""
+        if self.status == "review":
+            return self.review_until
+        return self.hold_until if self.status == "qualified" else None
+
+
+@dataclass(slots=True)
+class Reward:
+    """What is due to a customer; `benefit` is the contract's document as JSON, `month` the one whose cap it counts in."""
+
+    reward_id: str
+    customer_id: str
+    referral_id: str
+    side: Side
+    round: int
+    status: RewardStatus
+    benefit: str
+    month: dt.date
+    decided_at: dt.datetime
+    rung: int | None = None
