@@ -1,22 +1,22 @@
-"""Coupon codes: 11 random symbols and one that checks them, easy to read aloud (rules 23 and 27)."""
+"""Codes: random symbols and one that checks them, easy to read aloud (rules 23 and 27)."""
 
 import re
+from functools import cache
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 symbols, without those that are taken for others: 0 and O, 1 and I."""
 
 DRAWN = 11
-"""So many symbols are random."""
+"""So many symbols of a coupon code are random."""
 
 GROUP = 4
 PLACES = {symbol: place for place, symbol in enumerate(ALPHABET)}
-SPELLING = re.compile(f"([{ALPHABET}]*)([{ALPHABET}]{{{DRAWN + 1}}})")
 
 
 def check_symbol(drawn: str) -> str:
     """Return the symbol that makes Σ sᵢ·xⁱ zero over the 32 elements of GF(2)[x] / (x⁵ + x² + 1).
 
-    The weights of 12 places all differ, so one wrong symbol, or any two exchanged, are always found.
+    The weights of up to 31 places all differ, so one wrong symbol, or any two exchanged, are always found.
     """
     rest = 0
     for symbol in drawn:
@@ -36,10 +36,15 @@ def code(drawn: str, prefix: str | None = None) -> str:
     return "-".join([*([prefix] if prefix else []), *groups])
 
 
-def spelled(text: str) -> str | None:
+def spelled(text: str, drawn: int = DRAWN) -> str | None:
     """Return a code as it is printed, whatever its case, blanks and dashes were; none where it is mistyped."""
-    found = SPELLING.fullmatch("".join(text.replace("-", "").split()).upper())
+    found = _spelling(drawn).fullmatch("".join(text.replace("-", "").split()).upper())
     if found is None:
         return None
     prefix, symbols = found.groups()
     return code(symbols[:-1], prefix) if check_symbol(symbols[:-1]) == symbols[-1] else None
+
+
+@cache
+def _spelling(drawn: int) -> re.Pattern[str]:
+    return re.compile(f"([{ALPHABET}]*)([{ALPHABET}]{{{drawn + 1}}})")

@@ -23,6 +23,9 @@ class Contact(NamedTuple):
     address_hash: bytes | None = None
 
 
+NOBODY = Contact()
+
+
 class HearPurchase(NamedTuple):
     """Take note of a purchase: it may claim a code, qualify a referral, complete a pair."""
 
@@ -78,7 +81,7 @@ class ClaimCode:
     friend_id: str
     claimed_at: dt.datetime
     source: Literal["rest", "purchase", "customer"]
-    contact: Contact = Contact()
+    contact: Contact = NOBODY
     card_number: str | None = None
 
 

@@ -45,7 +45,7 @@ def _example(**more: JsonValue) -> ConfigDict:
         "customer_id": "c-42",
         "referral_id": REFERRAL,
         "side": "referrer",
-        "code": "7K2M-9QF4",
+        "code": "7K2M-9QFS",
         "friend_id": "c-43",
         "referrer_id": "c-42",
         "programme_version": 1,

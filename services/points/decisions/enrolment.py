@@ -8,7 +8,7 @@ from services.points.decisions.events import CUSTOMERS_TOPIC, hear, is_heard, re
 from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import answer
 from services.points.records import Account
-from services.points.rules import dates
+from shared.dates import is_ahead
 
 
 def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
@@ -34,7 +34,7 @@ def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
 
 
 def _refusal(books: Books, command: EnrolCustomer, account: Account | None) -> Outcome | None:
-    if account is None and dates.is_ahead(command.enrolled_at, books.now):
+    if account is None and is_ahead(command.enrolled_at, books.now):
         return refused("enrolled-in-future", f"{command.enrolled_at} is more than 24 hours ahead", "/enrolled_at")
     number = command.card_number
     if number is None:

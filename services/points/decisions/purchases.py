@@ -18,6 +18,7 @@ from services.points.records import Account, Purchase
 from services.points.rules import dates, draws, earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseCompleted
+from shared.dates import is_ahead
 from shared.requests import Done, Origin
 
 ZERO = Decimal(0)
@@ -119,7 +120,7 @@ def _card_unknown(purchase: PurchaseCompleted) -> Outcome:
 def _refusal(
     purchase: PurchaseCompleted, programme: Programme, occurred_at: dt.datetime, origin: Origin
 ) -> Outcome | None:
-    if dates.is_ahead(occurred_at, origin.received_at):
+    if is_ahead(occurred_at, origin.received_at):
         return refused("occurred-in-future", f"{occurred_at} is more than 24 hours ahead", "/occurred_at")
     if purchase.currency not in programme.rates:
         return refused(

@@ -15,9 +15,10 @@ from services.points.decisions.payments import give_back_paid
 from services.points.decisions.tiers import lower
 from services.points.programme import Programme
 from services.points.records import Account, Entry, Purchase, Refund
-from services.points.rules import dates, earning
+from services.points.rules import earning
 from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseRefunded
+from shared.dates import is_ahead
 from shared.requests import Origin
 
 ZERO = Decimal(0)
@@ -31,7 +32,7 @@ def refund_purchase(books: Books, command: RefundPurchase) -> Outcome:
     if known is not None and known.status != "refused":
         return _known_refund(books, known, said, origin)
     occurred_at = said.occurred_at or origin.time or origin.received_at
-    if dates.is_ahead(occurred_at, origin.received_at):
+    if is_ahead(occurred_at, origin.received_at):
         return refused("occurred-in-future", f"{occurred_at} is more than 24 hours ahead", "/occurred_at")
     if said.shipping + said.gift_cards + (said.points_paid or ZERO) > said.amount:
         return refused("refund-parts-exceed-amount", "the parts of a refund are more than its amount", "/amount")

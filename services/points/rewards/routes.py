@@ -25,10 +25,9 @@ from services.points.rewards.schemas import (
     reward_of,
 )
 from services.points.routes import service_of
-from services.points.rules import languages
 from services.points.rules.claiming import Claimant, obstacles
 from services.points.schemas import Reason
-from shared import codes
+from shared import codes, languages
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, needs
 from shared.contracts.values import CustomerId

@@ -7,15 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.points.programme import Expiry, Programme
 
-AHEAD = dt.timedelta(hours=24)
-"""How far ahead of its receipt a purchase may say it happened: a till's clock may be off, not in another week."""
-
 DAY = dt.timedelta(days=1)
-
-
-def is_ahead(occurred_at: dt.datetime, received_at: dt.datetime) -> bool:
-    """Tell whether something claims to have happened later than a wrong clock explains."""
-    return occurred_at - received_at > AHEAD
 
 
 def add_months(day: dt.date, months: int) -> dt.date:

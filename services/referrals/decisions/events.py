@@ -46,7 +46,9 @@ def tell_referrer(books: Books, referral: Referral, kind: str, **details: object
 
 
 def _said(books: Books, referral: Referral, side: str, details: dict[str, object]) -> dict[str, Any]:
-    owner = {"partner_id": referral.partner_id} if referral.referrer_id is None else {"referrer_id": referral.referrer_id}
+    owner = (
+        {"partner_id": referral.partner_id} if referral.referrer_id is None else {"referrer_id": referral.referrer_id}
+    )
     return {
         "referral_id": referral.referral_id,
         "side": side,

@@ -1,6 +1,5 @@
 """The life of a referral: brought to what all that is known says of it, whenever any of that changes (rule 25)."""
 
-
 from services.referrals.books import Books
 from services.referrals.commands import Outcome, SettleReferral
 from services.referrals.decisions import rewards
@@ -103,5 +102,3 @@ def _unqualify(books: Books, referral: Referral, reason: str) -> None:
     referral.status, referral.hold_until = "claimed", None
     keep(books, referral)
     rewards.take_back(books, referral, reason, was_rewarded=was_rewarded)
-
-

@@ -80,11 +80,9 @@ def _climb(books: Books, referral: Referral) -> None:
 
 
 def _take(books: Books, referral: Referral, referrer: str, step: Step) -> None:
-    reward_id = f"ladder/{referrer}/{step.rung}/{step.round}"
+    reward_id = f"{referral.referral_id}/rung-{step.rung}/{step.round}"
     if step.benefit is None:
-        reward = books.ladder[referrer][reward_id]
-        _keep(books, reward, "reversed")
-        tell_referrer(books, referral, "referral.reversed", reward_id=reward_id, reason="fewer-referrals")
+        _take_rung_back(books, referral, referrer, step)
         return
     reward = Reward(
         reward_id,
@@ -100,6 +98,13 @@ def _take(books: Books, referral: Referral, referrer: str, step: Step) -> None:
     )
     books.ladder[referrer][reward_id] = reward
     _give(books, referral, reward)
+
+
+def _take_rung_back(books: Books, referral: Referral, referrer: str, step: Step) -> None:
+    rung = (step.rung, step.round)
+    (reward,) = (each for each in books.ladder[referrer].values() if (each.rung, each.round) == rung)
+    _keep(books, reward, "reversed")
+    tell_referrer(books, referral, "referral.reversed", reward_id=reward.reward_id, reason="fewer-referrals")
 
 
 # A reward
@@ -134,8 +139,6 @@ def _give(books: Books, referral: Referral, reward: Reward) -> None:
     TELL[reward.side](books, referral, "referral.rewarded", **said)
 
 
-def _keep(
-    books: Books, reward: Reward, status: Literal["held", "given", "cancelled", "reversed", "capped"]
-) -> None:
+def _keep(books: Books, reward: Reward, status: Literal["held", "given", "cancelled", "reversed", "capped"]) -> None:
     reward.status, reward.decided_at = status, books.now
     books.changes.rewards[reward.reward_id] = reward

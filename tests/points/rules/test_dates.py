@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.points.programme import Expiry, Programme
 from services.points.rules import dates
+from shared.dates import is_ahead
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -108,4 +109,4 @@ def test_rule_10_an_end_is_told_at_the_beginning_of_a_local_day() -> None:
 @pytest.mark.parametrize(("hours", "ahead"), [(24, False), (24.0001, True), (-1000, False)])
 def test_a_clock_may_be_a_day_ahead(hours: float, ahead: bool) -> None:  # noqa: FBT001 - a table
     received = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
-    assert dates.is_ahead(received + dt.timedelta(hours=hours), received) is ahead
+    assert is_ahead(received + dt.timedelta(hours=hours), received) is ahead

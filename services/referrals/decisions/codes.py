@@ -1,0 +1,60 @@
+"""Codes of customers: one that is drawn for each, one that they may choose, and how often they are shared."""
+
+from services.referrals.books import Books
+from services.referrals.commands import ChooseCode, MakeCode, Outcome, RetireCode, ShareCode, refused
+from services.referrals.records import Code
+
+
+def make_code(books: Books, command: MakeCode) -> Outcome:
+    customer = books.customer(command.customer_id)
+    known = books.codes_of.get(customer.customer_id, {}).get("generated")
+    if known is not None:
+        return Outcome("repeated", named=known)
+    code = Code(command.drawn, "generated", customer.customer_id, None, books.now)
+    _keep(books, code)
+    return Outcome("booked", named=code)
+
+
+def choose_code(books: Books, command: ChooseCode) -> Outcome:
+    customer = books.customer(command.customer_id)
+    known = books.codes.get(command.chosen)
+    if known is not None:
+        is_theirs = known.customer_id == customer.customer_id and known.retired_at is None
+        taken = refused("code-taken", f"{command.chosen} is somebody's code already", "/vanity")
+        return Outcome("repeated", named=known) if is_theirs else taken
+    before = books.codes_of.get(customer.customer_id, {}).get("vanity")
+    if before is not None:
+        _keep(books, before._replace(retired_at=books.now))
+    code = Code(command.chosen, "vanity", customer.customer_id, None, books.now)
+    _keep(books, code)
+    return Outcome("booked", named=code)
+
+
+def retire_code(books: Books, command: RetireCode) -> Outcome:
+    code = books.codes.get(command.code)
+    if code is None:
+        return unknown(command.code)
+    if code.retired_at is not None:
+        return Outcome("repeated", named=code)
+    retired = code._replace(retired_at=books.now)
+    _keep(books, retired)
+    return Outcome("booked", named=retired)
+
+
+def share_code(books: Books, command: ShareCode) -> Outcome:
+    code = books.codes.get(command.code)
+    if code is None:
+        return unknown(command.code)
+    place = code.code, command.channel, books.now.astimezone(books.programme.zone).date()
+    books.changes.shares[place] = books.changes.shares.get(place, 0) + 1
+    return Outcome("booked", named=code)
+
+
+def unknown(code: str) -> Outcome:
+    return refused("code-unknown", f"there is no code {code}")
+
+
+def _keep(books: Books, code: Code) -> None:
+    books.codes[code.code] = books.changes.codes[code.code] = code
+    if code.customer_id is not None and code.retired_at is None:
+        books.codes_of.setdefault(code.customer_id, {})[code.kind] = code
