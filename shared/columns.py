@@ -101,6 +101,7 @@ def _instants(column: Sequence[dt.datetime]) -> str:
 SPELLINGS: Mapping[type, Callable[[Any], str]] = {
     dt.datetime: dt.datetime.isoformat,
     dt.date: dt.date.isoformat,
+    bytes: lambda octets: f"\\x{octets.hex()}",
     type(None): lambda _: NOTHING,
 }
 """How a value is written; any other as Python writes it."""

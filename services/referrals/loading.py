@@ -1,0 +1,298 @@
+"""What a batch needs of the books, locked before it is decided: purchases, then customers, sorted inside.
+
+Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as) is looked up first and
+locked with them; where that changed before the locks were had, the batch begins again.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.referrals.books import Books
+from services.referrals.commands import Request
+from services.referrals.programme import Programme, Version, Versions
+from services.referrals.records import Code, Customer, Purchase, Referral, Refund, Reward
+from services.referrals.rules.claims import Counts
+from services.referrals.wanted import Wanted
+from shared import answers
+from shared.columns import SEPARATOR, joined, rows_of
+from shared.database import CollisionError, fetch
+
+LATEST = "SELECT max(version) AS version FROM programme"
+LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
+
+PURCHASE_COLUMNS = ", ".join(f"p.{each.name}" for each in fields(Purchase))
+LOCK_PURCHASES = f"""
+SELECT {PURCHASE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
+  JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number
+ ORDER BY p.shop_id, p.invoice_number FOR UPDATE OF p"""
+
+LOCK_PARKED = f"""
+SELECT {PURCHASE_COLUMNS} FROM purchase p WHERE status = 'parked' AND card_number = ANY($1::text[])
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
+
+LOAD_REFUNDS = f"""
+SELECT {", ".join(each.name for each in fields(Refund))} FROM refund
+ WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY arrival"""
+
+LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+CARDS_OF = "SELECT card_number, customer_id FROM card WHERE customer_id = ANY($1::text[])"
+
+CODE_COLUMNS = ", ".join(Code._fields)
+LOAD_CODES = f"SELECT {CODE_COLUMNS} FROM code WHERE code = ANY($1::text[])"
+CODES_OF = f"SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND retired_at IS NULL"
+
+CONCERNED = f"""
+WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id),
+  known AS MATERIALIZED (
+    SELECT customer_id FROM named
+     UNION SELECT c.merged_into FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
+  names AS MATERIALIZED (
+    SELECT customer_id FROM known
+     UNION SELECT c.customer_id FROM known k JOIN customer c ON c.merged_into = k.customer_id)
+SELECT r.friend_id, r.referrer_id FROM names n JOIN referral r ON r.friend_id = n.customer_id AND r.status <> 'rejected'
+ UNION SELECT friend_id, referrer_id FROM referral WHERE referral_id = ANY($2::text[])
+ UNION SELECT customer_id, NULL FROM known"""
+
+GOING_ON = "SELECT customer_id, merged_into FROM customer WHERE merged_into IS NOT NULL AND customer_id = ANY($1::text[])"
+
+CUSTOMER_COLUMNS = ", ".join(each.name for each in fields(Customer))
+LOCK_CUSTOMERS = f"""
+SELECT {CUSTOMER_COLUMNS} FROM customer WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}'))
+ ORDER BY customer_id FOR UPDATE"""
+MERGED_INTO = "SELECT customer_id, merged_into FROM customer WHERE merged_into = ANY($1::text[])"
+
+REFERRAL_COLUMNS = ", ".join(each.name for each in fields(Referral))
+LOAD_REFERRALS = f"""
+SELECT {REFERRAL_COLUMNS} FROM referral WHERE referral_id = ANY($1::text[])
+ UNION SELECT {REFERRAL_COLUMNS} FROM referral WHERE friend_id = ANY($2::text[]) AND status <> 'rejected'"""
+
+SALES = f"SELECT {PURCHASE_COLUMNS} FROM purchase p WHERE customer_id = ANY($1::text[])"
+
+REWARD_COLUMNS = ", ".join("benefit::text" if each.name == "benefit" else each.name for each in fields(Reward))
+LOAD_REWARDS = f"""
+SELECT {REWARD_COLUMNS} FROM reward WHERE referral_id = ANY($1::text[])
+ UNION SELECT {REWARD_COLUMNS} FROM reward WHERE customer_id = ANY($2::text[]) AND rung IS NOT NULL"""
+
+# those that were taken back count too, or a refund would make room
+GIVEN = """
+SELECT customer_id, month, count(*) AS rewards FROM reward
+ WHERE customer_id = ANY($1::text[]) AND side = 'referrer' AND rung IS NULL AND status IN ('given', 'reversed')
+ GROUP BY customer_id, month"""
+REWARDED = """
+SELECT referrer_id, count(*) AS referrals FROM referral
+ WHERE referrer_id = ANY($1::text[]) AND status = 'rewarded' GROUP BY referrer_id"""
+
+CLAIMS_ON = """
+SELECT referrer_id, count(*) FILTER (WHERE received_at > $2) AS within_day, count(*) AS within_month
+  FROM referral WHERE referrer_id = ANY($1::text[]) AND status <> 'rejected' AND received_at >= least($2, $3)
+ GROUP BY referrer_id"""
+FROM_ADDRESS = """
+SELECT address_hash, count(*) AS claims FROM referral
+ WHERE address_hash = ANY($1::bytea[]) AND received_at > $2 GROUP BY address_hash"""
+
+CHAINS = """
+WITH RECURSIVE chain AS (
+  SELECT unnest($1::text[]) AS start, unnest($1::text[]) AS customer_id
+   UNION SELECT c.start, coalesce(t.merged_into, r.referrer_id) FROM chain c
+    JOIN referral r ON r.friend_id = c.customer_id AND r.status <> 'rejected' AND r.referrer_id IS NOT NULL
+    LEFT JOIN customer t ON t.customer_id = r.referrer_id)
+SELECT start, customer_id FROM chain WHERE customer_id <> start"""
+
+DAY = dt.timedelta(days=1)
+
+
+class Loader:
+    """Loads and locks; keeps nothing but the published programmes it has read."""
+
+    def __init__(self) -> None:
+        self._versions: Versions | None = None
+
+    async def versions(self, connection: AsyncConnection) -> Versions:
+        """Return the published programmes as this transaction sees them."""
+        latest = (await fetch(connection, LATEST))[0]["version"]
+        if self._versions is None or self._versions.latest != latest:
+            self._versions = await _load_versions(connection)
+        return self._versions
+
+    async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
+        """Return the part of the books that the requests touch."""
+        wanted = Wanted(command for request in requests for command in request.commands)
+        books = Books(now, await self.versions(connection))
+        books.answers = await answers.load(connection, requests)
+        if wanted.purchases:
+            await _lock_purchases(connection, books, wanted)
+        await _load_cards(connection, books, wanted)
+        if wanted.codes:
+            await _load_codes(connection, books, wanted)
+        if wanted.customers or wanted.referrals:
+            await _load_customers(connection, books, wanted)
+        return books
+
+
+async def _load_versions(connection: AsyncConnection) -> Versions:
+    return Versions(
+        [
+            Version(
+                version=row["version"],
+                valid_from=row["valid_from"],
+                programme=Programme.model_validate_json(row["document"]),
+            )
+            for row in await fetch(connection, LOAD_PROGRAMMES)
+        ]
+    )
+
+
+async def _lock_purchases(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, LOCK_PURCHASES, *joined(sorted(wanted.purchases), 2)):
+        purchase = Purchase(*row)
+        books.purchases[purchase.key] = purchase
+        if purchase.customer_id is not None:
+            wanted.customers.add(purchase.customer_id)
+    known = {key for key, purchase in books.purchases.items() if purchase.status == "awaited"} | wanted.refunded
+    if known:
+        shops, invoices = zip(*sorted(known), strict=True)
+        for row in await fetch(connection, LOAD_REFUNDS, list(shops), list(invoices)):
+            refund = Refund(*row)
+            books.refunds[refund.key] = refund
+
+
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    numbers = sorted(wanted.cards | wanted.new_cards)
+    if numbers:
+        books.cards.update(await fetch(connection, LOAD_CARDS, numbers))
+        wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
+    if wanted.new_cards:
+        for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
+            purchase = Purchase(*row)
+            books.purchases[purchase.key] = purchase
+            books.parked.setdefault(purchase.card_number or "", []).append(purchase)
+    claiming = [each for each in books.purchases.values() if each.referral_code is not None]
+    wanted.codes |= {each.referral_code for each in claiming if each.referral_code is not None}
+
+
+async def _load_codes(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, LOAD_CODES, sorted(wanted.codes)):
+        code = Code(*row)
+        books.codes[code.code] = code
+        if code.customer_id is not None:
+            wanted.customers.add(code.customer_id)
+
+
+# Customers, and what is known of their referrals
+
+
+async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    named = SEPARATOR.join(sorted(wanted.customers))
+    concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
+    names = wanted.customers | {name for row in concerned for name in row if name is not None}
+    going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
+    await _lock_customers(connection, books, names | set(going_on.values()))
+    friends = {row["friend_id"] for row in concerned} | wanted.customers
+    await _load_merged(connection, books, friends)
+    await _load_referrals(connection, books, wanted, friends)
+    if books.referrals or wanted.claiming or wanted.merging:
+        await _load_what_is_judged(connection, books, wanted)
+    if wanted.coding:
+        for row in await fetch(connection, CODES_OF, _all_names(books, wanted.coding)):
+            code = Code(*row)
+            owner = books.customer(code.customer_id or "").customer_id
+            books.codes_of.setdefault(owner, {}).setdefault(code.kind, code)
+
+
+async def _lock_customers(connection: AsyncConnection, books: Books, names: set[str]) -> None:
+    rows = await fetch(connection, LOCK_CUSTOMERS, SEPARATOR.join(sorted(names)))
+    found = {row["customer_id"]: Customer(*row) for row in rows}
+    for name, customer in found.items():
+        target = found.get(customer.merged_into or name)
+        if target is None:
+            raise CollisionError("a customer was merged while the locks were waited for")
+        books.customers[name] = target
+
+
+async def _load_merged(connection: AsyncConnection, books: Books, friends: set[str]) -> None:
+    """Note under which other names customers are known; only few ever were merged."""
+    targets = sorted({each.customer_id for name in friends if (each := books.customers.get(name)) is not None})
+    for row in await fetch(connection, MERGED_INTO, targets):
+        books.merged.setdefault(row["merged_into"], []).append(row["customer_id"])
+        books.customers[row["customer_id"]] = books.customers[row["merged_into"]]
+
+
+def _all_names(books: Books, names: Iterable[str]) -> list[str]:
+    """Return names with all others of the same customers."""
+    targets = {books.customers[name].customer_id if name in books.customers else name for name in names}
+    return sorted(targets | {other for target in targets for other in books.merged.get(target, ())})
+
+
+async def _load_referrals(connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str]) -> None:
+    rows = await fetch(connection, LOAD_REFERRALS, sorted(wanted.referrals), _all_names(books, friends))
+    for row in rows:
+        referral = Referral(*row)
+        concerned = {referral.friend_id, referral.referrer_id or referral.friend_id}
+        if not concerned <= books.customers.keys():
+            raise CollisionError("a claim was made while the locks were waited for")
+        books.referrals[referral.referral_id] = referral
+        if referral.is_live:
+            books.live[books.customers[referral.friend_id].customer_id] = referral
+
+
+async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    live = list(books.live.values())
+    owners = {each.customer_id for each in books.codes.values() if each.customer_id is not None}
+    friends = {each.friend_id for each in live} | wanted.claiming | wanted.merging
+    friends |= {each.customer_id for each in books.purchases.values() if each.customer_id and each.referral_code}
+    referrers = {each.referrer_id for each in live if each.referrer_id is not None} | owners
+    await _load_sales(connection, books, friends)
+    await _load_rewards(connection, books, referrers)
+    if wanted.claiming or wanted.new_cards or any(each.referral_code for each in books.purchases.values()):
+        await _load_for_claims(connection, books, wanted, friends | owners, owners)
+
+
+async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterable[str]) -> None:
+    names = _all_names(books, friends)
+    for name in names:
+        books.sales.setdefault(books.customers[name].customer_id if name in books.customers else name, {})
+    for row in await fetch(connection, SALES, names):
+        purchase = Purchase(*row)
+        # one that the batch names is locked, and changes with it
+        purchase = books.purchases.setdefault(purchase.key, purchase)
+        books.sales[books.customers[purchase.customer_id or ""].customer_id][purchase.key] = purchase
+
+
+async def _load_rewards(connection: AsyncConnection, books: Books, referrers: Iterable[str]) -> None:
+    names = _all_names(books, referrers)
+    for row in await fetch(connection, LOAD_REWARDS, sorted(books.referrals), names):
+        reward = Reward(*row)
+        if reward.rung is None:
+            books.rewards[reward.referral_id][reward.reward_id] = reward
+        else:
+            books.ladder[books.customer(reward.customer_id).customer_id][reward.reward_id] = reward
+    for name, month, count in await fetch(connection, GIVEN, names):
+        books.given[books.customer(name).customer_id, month] += count
+    for name, count in await fetch(connection, REWARDED, names):
+        books.rewarded[books.customer(name).customer_id] += count
+
+
+async def _load_for_claims(
+    connection: AsyncConnection, books: Books, wanted: Wanted, people: Iterable[str], owners: Iterable[str]
+) -> None:
+    for number, name in await fetch(connection, CARDS_OF, _all_names(books, people)):
+        books.cards_of[books.customer(name).customer_id].add(number)
+    month = books.programme.month(books.now)
+    begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
+    for name, day, in_month in await fetch(
+        connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins
+    ):
+        owner = books.customer(name).customer_id
+        known = books.counts.get(owner, Counts())
+        more = {"within_day": known.within_day + day, "within_month": known.within_month + in_month}
+        books.counts[owner] = known._replace(**more)
+    if wanted.addresses:
+        since = books.now - dt.timedelta(days=books.programme.address_window_days)
+        books.from_address.update(await fetch(connection, FROM_ADDRESS, sorted(wanted.addresses), since))
+    chains: dict[str, set[str]] = {}
+    for start, name in await fetch(connection, CHAINS, _all_names(books, owners)):
+        chains.setdefault(books.customer(start).customer_id, set()).add(name)
+    books.chains.update({name: frozenset(chain) for name, chain in chains.items()})

@@ -1,0 +1,74 @@
+"""What a batch has decided, written with a handful of set-based statements."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.referrals import tables
+from services.referrals.books import Changes
+from shared.columns import Columns, firsts, joined, rows_of
+from shared.database import fetch
+
+CUSTOMER = Columns(
+    tables.customer, "customer_id event_sequence first_purchase_at tier email_hash phone_hash merged_into"
+)
+CARD = Columns(tables.card, "card_number customer_id")
+PURCHASE = Columns(
+    tables.purchase,
+    "shop_id invoice_number status customer_id card_number occurred_at currency total points_paid amount refunded"
+    " taken_back companion_id referral_code",
+)
+NEW_REFUND = Columns(
+    tables.refund, "shop_id invoice_number refund_id currency amount shipping gift_cards points_paid status"
+)
+REFUND = Columns(tables.refund, "shop_id invoice_number refund_id status")
+CODE = Columns(tables.code, "code kind customer_id partner_id created_at retired_at")
+REFERRAL = Columns(
+    tables.referral,
+    "referral_id code friend_id referrer_id partner_id programme_version source claimed_at received_at status reason"
+    " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by due_at",
+)
+REWARD = Columns(
+    tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung"
+)
+SHARE = Columns(tables.share, "code channel on shares")
+OUTBOX = Columns(tables.outbox, "topic key payload")
+
+HOT = (PURCHASE, CUSTOMER, OUTBOX)
+AT = dict(zip(HOT, firsts(1, *HOT), strict=True))
+
+SAVE = f"""
+WITH purchases AS ({PURCHASE.insert(AT[PURCHASE])}),
+  customers AS ({CUSTOMER.insert(AT[CUSTOMER])})
+INSERT INTO outbox (topic, key, payload)
+SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "text", first=AT[OUTBOX])} AS k(topic, key, payload)"""
+"""What every batch writes, and no more of it."""
+
+UPDATE_CUSTOMERS, UPDATE_PURCHASES, INSERT_CARDS = CUSTOMER.update(), PURCHASE.update(), CARD.insert()
+INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(), SHARE.add()
+
+PUT_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.put(), REFERRAL.put(), REWARD.put()
+
+
+async def save(connection: AsyncConnection, changes: Changes) -> None:
+    """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
+    # sorted by their keys, as every batch does: what two of them write both is then written by one after the other
+    await fetch(
+        connection,
+        SAVE,
+        *PURCHASE.joined([PURCHASE.of(changes.new_purchases[key]) for key in sorted(changes.new_purchases)]),
+        *CUSTOMER.joined([CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
+        *OUTBOX.joined(changes.outbox),
+    )
+    for statement, rows in (
+        (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (INSERT_CARDS, sorted(changes.cards.items())),
+        (UPDATE_PURCHASES, [PURCHASE.of(each) for each in changes.purchases.values()]),
+        # in the order of their arrival, which the identity column keeps
+        (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.new_refunds.values()]),
+        (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.refunds.values()]),
+        (PUT_CODES, [CODE.of(each) for each in changes.codes.values()]),
+        (PUT_REFERRALS, [REFERRAL.of(changes.referrals[name]) for name in sorted(changes.referrals)]),
+        (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
+        (ADD_SHARES, [(*place, shares) for place, shares in sorted(changes.shares.items())]),
+    ):
+        if rows:
+            await fetch(connection, statement, *joined(rows, 0))

@@ -1,0 +1,114 @@
+"""What a batch of commands needs of the books: noted before anything is asked of the database."""
+
+from collections.abc import Iterable
+
+from services.referrals.commands import (
+    AcceptClaim,
+    ChooseCode,
+    ClaimCode,
+    Command,
+    HearCard,
+    HearCustomer,
+    HearMerge,
+    HearPurchase,
+    HearRefund,
+    HearTier,
+    MakeCode,
+    RejectClaim,
+    RetireCode,
+    SettleReferral,
+    ShareCode,
+)
+from services.referrals.names import claim_of_event, claim_of_purchase
+from services.referrals.records import PurchaseKey
+from services.referrals.rules import codes
+
+
+class Wanted:
+    """What a batch of commands needs to have loaded; `claiming` are friends who claim in it, `contacts` what they say."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self.purchases: set[PurchaseKey] = set()
+        self.refunded: set[PurchaseKey] = set()
+        self.customers: set[str] = set()
+        self.cards: set[str] = set()
+        self.new_cards: set[str] = set()
+        self.codes: set[str] = set()
+        self.referrals: set[str] = set()
+        self.claiming: set[str] = set()
+        self.addresses: set[bytes] = set()
+        self.coding: set[str] = set()
+        """Customers whose codes are asked for."""
+        self.merging: set[str] = set()
+        for command in commands:
+            self._add(command)
+
+    def _add(self, command: Command) -> None:
+        match command:
+            case HearPurchase():
+                self._add_purchase(command)
+            case HearRefund(refund=refund):
+                self.purchases.add((refund.shop_id, refund.invoice_number))
+                self.refunded.add((refund.shop_id, refund.invoice_number))
+            case HearCustomer():
+                self._add_customer(command)
+            case HearCard(card_number=card_number, customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.new_cards.add(card_number)
+            case HearMerge(customer_id=customer_id, into=into):
+                self.customers |= {customer_id, into}
+                self.merging |= {customer_id, into}
+            case HearTier(customer_id=customer_id):
+                self.customers.add(customer_id)
+            case _:
+                self._add_claiming(command)
+
+    def _add_claiming(self, command: Command) -> None:
+        match command:
+            case ClaimCode():
+                self._add_claim(command)
+            case AcceptClaim() | RejectClaim():
+                self.referrals.add(command.referral_id)
+            case SettleReferral(referral_id=referral_id, friend_id=friend_id):
+                self.referrals.add(referral_id)
+                self.customers.add(friend_id)
+            case MakeCode(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.coding.add(customer_id)
+            case ChooseCode(customer_id=customer_id, chosen=chosen):
+                self.customers.add(customer_id)
+                self.coding.add(customer_id)
+                self.codes.add(chosen)
+            case RetireCode(code=code) | ShareCode(code=code):
+                self.codes.add(code)
+
+    def _add_purchase(self, command: HearPurchase) -> None:
+        purchase = command.purchase
+        key = purchase.shop_id, purchase.invoice_number
+        self.purchases.add(key)
+        if purchase.customer_id is not None:
+            self.customers.add(purchase.customer_id)
+        elif purchase.card_number is not None:
+            self.cards.add(purchase.card_number)
+        if purchase.referral_code is not None:
+            self.codes.add(codes.spelled(purchase.referral_code) or purchase.referral_code)
+            self.referrals.add(claim_of_purchase(*key))
+            if purchase.customer_id is not None:
+                self.claiming.add(purchase.customer_id)
+
+    def _add_customer(self, command: HearCustomer) -> None:
+        self.customers.add(command.customer_id)
+        if command.card_number is not None:
+            self.new_cards.add(command.card_number)
+        if command.referral_code is not None:
+            self.codes.add(command.referral_code)
+            self.referrals.add(claim_of_event(command.origin.source, command.origin.id))
+            self.claiming.add(command.customer_id)
+
+    def _add_claim(self, command: ClaimCode) -> None:
+        self.customers.add(command.friend_id)
+        self.claiming.add(command.friend_id)
+        self.codes.add(command.code)
+        self.referrals.add(command.referral_id)
+        if command.contact.address_hash is not None:
+            self.addresses.add(command.contact.address_hash)
