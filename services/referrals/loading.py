@@ -56,7 +56,9 @@ SELECT r.friend_id, r.referrer_id FROM names n JOIN referral r ON r.friend_id = 
  UNION SELECT friend_id, referrer_id FROM referral WHERE referral_id = ANY($2::text[])
  UNION SELECT customer_id, NULL FROM known"""
 
-GOING_ON = "SELECT customer_id, merged_into FROM customer WHERE merged_into IS NOT NULL AND customer_id = ANY($1::text[])"
+GOING_ON = (
+    "SELECT customer_id, merged_into FROM customer WHERE merged_into IS NOT NULL AND customer_id = ANY($1::text[])"
+)
 
 CUSTOMER_COLUMNS = ", ".join(each.name for each in fields(Customer))
 LOCK_CUSTOMERS = f"""
@@ -282,9 +284,7 @@ async def _load_for_claims(
         books.cards_of[books.customer(name).customer_id].add(number)
     month = books.programme.month(books.now)
     begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
-    for name, day, in_month in await fetch(
-        connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins
-    ):
+    for name, day, in_month in await fetch(connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins):
         owner = books.customer(name).customer_id
         known = books.counts.get(owner, Counts())
         more = {"within_day": known.within_day + day, "within_month": known.within_month + in_month}

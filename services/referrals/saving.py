@@ -26,9 +26,7 @@ REFERRAL = Columns(
     "referral_id code friend_id referrer_id partner_id programme_version source claimed_at received_at status reason"
     " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by due_at",
 )
-REWARD = Columns(
-    tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung"
-)
+REWARD = Columns(tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung")
 SHARE = Columns(tables.share, "code channel on shares")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 

@@ -2,16 +2,16 @@
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Never
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.referrals.commands import Reply, Request
 from services.referrals.lifecycle import Lifecycle
 from shared.clock import utc_now
 from shared.service import Service
 
 
-class ReferralsService(Service[Never, Never]):
+class ReferralsService(Service[Request, Reply]):
     """The writer behind the batches."""
 
     def __init__(
