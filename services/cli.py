@@ -20,8 +20,6 @@ from services.points.app import create_app
 from services.points.imports.presets import MappingError
 from services.points.imports.records import FileError
 from services.points.programme import Programme
-from services.points.reports.questions import QuestionError
-from services.points.reports.reader import ParameterError, ReportTooSlowError
 from services.points.settings import PointsSettings
 from services.points.verification import Finding, verify
 from services.running import (
@@ -39,6 +37,8 @@ from shared import api_keys, audit
 from shared.database import DatabaseAwayError, create_engine
 from shared.embedded_postgres import EmbeddedPostgresError
 from shared.messaging import dead_letters
+from shared.reports.questions import QuestionError
+from shared.reports.reader import ParameterError, ReportTooSlowError
 from shared.settings import read_or_exit
 from shared.telemetry import configure_logging
 

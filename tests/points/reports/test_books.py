@@ -12,10 +12,11 @@ from services.points.commands import AdjustBalance, GiveTier, MergeAccounts, Red
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
-from services.points.reports.rendering import as_csv
-from services.points.reports.report import Findings, Report
+from services.points.reports.reader import points_reports
 from shared.database import fetch
+from shared.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
+from shared.reports.rendering import as_csv
+from shared.reports.report import Findings, Report
 from tests.points.conftest import NOW, Book, purchase, refund
 
 FIRST, END = dt.date(2026, 9, 1), dt.date(2026, 12, 1)
@@ -23,7 +24,7 @@ FIRST, END = dt.date(2026, 9, 1), dt.date(2026, 12, 1)
 
 @pytest.fixture
 async def reports(engine: AsyncEngine) -> Any:
-    made = Reports(engine, clock=lambda: NOW)
+    made = points_reports(engine, clock=lambda: NOW)
     yield made
     await made.close()
 
@@ -182,7 +183,7 @@ async def test_the_journal_of_a_merge_moves_points_and_debts_and_nets_to_nothing
 
 async def test_the_journals_accounts_have_the_names_that_the_shop_gives_them(engine: AsyncEngine, book: Book) -> None:
     await book(bought("R-1", "c-1", "2026-11-05"))
-    named = Reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
+    named = points_reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
     answer = await named.read(REPORTS["journal"], narrowing={"cost_per_point": 2})
     await named.close()
     assert as_csv(answer).splitlines() == [

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.drawing import as_svg, scale
-from services.points.reports.questions import question
-from services.points.reports.rendering import amount, as_csv, as_json
-from services.points.reports.report import Answer, Findings
+from shared.reports.drawing import as_svg, scale
+from shared.reports.questions import question
+from shared.reports.rendering import amount, as_csv, as_json
+from shared.reports.report import Answer, Findings
 from tests.points.reports.conftest import BERLIN, NOW, Read
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,11 +12,11 @@ import pytest
 from services.points.app import create_app
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.examples import examples
-from services.points.reports.reader import TooManyReportsError
-from services.points.reports.routes import ReportView, preferred
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.database import create_engine
+from shared.reports.reader import TooManyReportsError
+from shared.reports.routes import ReportView, preferred
 from tests.processes import COMMAND, environment
 
 RANGE = {"from": "2011-01-01", "to": "2011-04-01"}
@@ -87,7 +87,7 @@ async def test_too_many_reports_are_put_off(client: httpx.AsyncClient, monkeypat
     async def busy(*_: Any, **__: Any) -> None:
         raise TooManyReportsError
 
-    monkeypatch.setattr("services.points.reports.reader.Reports.read", busy)
+    monkeypatch.setattr("shared.reports.reader.Reports.read", busy)
     answer = await client.get("/v1/reports/churn")
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-reports")
     assert int(answer.headers["retry-after"]) > 0
