@@ -12,7 +12,7 @@ Period = Literal["month", "quarter", "year"]
 MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 MONTHS_A_YEAR = 12
 MOST_PERIODS = 60
-"""As many as fit, with what lies before and after them, into the bits of an integer of a report that keeps a customer's periods so."""
+"""As many as fit, with what lies before and after them, into the bits of an integer: a set of periods."""
 DEFAULT_PERIODS = 12
 
 EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(2200, 1, 1)
