@@ -13,9 +13,10 @@ from bench.growth import Book, fill
 from bench.place import Place
 from bench.report import Bar, Line, Section, Tell, neighbour_ratio
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.reader import Reports
-from services.points.reports.report import Report
+from services.points.reports.reader import points_reports
 from shared.database import create_engine
+from shared.reports.reader import Reports
+from shared.reports.report import Report
 
 GOAL_SECONDS, MOST_SECONDS = 10, 20
 
@@ -52,7 +53,7 @@ async def measure(place: Place, size: Size, tell: Tell) -> Section:
 async def _opened(url: str, size: Size) -> AsyncIterator[tuple[Book, Reports]]:
     await fill(url, size.entries)
     engine = create_engine(url, name="bench")
-    reports = Reports(engine, clock=lambda: dt.datetime.now(dt.UTC))
+    reports = points_reports(engine, clock=lambda: dt.datetime.now(dt.UTC))
     try:
         yield Book(engine, size.entries), reports
     finally:

@@ -21,8 +21,8 @@ from services.commands import (
 from services.commands.terminal import fail, out, run, settings_of_environment
 from services.points.imports.presets import MappingError
 from services.points.imports.records import FileError
-from services.points.reports.questions import QuestionError
-from services.points.reports.reader import ParameterError, ReportTooSlowError
+from shared.reports.questions import QuestionError
+from shared.reports.reader import ParameterError, ReportTooSlowError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("serve")(serving.serve_all)

@@ -17,13 +17,14 @@ from services.points.imports.presets import PRESETS
 from services.points.imports.records import FileError
 from services.points.programme import Programme
 from services.points.reports.customers import RETENTION
-from services.points.reports.reader import Reports
-from services.points.reports.report import Answer
+from services.points.reports.reader import points_reports
 from services.points.service import PointsService
 from services.points.summary import Summary, campaign_gifts, summary, tier_counts
 from services.registry import POINTS, AllSettings
 from services.running import opened, points_service
 from shared.database import create_engine
+from shared.reports.reader import Reports
+from shared.reports.report import Answer
 
 PRESET = PRESETS["cdnow"]
 SHOP = PRESET.shop_id or ""
@@ -88,7 +89,7 @@ async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
 
 
 async def _sums(points: PointsService, engine: AsyncEngine) -> Sums:
-    reports = Reports(engine, clock=points.clock)
+    reports = points_reports(engine, clock=points.clock)
     try:
         async with engine.connect() as connection:
             return await _loyalty(connection, points, reports)

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +16,40 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.drawing import as_svg
-from services.points.reports.questions import EARLIEST, LATEST, Period
-from services.points.reports.reader import Reports
-from services.points.reports.rendering import as_csv, as_json, cells, summary
-from services.points.reports.report import Answer, Report
+from services.points.reports.reader import points_reports
 from services.registry import AllSettings
 from services.running import points_service
+from shared.reports.drawing import as_svg
+from shared.reports.questions import EARLIEST, LATEST, Period
+from shared.reports.reader import Reports
+from shared.reports.rendering import as_csv, as_json, cells, summary
+from shared.reports.report import Answer, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """A service's reports, and what opens its reader."""
+
+    catalogue: Mapping[str, Report]
+    opened: Callable[[AllSettings], AbstractAsyncContextManager[Reports]]
+
+
+@asynccontextmanager
+async def _points(settings: AllSettings) -> AsyncIterator[Reports]:
+    async with points_service(settings) as points:
+        reports = points_reports(points.engine, clock=points.clock, account_names=settings.account_names())
+        try:
+            yield reports
+        finally:
+            await reports.close()
+
+
+SERVICES = {
+    "points": Reporting(REPORTS, _points),
+}
+"""Who has reports; no two have one of the same name."""
+
+CATALOGUE = {name: report for service in SERVICES.values() for name, report in service.catalogue.items()}
 
 
 class Form(StrEnum):
@@ -52,9 +82,9 @@ def _cost(text: str) -> Decimal:
 
 
 def _known(text: str) -> Report:
-    if text not in REPORTS:
-        raise typer.BadParameter(f"there is {', '.join(REPORTS)}")
-    return REPORTS[text]
+    if text not in CATALOGUE:
+        raise typer.BadParameter(f"there is {', '.join(CATALOGUE)}")
+    return CATALOGUE[text]
 
 
 Wanted = Annotated[Report | None, typer.Argument(parser=_known, metavar="NAME", help="Without it: what there is.")]
@@ -77,14 +107,11 @@ Output = Annotated[Path | None, typer.Option(help="A file instead of the termina
 
 
 async def read(settings: AllSettings, report: Report, *, narrowing: dict[str, Any], **asked: Any) -> Answer:
-    """Read a report from the configured database. Raises what `Reports.read` does."""
-    async with points_service(settings) as points:
-        reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
-        try:
-            said = {name: value for name, value in narrowing.items() if value is not None}
-            return await reports.read(report, narrowing=said, **asked)
-        finally:
-            await reports.close()
+    """Read a report from its service's database. Raises what `Reports.read` does."""
+    said = {name: value for name, value in narrowing.items() if value is not None}
+    (service,) = (each for each in SERVICES.values() if report.name in each.catalogue)
+    async with service.opened(settings) as reports:
+        return await reports.read(report, narrowing=said, **asked)
 
 
 def write(answer: Answer, form: Form, output: Path | None) -> None:
@@ -133,6 +160,6 @@ def show_all() -> None:
     """List the reports with what each tells."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     table = Table("report", "what it tells", header_style="bold")
-    for report in REPORTS.values():
+    for report in CATALOGUE.values():
         table.add_row(report.name, report.says)
     console.print(table)

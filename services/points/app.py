@@ -10,7 +10,7 @@ import services.points
 from services.points import adjustments, care, intake, programmes, redemptions, routes, sharing
 from services.points.documents import asyncapi
 from services.points.reports import routes as report_routes
-from services.points.reports.reader import Reports
+from services.points.reports.reader import points_reports
 from services.points.rewards import routes as reward_routes
 from services.points.rewards import settlement
 from services.points.service import PointsService
@@ -41,7 +41,7 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
         max_request_bytes=settings.max_request_bytes,
         lifespan=lifespan,
     )
-    reports = Reports(points.engine, clock=points.clock, account_names=settings.account_names())
+    reports = points_reports(points.engine, clock=points.clock, account_names=settings.account_names())
     app.state.service = points
     app.state.reports = reports
     app.state.settings = settings

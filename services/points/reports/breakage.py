@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports import measures, runoff
-from services.points.reports.questions import Question, distance, label, midnight, shifted, start_of
-from services.points.reports.report import Chart, Column, Findings, Report
+from services.points.reports import runoff
+from services.points.reports.narrowing import cost
 from services.points.reports.runoff import Age, Cohort
 from shared.database import fetch
+from shared.reports.questions import Question, distance, label, midnight, shifted, start_of
+from shared.reports.report import Chart, Column, Findings, Report
+from shared.reports.shares import percent
 
 BEGINNING = "SELECT min(occurred_at) AS at FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0"
 
@@ -77,7 +79,7 @@ def _row(month: dt.date, cohort: Cohort, known: Sequence[runoff.Share | None]) -
     fates = cohort.used, cohort.clawed_back, cohort.expired, cohort.open
     to_come = runoff.to_come(cohort, known)
     basis = "final" if not cohort.open else NOT_ENOUGH if to_come is None else "estimate"
-    ultimate = None if to_come is None else measures.percent(cohort.expired + to_come, cohort.issued)
+    ultimate = None if to_come is None else percent(cohort.expired + to_come, cohort.issued)
     return label(month, "month"), cohort.issued, *fates, to_come, ultimate, basis
 
 
@@ -87,16 +89,15 @@ def _whole(cohorts: Sequence[Cohort], known: Sequence[runoff.Share | None], ques
     undecided = round(found.undecided)
     if not open_ or not runoff.is_decided(found, of=open_):
         return NOT_ENOUGH, open_, undecided, None, None, None
-    expected, cost = round(found.expires), question.cost_per_point
-    remaining = None if cost is None else (open_ - expected) * cost
-    return "estimate", open_, undecided, expected, measures.percent(expected, open_), remaining
+    expected = round(found.expires)
+    return "estimate", open_, undecided, expected, percent(expected, open_), cost(open_ - expected, question)
 
 
 def _error(trial: runoff.Trial | None, months: Sequence[dt.date]) -> Sequence[Any]:
     if trial is None:
         return NOT_ENOUGH, None, None, None, None
     held_out = f"{label(months[-runoff.HELD_OUT_MONTHS], 'month')} to {label(months[-1], 'month')}"
-    return held_out, trial.predicted, trial.actual, trial.error, measures.percent(trial.error, trial.actual)
+    return held_out, trial.predicted, trial.actual, trial.error, percent(trial.error, trial.actual)
 
 
 BREAKAGE_ESTIMATE = Report(

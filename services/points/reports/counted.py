@@ -6,7 +6,7 @@ it belongs to. Customers who were merged are one.
 
 from typing import Any
 
-from services.points.reports.questions import Question
+from shared.reports.questions import Question
 
 NARROWED = "($1::text IS NULL OR p.shop_id = $1) AND ($2::text IS NULL OR p.currency = $2) AND p.occurred_at < $3"
 

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.reports import measures
 from services.points.reports.counted import COUNTED, COUNTS, narrowed
-from services.points.reports.questions import Question
-from services.points.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
 from shared.database import fetch
+from shared.reports.questions import Question
+from shared.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
+from shared.reports.shares import mean, percent
 
 PATTERNS = f"""
 WITH shopper AS (
@@ -65,7 +66,7 @@ async def read_retention(connection: AsyncConnection, question: Question) -> Fin
     """Return the share of customers that was kept from one period to the next, by both ways to count it."""
     rows = []
     for span, (before, active, new, kept) in zip(question.spans, await _returns(connection, question), strict=True):
-        shares = measures.retention(before, active, new), measures.percent(kept, before)
+        shares = measures.retention(before, active, new), percent(kept, before)
         rows.append((span.label, before, active, new, kept, *shares, question.is_complete(span)))
     return Findings(rows)
 
@@ -74,7 +75,7 @@ async def read_churn(connection: AsyncConnection, question: Question) -> Finding
     """Return the share of customers that was lost from one period to the next, by both ways to count it."""
     rows = []
     for span, (before, active, new, kept) in zip(question.spans, await _returns(connection, question), strict=True):
-        shares = measures.churn(before, active, new), measures.percent(before - kept, before)
+        shares = measures.churn(before, active, new), percent(before - kept, before)
         rows.append((span.label, before, active - new, before - kept, *shares, question.is_complete(span)))
     return Findings(rows)
 
@@ -86,7 +87,7 @@ async def read_active_customers(connection: AsyncConnection, question: Question)
     rows = []
     for number, (span, (_, active, new, kept)) in enumerate(zip(question.spans, found, strict=True), 1):
         members = sum(count for period, count in enrolled.items() if period <= number)
-        share = measures.percent(active, members)
+        share = percent(active, members)
         rows.append((span.label, active, new, kept, active - new - kept, members, share, question.is_complete(span)))
     return Findings(rows)
 
@@ -160,7 +161,7 @@ async def read_cohorts(connection: AsyncConnection, question: Question) -> Findi
     rows = []
     for first, since, customers, active in await fetch(connection, COHORTS, *narrowed(question), question.bounds()):
         span = question.spans[first + since - 1]
-        share = measures.percent(active, customers)
+        share = percent(active, customers)
         cohort = question.spans[first - 1].label
         rows.append((cohort, since, customers, active, share, question.is_complete(span)))
     return Findings(rows)
@@ -197,9 +198,9 @@ async def read_repeat_rate(connection: AsyncConnection, question: Question) -> F
     repeating = sum(count for purchases, count, _ in found if purchases > 1)
     purchases = sum(each * count for each, count, _ in found)
     firsts = sum(count for _, count, is_new in found if is_new)
-    rows = [(name, count, measures.percent(count, customers)) for name, count in _classified(found, CLASSES)]
-    rate, share = measures.percent(repeating, customers), measures.percent(purchases - firsts, purchases)
-    each = measures.mean(purchases, customers)
+    rows = [(name, count, percent(count, customers)) for name, count in _classified(found, CLASSES)]
+    rate, share = percent(repeating, customers), percent(purchases - firsts, purchases)
+    each = mean(purchases, customers)
     return Findings(rows, (customers, repeating, rate, purchases, purchases - firsts, share, each))
 
 
@@ -210,7 +211,7 @@ async def read_intervals(connection: AsyncConnection, question: Question) -> Fin
     rows, so_far = [], 0
     for name, count in _classified(found, DAYS):
         so_far += count
-        rows.append((name, count, measures.percent(count, intervals), measures.percent(so_far, intervals)))
+        rows.append((name, count, percent(count, intervals), percent(so_far, intervals)))
     days = round(sum(seconds for _, _, seconds in found) / intervals / 86_400, 1) if intervals else None
     return Findings(rows, (intervals, _median([(each, count) for each, count, _ in found]), days))
 

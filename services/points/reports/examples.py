@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.questions import question
-from services.points.reports.rendering import as_json
-from services.points.reports.report import Answer, Findings
+from shared.reports.questions import question
+from shared.reports.rendering import as_json
+from shared.reports.report import Answer, Findings
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 23)

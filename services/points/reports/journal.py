@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports.questions import Question
-from services.points.reports.report import Chart, Column, Findings, Report
+from services.points.reports.narrowing import account_names, cost
 from services.points.rules.bookkeeping import SIDES, BookAccount, postings
 from shared.database import fetch
+from shared.reports.questions import Question
+from shared.reports.report import Chart, Column, Findings, Report
 
 # what an entry did to each side of the balance is what the one before had left of it; a debt is a side of its own
 MOVED = f"""
@@ -45,26 +46,22 @@ async def read_journal(connection: AsyncConnection, question: Question) -> Findi
 
 
 def _rows(lines: Lines, day: int, question: Question) -> list[Sequence[Any]]:
-    names, on = question.account_names, question.day(day - 1)
+    names, on = account_names(question), question.day(day - 1)
     rows: list[Sequence[Any]] = []
     for (debit, credit), parts in lines.items():
         points, kinds = sum(part for _, part in parts), ", ".join(kind for kind, _ in parts)
-        rows.append((on, names[debit], names[credit], points, _money(points, question), kinds))
+        rows.append((on, names[debit], names[credit], points, cost(points, question), kinds))
     return rows
 
 
 def _sums(rows: Sequence[Sequence[Any]], question: Question) -> tuple[int, int, Decimal | None]:
     """Return what all lines debit and what they credit: the same, since each has both."""
     points = sum(row[3] for row in rows)
-    return points, points, _money(points, question)
+    return points, points, cost(points, question)
 
 
 def _closing(balances: Mapping[BookAccount, int], question: Question) -> Decimal | None:
-    return _money(balances["outstanding"] + balances["pending"] + balances["held"], question)
-
-
-def _money(points: int, question: Question) -> Decimal | None:
-    return None if question.cost_per_point is None else points * question.cost_per_point
+    return cost(balances["outstanding"] + balances["pending"] + balances["held"], question)
 
 
 JOURNAL = Report(

@@ -1,18 +1,8 @@
-"""The arithmetic of the reports, apart from where the numbers come from; shares are percentages."""
+"""The arithmetic of retention and of what a customer is worth, apart from where the numbers come from."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-HUNDREDTH = Decimal("0.01")
-
-
-def percent(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
-    """Return a share of a whole; of nothing there is none."""
-    return _rounded(Decimal(part) * 100 / whole) if whole else None
-
-
-def mean(total: int | Decimal, count: int | Decimal) -> Decimal | None:
-    """Return the share of each of so many; of nobody there is none."""
-    return _rounded(Decimal(total) / count) if count else None
+from shared.reports.shares import percent, rounded
 
 
 def retention(before: int, active: int, new: int) -> Decimal | None:
@@ -38,8 +28,4 @@ def expected_value(value: Decimal, kept: Decimal, discount: Decimal) -> Decimal:
     constant value and retention without end (Gupta and Lehmann, Customers as Assets, Journal of Interactive Marketing 17(1),
     2003), on turnover where they take the margin.
     """
-    return _rounded(value * kept / (1 + discount - kept))
-
-
-def _rounded(value: Decimal) -> Decimal:
-    return value.quantize(HUNDREDTH, ROUND_HALF_UP)
+    return rounded(value * kept / (1 + discount - kept))

@@ -1,16 +1,16 @@
 """Reports on points: what was issued and went again, what the shop still owes, what was never spent."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.records import MOVES
-from services.points.reports import measures
-from services.points.reports.questions import Question, label, start_of
-from services.points.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
+from services.points.reports.narrowing import cost
 from shared.database import fetch
+from shared.reports.questions import Question, label, start_of
+from shared.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
+from shared.reports.shares import percent
 
 MOVEMENTS = """
 SELECT width_bucket(occurred_at, $1::timestamptz[]) AS period, kind, sum(points)::bigint AS points
@@ -101,7 +101,7 @@ async def read_liability(connection: AsyncConnection, question: Question) -> Fin
     (owed,) = await fetch(connection, OWED)
     whole = _whole(found.values())
     rows = [(name, *sides, sum(sides)) for name, sides in found.items()]
-    return Findings(rows, (*whole, owed["points"], owed["accounts"], _cost(sum(whole), question)))
+    return Findings(rows, (*whole, owed["points"], owed["accounts"], cost(sum(whole), question)))
 
 
 async def read_liability_by_expiry(connection: AsyncConnection, question: Question) -> Findings:
@@ -111,9 +111,9 @@ async def read_liability_by_expiry(connection: AsyncConnection, question: Questi
         month = "never" if ends_on is None else label(ends_on, "month")
         ended_by = "inactivity" if lapses else "nothing" if ends_on is None else "expiry"
         found[month, ended_by] = _added(found.get((month, ended_by), NOTHING), sides)
-    rows = [(*name, *sides, sum(sides), _cost(sum(sides), question)) for name, sides in found.items()]
+    rows = [(*name, *sides, sum(sides), cost(sum(sides), question)) for name, sides in found.items()]
     whole = _whole(found.values())
-    return Findings(rows, (*whole, sum(whole), _cost(sum(whole), question)))
+    return Findings(rows, (*whole, sum(whole), cost(sum(whole), question)))
 
 
 async def _outstanding(connection: AsyncConnection, question: Question) -> Sequence[Any]:
@@ -133,10 +133,6 @@ def _whole(found: Iterable[Sequence[int]]) -> list[int]:
     return [sum(side) for side in zip(NOTHING, *found, strict=True)]
 
 
-def _cost(points: int, question: Question) -> Decimal | None:
-    return None if question.cost_per_point is None else points * question.cost_per_point
-
-
 async def read_breakage(connection: AsyncConnection, question: Question) -> Findings:
     """Return what became of the points that were credited in each period."""
     found: dict[int, Any] = {
@@ -146,7 +142,7 @@ async def read_breakage(connection: AsyncConnection, question: Question) -> Find
     for number, span in enumerate(question.spans, 1):
         issued, expired, held = found[number][1:] if number in found else (0, 0, 0)
         fates = issued - expired - held, expired, held
-        rows.append((span.label, issued, *fates, *(measures.percent(points, issued) for points in fates)))
+        rows.append((span.label, issued, *fates, *(percent(points, issued) for points in fates)))
     return Findings(rows)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports import measures
 from services.points.reports.counted import COUNTED, COUNTS, narrowed
-from services.points.reports.questions import Question
-from services.points.reports.report import CURRENCY, Chart, Column, Findings, Report
+from services.points.reports.narrowing import limit, rule
 from shared.database import fetch
+from shared.reports.questions import Question
+from shared.reports.report import CURRENCY, Chart, Column, Findings, Report
+from shared.reports.shares import mean, percent
 
 EXTRAS = f"""
 SELECT line.rule, currency, customer_id, kept, line.points,
@@ -62,12 +63,12 @@ SELECT customer_id, first_at, repeats, unpromoted
 async def read_campaigns(connection: AsyncConnection, question: Question) -> Findings:
     """Return what each line beside the base gave, and on what turnover."""
     found = await fetch(connection, CAMPAIGNS, *narrowed(question), question.start)
-    return Findings([(*row, measures.mean(row["points"], row["customers"])) for row in found])
+    return Findings([(*row, mean(row["points"], row["customers"])) for row in found])
 
 
 async def read_campaign_customers(connection: AsyncConnection, question: Question) -> Findings:
     """Return to whom a rule, or each, gave most."""
-    arguments = (*narrowed(question), question.start, question.rule, question.limit)
+    arguments = (*narrowed(question), question.start, rule(question), limit(question))
     return Findings([tuple(row) for row in await fetch(connection, TAKERS, *arguments)])
 
 
@@ -83,7 +84,7 @@ async def read_offer_dependence(connection: AsyncConnection, question: Question)
 
 async def read_offer_dependence_of_customers(connection: AsyncConnection, question: Question) -> Findings:
     """Return, for each of the customers with most repeat purchases, the share that took no promotion."""
-    found = await fetch(connection, BY_CUSTOMER, *narrowed(question), question.start, question.limit)
+    found = await fetch(connection, BY_CUSTOMER, *narrowed(question), question.start, limit(question))
     return Findings(
         [
             (
@@ -91,7 +92,7 @@ async def read_offer_dependence_of_customers(connection: AsyncConnection, questi
                 row["first_at"].astimezone(question.zone).date(),
                 row["repeats"],
                 row["unpromoted"],
-                measures.percent(row["unpromoted"], row["repeats"]),
+                percent(row["unpromoted"], row["repeats"]),
             )
             for row in found
         ]
@@ -104,7 +105,7 @@ def _cohort(question: Question, number: int) -> str:
 
 def _shares(row: Any) -> tuple[Any, ...]:
     customers, repeats, unpromoted = row["customers"], row["repeats"], row["unpromoted"]
-    shares: Iterable[Any] = (measures.percent(unpromoted, repeats), row["loyal"], row["for_offers"])
+    shares: Iterable[Any] = (percent(unpromoted, repeats), row["loyal"], row["for_offers"])
     return (customers, repeats, unpromoted, *shares)
 
 

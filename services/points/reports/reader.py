@@ -1,99 +1,28 @@
-"""Reads reports from the database, a few at a time, on connections of their own, so that nobody else waits for them."""
+"""Reads the reports on points, in the programme's local days and with the shop's names of the journal's accounts."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.points.reports.questions import Period, question
-from services.points.reports.report import Answer, Report
 from services.points.rules.bookkeeping import NAMES
-from shared.database import create_engine, database_errors, fetch
-
-MOST_AT_ONCE = 2
-SECONDS = 120
-
-BY_ITSELF = f"""
-SELECT set_config('statement_timeout', '{SECONDS}s', true), set_config('work_mem', '128MB', true),
-  set_config('max_parallel_workers_per_gather', '0', true)"""
-"""One report takes one core: the others are for awards."""
+from shared.database import fetch
+from shared.reports.reader import Reports
 
 TIME_ZONE = """
 SELECT document ->> 'time_zone' AS time_zone FROM programme WHERE valid_from <= $1
  ORDER BY valid_from DESC, version DESC LIMIT 1"""
 
 
-class TooManyReportsError(Exception):
-    """As many reports are being read as may be; nothing was read."""
+def points_reports(
+    beside: AsyncEngine, *, clock: Callable[[], dt.datetime], account_names: Mapping[str, str] | None = None
+) -> Reports:
+    """Return what reads them, on connections of its own to the database of `beside`."""
+    return Reports(beside, clock=clock, zone=programme_zone, own={"account_names": {**NAMES, **(account_names or {})}})
 
 
-class ReportTooSlowError(Exception):
-    """The database took longer than a report may take."""
-
-
-class ParameterError(Exception):
-    """A report does not take a parameter that was given."""
-
-    def __init__(self, parameter: str, report: str) -> None:
-        super().__init__(f"the report {report} takes no {parameter}")
-        self.parameter = parameter
-
-
-class Reports:
-    """What asks for reports in one process; its connections are opened by the first."""
-
-    def __init__(
-        self,
-        beside: AsyncEngine,
-        *,
-        clock: Callable[[], dt.datetime],
-        account_names: Mapping[str, str] | None = None,
-    ) -> None:
-        url = beside.url.render_as_string(hide_password=False)
-        self._engine = create_engine(url, name="loyalty-reports", pool_size=MOST_AT_ONCE, reporting=True)
-        self._clock = clock
-        self._account_names = {**NAMES, **(account_names or {})}
-        self._reading = 0
-
-    async def read(
-        self,
-        report: Report,
-        *,
-        first: dt.date | None = None,
-        end: dt.date | None = None,
-        period: Period | None = None,
-        narrowing: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        """Answer a report from one state of the books.
-
-        Raises `QuestionError`, `ParameterError`, `TooManyReportsError`, `ReportTooSlowError`, `DatabaseAwayError`.
-        """
-        for name in (narrowing or {}).keys() - report.takes:
-            raise ParameterError(name, report.name)
-        if self._reading >= MOST_AT_ONCE:
-            raise TooManyReportsError
-        self._reading += 1
-        try:
-            async with database_errors(), self._engine.connect() as connection:
-                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                zone = await self._zone(connection)
-                asked = question(first, end, period=period or report.period, zone=zone, now=self._clock())
-                asked = replace(asked, account_names=self._account_names, **(narrowing or {}))
-                return Answer(report, asked, await report.read(connection, asked))
-        except asyncpg.QueryCanceledError:
-            raise ReportTooSlowError from None
-        finally:
-            self._reading -= 1
-
-    async def _zone(self, connection: AsyncConnection) -> ZoneInfo:
-        await fetch(connection, BY_ITSELF)
-        (row,) = await fetch(connection, TIME_ZONE, self._clock())
-        return ZoneInfo(row["time_zone"] or "UTC")
-
-    async def close(self) -> None:
-        """Leave the database."""
-        await self._engine.dispose()
+async def programme_zone(connection: AsyncConnection, now: dt.datetime) -> ZoneInfo:
+    """Return the time zone of the programme that is valid."""
+    (row,) = await fetch(connection, TIME_ZONE, now)
+    return ZoneInfo(row["time_zone"] or "UTC")

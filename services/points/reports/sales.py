@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.reports import measures
 from services.points.reports.counted import COUNTED, COUNTS, NARROWED, narrowed
-from services.points.reports.questions import MONTHS, MONTHS_A_YEAR, Question, Span
-from services.points.reports.report import COMPLETE, CURRENCY, PERIOD, Chart, Column, Findings, Report
+from services.points.reports.narrowing import limit
 from shared.database import fetch
+from shared.reports.questions import MONTHS, MONTHS_A_YEAR, Question, Span
+from shared.reports.report import COMPLETE, CURRENCY, PERIOD, Chart, Column, Findings, Report
+from shared.reports.shares import mean, percent
 
 YEARLY_DISCOUNT = Decimal("0.10")
 """What a year takes from the worth of an expected purchase."""
@@ -87,7 +89,7 @@ async def read_turnover(connection: AsyncConnection, question: Question) -> Find
     rows = []
     for currency, span, sales in await _sales(connection, question):
         members = sales.net[True]
-        amounts = sales.gross, sales.refunded, sales.turnover, members, measures.percent(members, sales.turnover)
+        amounts = sales.gross, sales.refunded, sales.turnover, members, percent(members, sales.turnover)
         rows.append((span.label, currency, sum(sales.purchases.values()), *amounts, question.is_complete(span)))
     return Findings(rows)
 
@@ -98,9 +100,9 @@ async def read_average_order(connection: AsyncConnection, question: Question) ->
     for currency, span, sales in await _sales(connection, question):
         purchases = sum(sales.purchases.values())
         averages = (
-            measures.mean(sales.turnover, purchases),
-            measures.mean(sales.net[True], sales.purchases[True]),
-            measures.mean(sales.net[False], sales.purchases[False]),
+            mean(sales.turnover, purchases),
+            mean(sales.net[True], sales.purchases[True]),
+            mean(sales.net[False], sales.purchases[False]),
         )
         rows.append((span.label, currency, purchases, sales.turnover, *averages, question.is_complete(span)))
     return Findings(rows)
@@ -169,9 +171,9 @@ async def read_lifetime_value(connection: AsyncConnection, question: Question) -
                 found["customers"],
                 found["purchases"],
                 found["turnover"],
-                measures.mean(found["turnover"], found["customers"]),
-                measures.mean(found["lately"], found["active"]),
-                measures.percent(found["kept"], found["before"]),
+                mean(found["turnover"], found["customers"]),
+                mean(found["lately"], found["active"]),
+                percent(found["kept"], found["before"]),
                 expected,
             )
         )
@@ -180,7 +182,7 @@ async def read_lifetime_value(connection: AsyncConnection, question: Question) -
 
 async def read_best_customers(connection: AsyncConnection, question: Question) -> Findings:
     """Return who bought for most."""
-    found = await fetch(connection, BEST, *narrowed(question), question.start, question.limit)
+    found = await fetch(connection, BEST, *narrowed(question), question.start, limit(question))
     days = ((row["first_at"].astimezone(question.zone), row["last_at"].astimezone(question.zone)) for row in found)
     return Findings(
         [

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports import measures
-from services.points.reports.questions import Question
-from services.points.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
 from shared.database import fetch
+from shared.reports.questions import Question
+from shared.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
+from shared.reports.shares import percent
 
 LEVELS = """
 SELECT level ->> 'name' AS name
@@ -37,10 +37,7 @@ async def read_tiers(connection: AsyncConnection, question: Question) -> Finding
             found[name] = before[0] + customers, before[1] + points
     everybody = sum(customers for customers, _ in found.values())
     return Findings(
-        [
-            (name, customers, measures.percent(customers, everybody), points)
-            for name, (customers, points) in found.items()
-        ]
+        [(name, customers, percent(customers, everybody), points) for name, (customers, points) in found.items()]
     )
 
 

@@ -16,10 +16,11 @@ import duckdb
 import pytest
 
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.reader import Reports
-from services.points.reports.report import Answer
+from services.points.reports.reader import points_reports
 from shared import embedded_postgres
 from shared.database import create_engine
+from shared.reports.reader import Reports
+from shared.reports.report import Answer
 from tests.conftest import fresh_database
 
 FIRST, END = dt.date(2009, 12, 1), dt.date(2011, 12, 10)
@@ -125,7 +126,7 @@ async def retail_url(
 @pytest.fixture(scope="session")
 async def reports(retail_url: str) -> AsyncIterator[Reports]:
     engine = create_engine(retail_url, name="tests")
-    made = Reports(engine, clock=lambda: NOW)
+    made = points_reports(engine, clock=lambda: NOW)
     yield made
     await made.close()
     await engine.dispose()

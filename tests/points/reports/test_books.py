@@ -5,17 +5,17 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.commands import AdjustBalance, GiveTier, MergeAccounts, Redeem, ReleaseHold, ReverseRedemption
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.reader import ParameterError, Reports, ReportTooSlowError, TooManyReportsError
-from services.points.reports.rendering import as_csv
-from services.points.reports.report import Findings, Report
+from services.points.reports.reader import points_reports
 from shared.database import fetch
+from shared.reports.reader import Reports
+from shared.reports.rendering import as_csv
+from shared.reports.report import Findings, Report
 from tests.points.conftest import NOW, Book, purchase, refund
 
 FIRST, END = dt.date(2026, 9, 1), dt.date(2026, 12, 1)
@@ -23,7 +23,7 @@ FIRST, END = dt.date(2026, 9, 1), dt.date(2026, 12, 1)
 
 @pytest.fixture
 async def reports(engine: AsyncEngine) -> Any:
-    made = Reports(engine, clock=lambda: NOW)
+    made = points_reports(engine, clock=lambda: NOW)
     yield made
     await made.close()
 
@@ -182,7 +182,7 @@ async def test_the_journal_of_a_merge_moves_points_and_debts_and_nets_to_nothing
 
 async def test_the_journals_accounts_have_the_names_that_the_shop_gives_them(engine: AsyncEngine, book: Book) -> None:
     await book(bought("R-1", "c-1", "2026-11-05"))
-    named = Reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
+    named = points_reports(engine, clock=lambda: NOW, account_names={"expense": "=6300 Bonuspunkte"})
     answer = await named.read(REPORTS["journal"], narrowing={"cost_per_point": 2})
     await named.close()
     assert as_csv(answer).splitlines() == [
@@ -289,30 +289,6 @@ async def publish(engine: AsyncEngine, programme: dict[str, Any]) -> None:
 # Reading
 
 
-async def test_a_report_takes_only_what_it_says(reports: Reports) -> None:
-    with pytest.raises(ParameterError, match="the report points takes no shop_id"):
-        await reports.read(REPORTS["points"], narrowing={"shop_id": "shop"})
-
-
-async def test_a_few_reports_are_read_at_a_time(reports: Reports) -> None:
-    async def again(*_: Any) -> Any:
-        return await reports.read(again_report)
-
-    again_report = replaced(again)
-    with pytest.raises(TooManyReportsError):
-        await reports.read(again_report)
-    assert (await reports.read(REPORTS["turnover"])).findings.rows == []
-
-
-async def test_a_report_that_takes_too_long_is_ended(reports: Reports) -> None:
-    async def slow(connection: Any, _question: Any) -> Any:
-        await fetch(connection, "SET LOCAL statement_timeout = '20ms'")
-        await fetch(connection, "SELECT pg_sleep(20)")
-
-    with pytest.raises(ReportTooSlowError):
-        await reports.read(replaced(slow))
-
-
 async def test_purchases_are_booked_while_a_report_is_read(reports: Reports, book: Book) -> None:
     begun, read_on = asyncio.Event(), asyncio.Event()
 
@@ -328,14 +304,6 @@ async def test_purchases_are_booked_while_a_report_is_read(reports: Reports, boo
     read_on.set()
     assert outcome.status == "booked"
     assert (await reading).findings.rows[0][0] == 0, "a report sees one state of the books"
-
-
-async def test_a_report_can_write_nothing(reports: Reports) -> None:
-    async def writing(connection: Any, _question: Any) -> Any:
-        await connection.execute(text("DELETE FROM lot"))
-
-    with pytest.raises(Exception, match="read-only transaction"):
-        await reports.read(replaced(writing))
 
 
 def replaced(read: Any) -> Report:

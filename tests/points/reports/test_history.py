@@ -31,12 +31,13 @@ from services.points.commands import (
 from services.points.ledger import Ledger
 from services.points.programme import Programme
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.reader import Reports
-from services.points.reports.report import Answer
+from services.points.reports.reader import points_reports
 from services.points.service import PointsService
 from services.points.verification import verify
 from shared import embedded_postgres
 from shared.database import create_engine, fetch, transact
+from shared.reports.reader import Reports
+from shared.reports.report import Answer
 from tests.conftest import fresh_database
 from tests.points.conftest import publish, purchase, refund
 from tests.points.reports.conftest import FIRST, Ask
@@ -228,7 +229,7 @@ async def books(deeds: list[Deed], server: embedded_postgres.Server, template: s
 
 @pytest.fixture(scope="module")
 async def unsettled(books: AsyncEngine) -> AsyncIterator[Reports]:
-    made = Reports(books, clock=lambda: NOW)
+    made = points_reports(books, clock=lambda: NOW)
     yield made
     await made.close()
 

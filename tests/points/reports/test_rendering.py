@@ -10,14 +10,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from services.points.reports.catalogue import REPORTS
-from services.points.reports.drawing import as_svg, scale
-from services.points.reports.questions import question
-from services.points.reports.rendering import amount, as_csv, as_json
-from services.points.reports.report import Answer, Findings
+from shared.reports.drawing import as_svg
+from shared.reports.questions import question
+from shared.reports.rendering import as_csv, as_json
+from shared.reports.report import Answer, Findings
 from tests.points.reports.conftest import BERLIN, NOW, Read
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -53,13 +51,6 @@ def test_what_has_no_answer_is_null_or_empty() -> None:
     assert as_csv(found).splitlines()[1] == "2026-01,0,1,1,0,,,true"
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [("12", "12.00"), ("1200", "1200.00"), ("0.5000", "0.50"), ("1.2345", "1.2345"), ("0", "0.00")]
-)
-def test_amounts_have_their_decimals(value: str, shown: str) -> None:
-    assert amount(Decimal(value)) == shown
-
-
 @pytest.mark.parametrize("name", REPORTS)
 async def test_every_picture_is_drawn_within_its_frame(read: Read, name: str) -> None:
     picture = ET.fromstring(as_svg(await read(name)))  # noqa: S314 - our own
@@ -90,14 +81,6 @@ def test_a_line_has_a_gap_where_there_is_no_value() -> None:
         for n, share in enumerate((Decimal(50), None, Decimal(60)), 1)
     ]
     assert as_svg(answer("retention", rows)).count("<polyline") == 3
-
-
-@given(st.lists(st.integers(-(10**11), 10**11).map(lambda cents: cents / 100), max_size=20))
-def test_a_scale_holds_zero_and_every_value(values: list[float]) -> None:
-    found = scale(values)
-    assert found.low <= 0 < found.high
-    assert all(found.low - found.step / 100 <= value <= found.high + found.step / 100 for value in values)
-    assert 2 <= len(found.ticks()) <= 8
 
 
 def test_rows_of_one_period_are_drawn_as_one_bar() -> None:

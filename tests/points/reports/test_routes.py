@@ -8,15 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
+from services.commands.reporting import CATALOGUE, SERVICES
 
 from services.points.app import create_app
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.examples import examples
-from services.points.reports.reader import TooManyReportsError
-from services.points.reports.routes import ReportView, preferred
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.database import create_engine
+from shared.reports.reader import TooManyReportsError
+from shared.reports.routes import ReportView
 from tests.processes import COMMAND, environment
 
 RANGE = {"from": "2011-01-01", "to": "2011-04-01"}
@@ -36,6 +37,10 @@ async def test_the_list_names_every_report_with_a_sentence(client: httpx.AsyncCl
     listed = (await client.get("/v1/reports")).json()["data"]
     assert [each["name"] for each in listed] == list(REPORTS)
     assert all(each["says"].endswith(".") and each["method"].endswith(".") for each in listed)
+
+
+def test_no_two_services_have_a_report_of_one_name() -> None:
+    assert len(CATALOGUE) == sum(len(service.catalogue) for service in SERVICES.values())
 
 
 def test_every_example_is_an_answer() -> None:
@@ -87,18 +92,10 @@ async def test_too_many_reports_are_put_off(client: httpx.AsyncClient, monkeypat
     async def busy(*_: Any, **__: Any) -> None:
         raise TooManyReportsError
 
-    monkeypatch.setattr("services.points.reports.reader.Reports.read", busy)
+    monkeypatch.setattr("shared.reports.reader.Reports.read", busy)
     answer = await client.get("/v1/reports/churn")
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-reports")
     assert int(answer.headers["retry-after"]) > 0
-
-
-@pytest.mark.parametrize(
-    ("accept", "form"),
-    [("", "json"), ("*/*", "json"), ("text/html,image/svg+xml;q=0.9,*/*", "svg"), ("Text/CSV", "csv"), ("x/y", "json")],
-)
-def test_the_first_known_form_of_a_client_is_taken(accept: str, form: str) -> None:
-    assert preferred(accept) == form
 
 
 def loyalty(*arguments: str, url: str, **settings: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from services.points.reports.report import Answer, Column, Report
+from shared.reports.report import Answer, Column, Report
 from shared.spreadsheets import harmless
 
 CENTS = 2

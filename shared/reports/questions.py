@@ -3,19 +3,16 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
-
-from services.points.rules.bookkeeping import NAMES
 
 Period = Literal["month", "quarter", "year"]
 
 MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 MONTHS_A_YEAR = 12
 MOST_PERIODS = 60
-"""As many as fit, with what lies before and after them, into the bits of an integer (see `customers`)."""
+"""As many as fit, with what lies before and after them, into the bits of an integer: a set of periods."""
 DEFAULT_PERIODS = 12
 
 EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(2200, 1, 1)
@@ -42,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Periods in the order of time, and what narrows the answer."""
+    """Periods in the order of time, and what narrows the answer; `own` is what only some service's reports take."""
 
     spans: tuple[Span, ...]
     period: Period
@@ -50,10 +47,7 @@ class Question:
     now: dt.datetime
     shop_id: str | None = None
     currency: str | None = None
-    rule: str | None = None
-    limit: int = 100
-    cost_per_point: Decimal | None = None
-    account_names: Mapping[str, str] = field(default_factory=lambda: NAMES)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def first(self) -> dt.date:

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports.questions import Period, Question
+from shared.reports.questions import Period, Question
 
 Unit = Literal["text", "count", "points", "money", "percent", "days", "date", "flag"]
-Narrowing = Literal["shop_id", "currency", "rule", "limit", "cost_per_point"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Report:
     columns: tuple[Column, ...]
     chart: Chart
     read: Callable[[AsyncConnection, Question], Awaitable[Findings]]
-    takes: frozenset[Narrowing] = frozenset({"shop_id", "currency"})
+    takes: frozenset[str] = frozenset({"shop_id", "currency"})
     summary: tuple[Column, ...] = ()
     period: Period = "month"
     is_of_now: bool = False

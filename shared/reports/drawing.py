@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import escape
 
-from services.points.reports.report import Answer, Column
+from shared.reports.report import Answer, Column
 
 WIDTH = 880
 LEFT, RIGHT = 76, 28
@@ -75,8 +75,9 @@ def as_svg(answer: Answer) -> str:
 
 def _head(answer: Answer, height: float) -> Iterator[str]:
     report, asked = answer.report, answer.question
-    narrowed = [f"shop {asked.shop_id}" if asked.shop_id else "", asked.currency or "", asked.rule or ""]
-    about = " · ".join(filter(None, (answer.about(), *narrowed)))
+    narrowed = [f"shop {asked.shop_id}" if asked.shop_id else "", asked.currency or ""]
+    own = (each for each in asked.own.values() if isinstance(each, str))
+    about = " · ".join(filter(None, (answer.about(), *narrowed, *own)))
     yield f'<svg xmlns="http://www.w3.org/2000/svg" class="r" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img">'
     yield f"<title>{escape(report.title)}</title><desc>{escape(report.says)}</desc><style>{STYLE}</style>"
     yield f'<rect class="paper" width="{WIDTH}" height="{height:g}"/>'

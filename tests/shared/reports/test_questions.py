@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.points.reports.questions import (
+from shared.reports.questions import (
     MOST_PERIODS,
     Period,
     Question,

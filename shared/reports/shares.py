@@ -1,0 +1,20 @@
+"""Shares and means, rounded once; shares are percentages."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+HUNDREDTH = Decimal("0.01")
+
+
+def percent(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
+    """Return a share of a whole; of nothing there is none."""
+    return rounded(Decimal(part) * 100 / whole) if whole else None
+
+
+def mean(total: int | Decimal, count: int | Decimal) -> Decimal | None:
+    """Return the share of each of so many; of nobody there is none."""
+    return rounded(Decimal(total) / count) if count else None
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Return a value in hundredths."""
+    return value.quantize(HUNDREDTH, ROUND_HALF_UP)
