@@ -1,10 +1,18 @@
 """The documents that ops teams and shops' tools work from: OpenAPI of the API, AsyncAPI of the events."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.points.handlers import EVENTS, TOPICS
+from services.points.decisions.events import (
+    CUSTOMERS_TOPIC,
+    NOTIFICATIONS_TOPIC,
+    POINTS_TOPIC,
+    PURCHASES_TOPIC,
+    REFERRALS_TOPIC,
+)
+from services.points.handlers import EVENTS
 from shared.contracts import points as said
 
 
@@ -23,14 +31,16 @@ def asyncapi() -> dict[str, Any]:
         },
         "defaultContentType": "application/cloudevents+json",
         "channels": {
-            "purchases": _channel(TOPICS[0], [name for name in heard if ".purchase." in name]),
-            "customers": _channel(TOPICS[1], [name for name in heard if ".customer." in name]),
-            "notifications": _channel(TOPICS[2], [name for name in heard if ".coupon." in name]),
-            "points": _channel("loyalty.points", list(spoken)),
+            "purchases": _channel(PURCHASES_TOPIC, _about(heard, "purchase")),
+            "customers": _channel(CUSTOMERS_TOPIC, _about(heard, "customer")),
+            "referrals": _channel(REFERRALS_TOPIC, _about(heard, "referral", "pair")),
+            "notifications": _channel(NOTIFICATIONS_TOPIC, _about(heard, "coupon", "survey")),
+            "points": _channel(POINTS_TOPIC, list(spoken)),
         },
         "operations": {
             "hearPurchases": _operation("receive", "purchases"),
             "hearCustomers": _operation("receive", "customers"),
+            "hearReferrals": _operation("receive", "referrals"),
             "hearNotifications": _operation("receive", "notifications"),
             "sayPoints": _operation("send", "points"),
             "passPurchasesOn": _operation("send", "purchases"),
@@ -64,6 +74,10 @@ def _message(kind: str, reference: str, models: dict[str, Any]) -> dict[str, Any
         "payload": {"$ref": reference},
         "examples": [{"payload": payload}],
     }
+
+
+def _about(events: Iterable[str], *things: str) -> list[str]:
+    return [name for name in events if name.split(".")[1] in things]
 
 
 def _channel(topic: str, messages: list[str]) -> dict[str, Any]:

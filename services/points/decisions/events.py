@@ -12,6 +12,7 @@ from services.points.records import Account, Entry
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"
 CUSTOMERS_TOPIC = "loyalty.customers"
+REFERRALS_TOPIC = "loyalty.referrals"
 NOTIFICATIONS_TOPIC = "loyalty.notifications"
 
 LONGEST_NAME = 255
