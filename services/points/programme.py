@@ -126,7 +126,7 @@ class Campaign(Conditions):
 class Action(Document):
     """Points for what a customer does beside buying: once per customer for ever, by its name.
 
-    `registration` and `first_consent` are heard of by themselves. Its points end `expires_after_days`, else as all do.
+    `registration`, `first_consent` and `survey` are heard of by themselves. Its points end `expires_after_days`, else as all do.
     """
 
     name: Name
