@@ -433,9 +433,12 @@ class Model:
         target.bonus += source.bonus
         self._raise(target, max(source.level, self._earned(self._count(target, self.today))))
         self.customers = {name: target if each is source else each for name, each in self.customers.items()}
-        for owed in (*self.bills.values(), *self.grants.values()):
-            if owed.customer is source:
-                owed.customer = target
+        for bill in self.bills.values():
+            if bill.customer is source:
+                bill.customer = target
+        for grant in self.grants.values():
+            if grant.customer is source:
+                grant.customer = target
         self.aliases.add(who)
 
     def _move_redemptions(self, source: Customer, target: Customer) -> None:

@@ -16,6 +16,7 @@ from services.points.commands import (
     MergeAccounts,
     Origin,
     Redeem,
+    Request,
     RevokeGrant,
     SettleAccount,
 )
@@ -95,7 +96,7 @@ async def test_twenty_events_of_one_reward_book_once(book: Book, engine: AsyncEn
 async def test_two_at_once_book_once(points: PointsService) -> None:
     async def hear(event: str) -> str:
         ledger = Ledger()
-        request = handlers.Request([granted(event=event), granted("r-2", "c-2", event=f"{event}-2")])
+        request = Request([granted(event=event), granted("r-2", "c-2", event=f"{event}-2")])
         replies = await transact(points.engine, lambda connection: ledger.book(connection, [request], now=NOW))
         return replies[0].outcomes[0].status
 
@@ -106,7 +107,7 @@ async def test_two_at_once_book_once(points: PointsService) -> None:
 
 async def test_a_reward_and_its_reversal_at_once_end_as_nothing(points: PointsService) -> None:
     async def hear(command: GrantPoints | RevokeGrant) -> None:
-        request = handlers.Request([command])
+        request = Request([command])
         await transact(points.engine, lambda connection: Ledger().book(connection, [request], now=NOW))
 
     for number in range(5):
