@@ -13,6 +13,7 @@ from services.points.records import (
     Adjustment,
     Entry,
     Gift,
+    Grant,
     Listing,
     Purchase,
     Redemption,
@@ -27,6 +28,7 @@ from shared.requests import Answers
 
 PurchaseKey = tuple[str, str]
 RefundKey = tuple[str, str, str]
+GrantKey = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -72,6 +74,8 @@ class Changes:
     """New or changed."""
     settlements: list[Settlement] = field(default_factory=list)
     gifts: list[Gift] = field(default_factory=list)
+    new_grants: dict[GrantKey, Grant] = field(default_factory=dict)
+    changed_grants: dict[GrantKey, Grant] = field(default_factory=dict)
     new_rewards: dict[str, Listing] = field(default_factory=dict)
     changed_rewards: dict[str, Listing] = field(default_factory=dict)
     claims: dict[str, RewardClaim] = field(default_factory=dict)
@@ -115,6 +119,7 @@ class Books:
     adjustments: dict[str, Adjustment] = field(default_factory=dict)
     given_by_hand: dict[str, int] = field(default_factory=dict)
     actions: dict[tuple[str, str], ActionGiven] = field(default_factory=dict)
+    grants: dict[GrantKey, Grant] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     debts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)

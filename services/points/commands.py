@@ -311,6 +311,30 @@ class EndCoupon:
     origin: Origin
 
 
+class GrantPoints(NamedTuple):
+    """Book points that another service owes a customer, once for ever under its name for them; `rule` is what they are for."""
+
+    source: str
+    reward_id: str
+    customer_id: str
+    points: int
+    rule: str
+    occurred_at: dt.datetime
+    origin: Origin
+    expires_on: dt.date | None = None
+
+
+class RevokeGrant(NamedTuple):
+    """Take back what another service does not owe any more, whether it has come already or not."""
+
+    source: str
+    reward_id: str
+    customer_id: str
+    reason: str
+    occurred_at: dt.datetime
+    origin: Origin
+
+
 Command = (
     AwardPurchase
     | RefundPurchase
@@ -341,6 +365,8 @@ Command = (
     | CancelClaim
     | FulfilClaim
     | EndCoupon
+    | GrantPoints
+    | RevokeGrant
 )
 
 MOVING = (

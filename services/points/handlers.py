@@ -12,36 +12,69 @@ from services.points.commands import (
     Command,
     EndCoupon,
     EnrolCustomer,
+    GrantPoints,
     HearCustomer,
     Outcome,
     PassOn,
     RefundPurchase,
     Request,
+    RevokeGrant,
 )
-from services.points.decisions.events import CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC, PURCHASES_TOPIC
+from services.points.decisions.events import CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC, PURCHASES_TOPIC, REFERRALS_TOPIC
 from services.points.ledger import Ledger
 from shared import codes
+from shared.contracts.coupons import PointsBenefit
 from shared.contracts.customers import Customer, CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
-from shared.contracts.notifications import CouponRedeemedEvent, CouponVoidedEvent
+from shared.contracts.notifications import (
+    CouponIssuedEvent,
+    CouponRedeemedEvent,
+    CouponVoidedEvent,
+    SurveyAnsweredEvent,
+)
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
+from shared.contracts.referrals import (
+    PairCompleted,
+    PairCompletedEvent,
+    PairReversed,
+    PairReversedEvent,
+    ReferralReversed,
+    ReferralReversedEvent,
+    ReferralRewarded,
+    ReferralRewardedEvent,
+)
 from shared.messaging.events import Received, Status, Subscription, Verdict
 from shared.requests import Origin
 
 CONSUMER = "points"
-REGISTRATION, FIRST_CONSENT = "registration", "first_consent"
+REGISTRATION, FIRST_CONSENT, SURVEY = "registration", "first_consent", "survey"
 """Actions that are heard of; the programme says what they are worth."""
 
-TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, NOTIFICATIONS_TOPIC)
+REFERRALS, NOTIFICATIONS = "referrals", "notifications"
+"""Who owes points: with the name that each gives them they are booked once."""
+
+TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, REFERRALS_TOPIC, NOTIFICATIONS_TOPIC)
+
+Handed = (
+    PurchaseCompletedEvent
+    | PurchaseRefundedEvent
+    | CustomerRegisteredEvent
+    | CustomerUpdatedEvent
+    | CustomerErasedEvent
+    | CouponRedeemedEvent
+    | CouponVoidedEvent
+)
+HANDED: TypeAdapter[Any] = TypeAdapter(Annotated[Handed, Discriminator("type")])
+"""What may also come over HTTP: what is owed to customers is heard only from the services that owe it."""
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
-        PurchaseCompletedEvent
-        | PurchaseRefundedEvent
-        | CustomerRegisteredEvent
-        | CustomerUpdatedEvent
-        | CustomerErasedEvent
-        | CouponRedeemedEvent
-        | CouponVoidedEvent,
+        Handed
+        | ReferralRewardedEvent
+        | ReferralReversedEvent
+        | PairCompletedEvent
+        | PairReversedEvent
+        | CouponIssuedEvent
+        | SurveyAnsweredEvent,
         Discriminator("type"),
     ]
 )
@@ -74,6 +107,46 @@ def hear_customer(event: CustomerUpdatedEvent, origin: Origin) -> Command | None
     return HearCustomer(event.data.customer_id, done, event.time or origin.received_at, origin) if done else None
 
 
+def reward_referral(event: ReferralRewardedEvent, origin: Origin) -> Command | None:
+    return _grant(event.data, "referral", origin)
+
+
+def complete_pair(event: PairCompletedEvent, origin: Origin) -> Command | None:
+    return _grant(event.data, "pair", origin)
+
+
+def _grant(said: ReferralRewarded | PairCompleted, rule: str, origin: Origin) -> Command | None:
+    reward = said.reward
+    if not isinstance(reward, PointsBenefit):
+        return None
+    return GrantPoints(
+        REFERRALS, said.reward_id, said.customer_id, reward.points, rule, said.occurred_at, origin, reward.expires_on
+    )
+
+
+def reverse_reward(event: ReferralReversedEvent | PairReversedEvent, origin: Origin) -> Command | None:
+    """Take back what may be points; of what is said to be something else, whoever gave it takes it back."""
+    said: ReferralReversed | PairReversed = event.data
+    if said.reward_id is None or said.reward_kind not in {None, "points"}:
+        return None
+    return RevokeGrant(REFERRALS, said.reward_id, said.customer_id, said.reason, said.occurred_at, origin)
+
+
+def issue_coupon(event: CouponIssuedEvent, origin: Origin) -> Command | None:
+    said, value = event.data, event.data.value
+    if not isinstance(value, PointsBenefit):
+        return None
+    rule, occurred_at = said.occasion or "coupon", said.occurred_at or event.time or origin.received_at
+    return GrantPoints(
+        NOTIFICATIONS, said.coupon_id, said.customer_id, value.points, rule, occurred_at, origin, value.expires_on
+    )
+
+
+def answer_survey(event: SurveyAnsweredEvent, origin: Origin) -> Command:
+    occurred_at = event.data.occurred_at or event.time or origin.received_at
+    return HearCustomer(event.data.customer_id, (SURVEY,), occurred_at, origin)
+
+
 def _consented(customer: Customer) -> tuple[str, ...]:
     """Return the action of consenting, where a customer's consents grant anything."""
     grants = (each.get("granted") is True or each.get("status") == "granted" for each in customer.consents)
@@ -87,6 +160,12 @@ HANDLERS: dict[str, Callable[[Any, Origin], Command | None]] = {
     "loyalty.customer.updated.v1": hear_customer,
     "loyalty.coupon.redeemed.v1": redeem_coupon,
     "loyalty.coupon.voided.v1": void_coupon,
+    "loyalty.coupon.issued.v1": issue_coupon,
+    "loyalty.survey.answered.v1": answer_survey,
+    "loyalty.referral.rewarded.v1": reward_referral,
+    "loyalty.referral.reversed.v1": reverse_reward,
+    "loyalty.pair.completed.v1": complete_pair,
+    "loyalty.pair.reversed.v1": reverse_reward,
 }
 """What is not here asks nothing of the books: it is skipped, or passed on where it came over HTTP."""
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi import Request as HttpRequest
 
 from services.points.commands import Outcome, Request
-from services.points.handlers import EVENTS, command_for, verdict_on
+from services.points.handlers import HANDED, command_for, verdict_on
 from services.points.routes import service_of
 from services.points.schemas import EventResults
 from shared.asking import KeyHeader, author_of, idempotency_key, respond, submit
@@ -155,7 +155,7 @@ def _read(document: bytes, headers: Headers, *, now: dt.datetime, limit: int) ->
         orjson.loads(document)  # stricter than the validator, which takes NaN in a field that it ignores
     except orjson.JSONDecodeError as error:
         return malformed(f"Invalid JSON: {error}")
-    return decode(EVENTS, document, headers, now=now, limit=limit)
+    return decode(HANDED, document, headers, now=now, limit=limit)
 
 
 def _results(documents: Sequence[bytes], read: Sequence[Received | Verdict], outcomes: Sequence[Outcome]) -> Answer:

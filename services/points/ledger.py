@@ -1,6 +1,6 @@
 """The only writer of the books: load, decide, save, in the caller's transaction.
 
-What exists is locked before it is changed: purchases, cards, proposals, accounts, budgets, rewards (for their stock), limits
+What exists is locked before it is changed: purchases, cards, proposals, grants, accounts, budgets, rewards (for their stock), limits
 of keys, sorted inside. A claim of a reward is guarded by the lock of its account. What is new is inserted at the end, and
 its unique key is the judge: whoever comes second starts again and finds it.
 """

@@ -17,6 +17,7 @@ from services.points.records import (
     Account,
     ActionGiven,
     Adjustment,
+    Grant,
     Listing,
     Purchase,
     RedeemedLot,
@@ -155,6 +156,10 @@ ADJUSTMENT_COLUMNS = ", ".join(f'"{each.name}"' for each in fields(Adjustment))
 LOCK_ADJUSTMENTS = f"""
 SELECT {ADJUSTMENT_COLUMNS} FROM adjustment WHERE adjustment_id = ANY($1::text[]) ORDER BY adjustment_id FOR UPDATE"""
 
+LOCK_GRANTS = f"""
+SELECT {", ".join(each.name for each in fields(Grant))} FROM points_grant
+ WHERE (source, reward_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY source, reward_id FOR UPDATE"""
+
 # there before it is locked, or two that are the first of the day would both find nothing
 OPEN_CREDIT_DAYS = """
 INSERT INTO credit_day (actor, "on") SELECT actor, $2::date FROM unnest($1::text[]) AS actor ORDER BY actor
@@ -202,8 +207,8 @@ class Loader:
             wanted.redeemers.update(row[0] for row in await fetch(connection, REDEEMERS, sorted(wanted.redemptions)))
         if wanted.spenders or wanted.pools:
             await _find_households(connection, wanted)
-        if wanted.adjustments:
-            await _lock_adjustments(connection, books, wanted)
+        if wanted.adjustments or wanted.grants:
+            await _lock_credits(connection, books, wanted)
         if wanted.customers or wanted.redeemers:
             await self._load_accounts(connection, books, wanted)
         if books.versions.capped_campaigns and wanted.awards:
@@ -458,11 +463,20 @@ async def _load_rewards(connection: AsyncConnection, books: Books, wanted: Wante
             books.live_claims.setdefault(customer_id, {})[reward_id] = count
 
 
-async def _lock_adjustments(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOCK_ADJUSTMENTS, sorted(wanted.adjustments)):
-        found = Adjustment(*row)
-        books.adjustments[found.adjustment_id] = found
-        wanted.customers.add(found.customer_id)
+async def _lock_credits(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """Lock what is decided by its name, and note whose it is: proposals of adjustments, and grants."""
+    if wanted.adjustments:
+        for row in await fetch(connection, LOCK_ADJUSTMENTS, sorted(wanted.adjustments)):
+            found = Adjustment(*row)
+            books.adjustments[found.adjustment_id] = found
+            wanted.customers.add(found.customer_id)
+    if wanted.grants:
+        for row in await fetch(connection, LOCK_GRANTS, *zip(*sorted(wanted.grants), strict=True)):
+            grant = Grant(*row)
+            books.grants[grant.key] = grant
+            wanted.customers.add(grant.customer_id)
+            # under the name that it had then, so that what expired before a merge is found
+            wanted.debited.add(grant.customer_id)
 
 
 async def _load_given(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

@@ -126,7 +126,7 @@ class Campaign(Conditions):
 class Action(Document):
     """Points for what a customer does beside buying: once per customer for ever, by its name.
 
-    `registration` and `first_consent` are heard of by themselves. Its points end `expires_after_days`, else as all do.
+    `registration`, `first_consent` and `survey` are heard of by themselves. Its points end `expires_after_days`, else as all do.
     """
 
     name: Name
@@ -175,6 +175,8 @@ class Tiers(Document):
     downgrade: Literal["none", "one_level", "to_earned"] = "to_earned"
     grace_months: Annotated[Whole, Field(ge=0, le=24)] = 0
     announce_days: Days = 30
+    granted_points_count: Flag = False
+    """Whether points that other services grant (for referrals, birthdays) count too, where points are what counts."""
 
     def level(self, name: str | None) -> int:
         """Return the place of a tier; a name that the programme has not, or none, is the first."""
@@ -221,7 +223,7 @@ class Programme(Document):
     expiry: Expiry = Expiry()
     tiers: Tiers | None = None
     enrol_buyers: Flag = True
-    """Whether a purchase of someone not enrolled enrols them."""
+    """Whether a purchase of someone not enrolled enrols them, and so do points that another service grants them."""
     claim_days: Days = 30
     """How long after it happened a purchase of nobody can be claimed."""
     unmet_clawback: Literal["debt", "write_off"] = "debt"

@@ -12,6 +12,10 @@ AdjustmentKind = Literal["goodwill", "surprise", "correction"]
 Status = Literal["active", "blocked", "closed", "merged"]
 
 
+LotOrigin = tuple[str | None, int | None]
+"""The customer and the sequence of the entry that brought a lot, wherever merges have moved it."""
+
+
 class Balance(NamedTuple):
     """An account's points at one moment."""
 
@@ -97,6 +101,10 @@ class Purchase:
     @property
     def key(self) -> tuple[str, str]:
         return self.shop_id, self.invoice_number
+
+    @property
+    def origin(self) -> LotOrigin:
+        return self.customer_id, self.entry_sequence
 
 
 @dataclass(slots=True)
@@ -266,6 +274,39 @@ class ActionGiven(NamedTuple):
     reference: str | None = None
 
 
+@dataclass(slots=True)
+class Grant:
+    """Points that another service owes a customer, under its name for them; `customer_id` names the account that got them.
+
+    An `awaited` one was taken back before it came. Of one that is `revoked`, `revoked_expired` points had ended already.
+    """
+
+    source: str
+    reward_id: str
+    customer_id: str
+    status: Literal["awaited", "granted", "revoked"] = "granted"
+    rule: str | None = None
+    points: int = 0
+    occurred_at: dt.datetime | None = None
+    entry_sequence: int | None = None
+    qualifying: bool = False
+    revoked_at: dt.datetime | None = None
+    revoked_expired: int = 0
+    revocation_sequence: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.source, self.reward_id
+
+    @property
+    def reference(self) -> str:
+        return f"{self.source}/{self.reward_id}"
+
+    @property
+    def origin(self) -> LotOrigin:
+        return self.customer_id, self.entry_sequence
+
+
 EntryKind = Literal[
     "award",
     "activation",
@@ -279,6 +320,8 @@ EntryKind = Literal[
     "release",
     "redemption",
     "restoration",
+    "grant",
+    "revocation",
 ]
 
 MOVES = frozenset({"activation", "hold", "release"})

@@ -70,6 +70,11 @@ SETTLEMENT = Columns(
     " entry_sequence",
 )
 GIFT = Columns(tables.gift, "gift_id customer_id recipient_id points entry_sequence occurred_at")
+GRANT = Columns(
+    tables.points_grant,
+    "source reward_id customer_id status rule points occurred_at entry_sequence qualifying revoked_at revoked_expired"
+    " revocation_sequence",
+)
 REWARD = Columns(tables.reward, "reward_id document created_at claimed retired_at")
 CLAIM = Columns(
     tables.reward_claim,
@@ -105,6 +110,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_STANDINGS, UPDATE_PURCHASES, UPDATE_LOTS = STANDING.update(), PURCHASE.update(), LOT.update()
 INSERT_REFUNDS, UPDATE_REFUNDS, DELETE_REFUSED = NEW_REFUND.insert(), REFUND.update(), REFUND_KEY.delete()
 ADD_ALLOCATIONS, INSERT_TIER_CHANGES = ALLOCATION.add(), TIER_CHANGE.insert()
+INSERT_GRANTS, UPDATE_GRANTS = GRANT.insert(), GRANT.update()
 INSERT_SETTLEMENTS, INSERT_GIFTS = SETTLEMENT.insert(), GIFT.insert()
 ADD_TO_CREDIT_DAYS = CREDIT_DAY.add()
 ADD_USES, PUT_REDEMPTIONS, PUT_REDEEMED_LOTS = USE.add(), REDEMPTION.put(), REDEEMED_LOT.put()
@@ -191,6 +197,8 @@ def _forget_inserted(changes: Changes) -> None:
         changes.changed_accounts.pop(account.customer_id, None)
     for key in changes.refunds:
         changes.changed_refunds.pop(key, None)
+    for grant in changes.new_grants:
+        changes.changed_grants.pop(grant, None)
     for name in changes.new_rewards:
         changes.changed_rewards.pop(name, None)
 
@@ -228,6 +236,8 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
         (PUT_REDEEMED_LOTS, [row for each in changes.redemptions.values() for row in _redeemed_lots(each)]),
         (INSERT_SETTLEMENTS, [SETTLEMENT.of(each) for each in changes.settlements]),
         (INSERT_GIFTS, changes.gifts),
+        (INSERT_GRANTS, [GRANT.of(changes.new_grants[key]) for key in sorted(changes.new_grants)]),
+        (UPDATE_GRANTS, [GRANT.of(each) for each in changes.changed_grants.values()]),
         (INSERT_REWARDS, [REWARD.of(changes.new_rewards[name]) for name in sorted(changes.new_rewards)]),
         (UPDATE_REWARDS, [REWARD.of(each) for each in changes.changed_rewards.values()]),
         (PUT_CLAIMS, [CLAIM.of(each) for each in changes.claims.values()]),

@@ -168,7 +168,7 @@ entry = sa.Table(
     sa.Column("held_after", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint(
         "kind IN ('award', 'activation', 'expiry', 'clawback', 'write_off', 'adjustment', 'transfer_out', 'transfer_in',"
-        " 'hold', 'release', 'redemption', 'restoration')",
+        " 'hold', 'release', 'redemption', 'restoration', 'grant', 'revocation')",
         name="kind",
     ),
     sa.CheckConstraint("points <> 0", name="points"),
@@ -369,6 +369,28 @@ action_given = sa.Table(
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.Column("reference", sa.Text),
     comment="points for what customers did, once each and for ever; an account has those of all merged into it",
+)
+
+points_grant = sa.Table(
+    "points_grant",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True, comment="the service that owes the points"),
+    sa.Column("reward_id", sa.Text, primary_key=True, comment="its name for them, for ever"),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, comment="what they are for"),
+    sa.Column("points", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("occurred_at", INSTANT),
+    sa.Column("entry_sequence", sa.BigInteger),
+    sa.Column("qualifying", sa.Boolean, nullable=False, server_default="false", comment="counted towards tiers"),
+    sa.Column("revoked_at", INSTANT),
+    sa.Column("revoked_expired", sa.BigInteger, nullable=False, server_default="0", comment="had ended already"),
+    sa.Column("revocation_sequence", sa.BigInteger, comment="of the entry that took them back"),
+    sa.CheckConstraint("status IN ('awaited', 'granted', 'revoked')", name="status"),
+    sa.CheckConstraint("(status = 'awaited') = (points = 0)", name="points"),
+    sa.CheckConstraint("(status = 'granted') = (revoked_at IS NULL)", name="revoked"),
+    sa.CheckConstraint("revoked_expired BETWEEN 0 AND points", name="expired"),
+    comment="points that other services owe customers; awaited ones were taken back before they came",
 )
 
 draw_secret = sa.Table(

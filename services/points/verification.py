@@ -352,15 +352,19 @@ INVARIANTS = (
     ),
     Invariant(
         "progress-follows-purchases",
-        "what counts towards tiers is what purchases earned, less what was clawed back, and their number is known",
+        "what counts towards tiers is what purchases earned, less what was clawed back, and grants that qualify; their number is known",
         """
-        SELECT customer_id, a.purchases, p.purchases AS booked, p.points, g.points AS counted FROM account a LEFT JOIN (
+        SELECT customer_id, a.purchases, p.purchases AS booked, p.points, t.points AS granted, g.points AS counted
+          FROM account a LEFT JOIN (
             SELECT coalesce(merged_into, customer_id) AS customer_id, sum(points - clawed_back) AS points,
                 count(*) AS purchases
               FROM purchase JOIN account USING (customer_id) WHERE purchase.status = 'booked' GROUP BY 1) p
             USING (customer_id) LEFT JOIN (
+            SELECT coalesce(merged_into, customer_id) AS customer_id, sum(points) AS points
+              FROM points_grant JOIN account USING (customer_id)
+             WHERE points_grant.status = 'granted' AND qualifying GROUP BY 1) t USING (customer_id) LEFT JOIN (
             SELECT customer_id, sum(points) AS points FROM progress GROUP BY 1) g USING (customer_id)
-         WHERE coalesce(p.points, 0) <> coalesce(g.points, 0) OR coalesce(p.purchases, 0) <> a.purchases""",
+         WHERE coalesce(p.points, 0) + coalesce(t.points, 0) <> coalesce(g.points, 0) OR coalesce(p.purchases, 0) <> a.purchases""",
     ),
     Invariant(
         "spend-follows-purchases",
@@ -470,6 +474,40 @@ INVARIANTS = (
              UNION ALL SELECT customer_id, entry_sequence, points FROM action_given) d
           FULL JOIN (SELECT * FROM entry WHERE kind = 'adjustment') e USING (customer_id, sequence)
          WHERE d.points IS DISTINCT FROM e.points""",
+    ),
+    Invariant(
+        "grants-have-their-entries",
+        "each grant that came in time has an entry of its points for its customer, and each such entry is one grant's",
+        """
+        SELECT reference, customer_id, sequence, g.status, g.points, e.points AS entry_points
+          FROM (SELECT source || '/' || reward_id AS reference, customer_id, entry_sequence AS sequence, points, status
+                  FROM points_grant WHERE status = 'granted' OR entry_sequence IS NOT NULL) g
+          FULL JOIN (SELECT * FROM entry WHERE kind = 'grant') e USING (reference, customer_id, sequence)
+         WHERE g.points IS DISTINCT FROM e.points""",
+    ),
+    Invariant(
+        "revocations-have-their-entries",
+        "each grant that was taken back has an entry of its points, but for those that had expired already",
+        """
+        SELECT reference, sequence, g.points, e.points AS entry_points
+          FROM (SELECT source || '/' || reward_id AS reference, revocation_sequence AS sequence,
+                    points - revoked_expired AS points
+                  FROM points_grant
+                 WHERE (status = 'revoked' AND entry_sequence IS NOT NULL AND points > revoked_expired)
+                    OR revocation_sequence IS NOT NULL) g
+          FULL JOIN (SELECT * FROM entry WHERE kind = 'revocation') e USING (reference, sequence)
+         WHERE g.points IS DISTINCT FROM -e.points""",
+    ),
+    Invariant(
+        "grants-are-nothing-once-revoked",
+        "of customers, what grants brought less what revocations took and what had expired is what stands granted",
+        """
+        SELECT source, g.standing, e.brought, g.expired FROM (
+            SELECT source, sum(points) FILTER (WHERE status = 'granted') AS standing, sum(revoked_expired) AS expired
+              FROM points_grant GROUP BY 1) g
+          FULL JOIN (SELECT split_part(reference, '/', 1) AS source, sum(points) AS brought FROM entry
+             WHERE kind IN ('grant', 'revocation') GROUP BY 1) e USING (source)
+         WHERE coalesce(g.standing, 0) <> coalesce(e.brought, 0) - coalesce(g.expired, 0)""",
     ),
     Invariant(
         "proposals-are-decided-by-another",

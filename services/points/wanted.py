@@ -21,6 +21,7 @@ from services.points.commands import (
     GiveAction,
     GivePoints,
     GiveTier,
+    GrantPoints,
     HearCustomer,
     JoinPool,
     KeepReward,
@@ -34,6 +35,7 @@ from services.points.commands import (
     ReplaceCard,
     RetireReward,
     ReverseRedemption,
+    RevokeGrant,
     SettleAccount,
     SettlePurchase,
 )
@@ -65,6 +67,8 @@ class Wanted:
         """API keys that give points by hand."""
         self.acting: set[str] = set()
         """Customers who may have done something that the programme has points for."""
+        self.grants: set[tuple[str, str]] = set()
+        """Those that are made or revoked, by the service that owes them and its name for them."""
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -95,6 +99,8 @@ class Wanted:
                     self.acting.add(command.customer_id)
             case KeepReward() | RetireReward() | ClaimReward() | CancelClaim() | FulfilClaim() | EndCoupon():
                 self._add_reward(command)
+            case GrantPoints() | RevokeGrant():
+                self._add_grant(command)
             case _:
                 self._add_care(command)
 
@@ -157,6 +163,13 @@ class Wanted:
             case EndCoupon(code=code, origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
                 self.codes.add(code)
+
+    def _add_grant(self, command: GrantPoints | RevokeGrant) -> None:
+        self.keys.append((*NO_KEY, command.origin.source, command.origin.id))
+        self.grants.add((command.source, command.reward_id))
+        self.customers.add(command.customer_id)
+        if isinstance(command, RevokeGrant):
+            self.debited.add(command.customer_id)
 
     def add_payment(self, purchase: Purchase) -> None:
         """Note by what a purchase that is attached now says that it was paid."""

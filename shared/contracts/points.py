@@ -94,7 +94,11 @@ class PointsReversed(PointsAwarded):
 
 
 class PointsAdjusted(PointsBooked):
-    """Points by hand or for an action, or a debt that was written off; `expires_on` is their last day, where it is their own."""
+    """Points without a purchase: by hand, for an action, granted by another service, or a debt that was written off.
+
+    `expires_on` is their last day, where it is their own. `granted_by` and `reward_id` name what another service owed, which
+    comes with fewer than no points where it is taken back.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -117,6 +121,8 @@ class PointsAdjusted(PointsBooked):
 
     reason: str
     adjustment_id: str | None = None
+    granted_by: str | None = None
+    reward_id: str | None = None
     kind: Literal["goodwill", "surprise", "correction"] | None = None
     expires_on: dt.date | None = None
 
@@ -559,7 +565,7 @@ class PointsReversedEvent(SequencedEnvelope):
 
 
 class PointsAdjustedEvent(SequencedEnvelope):
-    """Points were credited or debited by hand."""
+    """Points were credited or debited without a purchase."""
 
     type: Literal["loyalty.points.adjusted.v1"]
     data: PointsAdjusted

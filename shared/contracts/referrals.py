@@ -14,6 +14,9 @@ from shared.contracts.points import Sequence
 from shared.contracts.values import Currency, CustomerId, Identifier, Money
 
 Side = Literal["referrer", "friend"]
+RewardKind = Literal["points", "coupon", "commission"]
+"""Of a reward that is taken back: so that only whoever gave it need look for it."""
+
 REFERRAL = "5d0c7e6a-0e0b-4f0c-9a2f-3f6d1f3c9a10"
 PAIR = "9b1f0f4e-1f3c-4a51-9d7a-2f6f0c1f8f20"
 
@@ -98,6 +101,7 @@ class ReferralReversed(ReferralSaid):
     model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reason="refunded")
 
     reward_id: Identifier | None
+    reward_kind: RewardKind | None = None
     reason: str
 
 
@@ -167,6 +171,7 @@ class PairReversed(PairSaid):
     model_config = _pair_example(reward_id=f"{PAIR}/referrer/1", reason="refunded")
 
     reward_id: Identifier
+    reward_kind: RewardKind | None = None
     reason: str
 
 

@@ -30,6 +30,10 @@ class Rules:
     downgrade: str
     unmet_clawback: str
 
+    @property
+    def granted_points_count(self) -> bool:
+        return self.downgrade == "one_level"
+
     def document(self, name: str) -> dict[str, Any]:
         """The programme; its campaigns are named anew, so that their budgets are whole."""
         bonus = {"name": f"bonus-{name}", "points": BONUS, "minimum": "30"}
@@ -41,6 +45,7 @@ class Rules:
             "tiers": {
                 "window": self.window,
                 "downgrade": self.downgrade,
+                "granted_points_count": self.granted_points_count,
                 "levels": [
                     {"name": level, "threshold": threshold, "multiplier": str(times)}
                     for level, threshold, times in TIERS
@@ -144,6 +149,16 @@ class Bill:
     paid_by: list["Redemption"] = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class Grant:
+    named: str
+    customer: Customer | None = None
+    points: int = 0
+    day: dt.date = dt.date.min
+    lot: Lot | None = None
+    revoked: bool = False
+
+
 def months_later(day: dt.date, months: int) -> dt.date:
     years, month = divmod(day.month - 1 + months, 12)
     last = day.day
@@ -164,6 +179,7 @@ class Model:
         self.aliases: set[str] = set()
         self.bills: dict[str, Bill] = {}
         self.redemptions: dict[str, Redemption] = {}
+        self.grants: dict[str, Grant] = {}
         self.bonus = 0
 
     @property
@@ -389,8 +405,7 @@ class Model:
         if customer is None or customer.status == "closed":
             return
         if points > 0:
-            if self.rules.expiry == "inactivity" and (customer.inactive_on or dt.date.min) < self.today:
-                customer.inactive_on = months_later(self.today, self.rules.months)
+            self._live_on(customer)
             self._add(customer, self._lot(points, self.today, pending_days=0))
         elif correction or customer.available >= -points:
             self._take(customer, -points)
@@ -421,6 +436,9 @@ class Model:
         for bill in self.bills.values():
             if bill.customer is source:
                 bill.customer = target
+        for grant in self.grants.values():
+            if grant.customer is source:
+                grant.customer = target
         self.aliases.add(who)
 
     def _move_redemptions(self, source: Customer, target: Customer) -> None:
@@ -595,6 +613,40 @@ class Model:
         redemption = self.redemptions.get(name)
         if redemption is not None and redemption.left:
             self._restore(redemption, redemption.left)
+
+    # What other services owe
+
+    def grant(self, name: str, who: str, points: int, last_day: dt.date | None) -> None:
+        if name in self.grants or (who in self.customers and self.customers[who].status == "closed"):
+            return
+        customer = self.enrol(who)
+        self._live_on(customer)
+        lot = self._lot(points, self.today, pending_days=0)
+        if last_day is not None:
+            lot.last_day, lot.lapses = last_day, False
+        self.grants[name] = Grant(who, customer, points, self.today, lot)
+        self._add(customer, lot)
+        if self.rules.granted_points_count:
+            customer.counts[self.today] = customer.counts.get(self.today, 0) + points
+            self._raise(customer, self._earned(self._count(customer, self.today)))
+        self._expire(customer, lot, self.today)
+
+    def revoke(self, name: str, who: str) -> None:
+        grant = self.grants.setdefault(name, Grant(who, revoked=True))
+        customer, lot = grant.customer, grant.lot
+        if grant.revoked or customer is None or lot is None or self.customers.get(who) is not customer:
+            return
+        grant.revoked = True
+        if self.rules.granted_points_count:
+            customer.counts[grant.day] -= grant.points
+        debt = customer.debt
+        self._take(customer, grant.points - min(max(0, grant.points - lot.left), lot.expired), lot)
+        if self.rules.unmet_clawback == "write_off":
+            customer.debt = debt
+
+    def _live_on(self, customer: Customer) -> None:
+        if self.rules.expiry == "inactivity" and (customer.inactive_on or dt.date.min) < self.today:
+            customer.inactive_on = months_later(self.today, self.rules.months)
 
     # Sharing
 

@@ -27,6 +27,7 @@ from services.points.commands import (
     Command,
     EnrolCustomer,
     GivePoints,
+    GrantPoints,
     JoinPool,
     KeepReward,
     LeavePool,
@@ -35,6 +36,7 @@ from services.points.commands import (
     ReleaseHold,
     Request,
     ReverseRedemption,
+    RevokeGrant,
     SettleAccount,
     SettlePurchase,
 )
@@ -88,6 +90,7 @@ SELECT key FROM (
 customers = st.sampled_from(["anna", "ben", "cleo", "dora"])
 invoices = st.integers(0, 19).map(str)
 cents = st.integers(0, 20_000)
+rewards = st.integers(0, 9).map(str)
 writers = st.sampled_from([0, 1])
 
 
@@ -295,6 +298,25 @@ class Histories(RuleBasedStateMachine):
         command = LeavePool(household, who) if leave else JoinPool(household, who, is_new=True)
         self.pending.append(command)
         (self.model.leave if leave else self.model.join)(household, who)
+
+    # What other services owe
+
+    @rule(reward=rewards, customer=customers, days=st.sampled_from([None, None, -1, 0, 20]))
+    def grant(self, reward: str, customer: str, days: int | None) -> None:
+        who, name, points = self.name(customer), self.name(reward), 30 + 20 * int(reward)
+        last_day = None if days is None else self.model.today + dt.timedelta(days=days)
+        command = GrantPoints("test", name, who, points, "referral", self.model.now, self.origin(), last_day)
+        self.pending.append(command)
+        self.model.grant(name, who, points, last_day)
+
+    @rule(reward=rewards, customer=customers, own=st.sampled_from([True, True, False]))
+    def revoke(self, reward: str, customer: str, *, own: bool) -> None:
+        """Mostly of whoever has it, after it or before it."""
+        name = self.name(reward)
+        known = self.model.grants.get(name)
+        who = known.named if own and known is not None else self.name(customer)
+        self.pending.append(RevokeGrant("test", name, who, "refunded", self.model.now, self.origin()))
+        self.model.revoke(name, who)
 
     # Accounts
 

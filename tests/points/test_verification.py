@@ -15,15 +15,18 @@ from services.points.commands import (
     ClaimReward,
     GiveAction,
     GivePoints,
+    GrantPoints,
     KeepReward,
     MergeAccounts,
     Redeem,
     ReverseRedemption,
+    RevokeGrant,
     SettleAccount,
 )
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, verify
 from shared.database import fetch
+from shared.requests import Origin
 from shared.verification import Finding
 from tests.points.conftest import NOW, Book, adjustment, enrolment, publish, purchase, refund
 from tests.processes import COMMAND, environment
@@ -95,6 +98,18 @@ DAMAGE = {
     "rewards-count-their-claims": ("UPDATE reward SET claimed = claimed + 1", "mug"),
     "claims-are-paid-by-redemptions": ("UPDATE reward_claim SET points = points + 1 WHERE status = 'claimed'", "live"),
     "claims-are-of-their-reward": ("UPDATE reward_claim SET kind = 'donation' WHERE kind = 'experience'", "live"),
+    "grants-have-their-entries": (
+        "UPDATE points_grant SET entry_sequence = 90 WHERE reward_id = 'kept'",
+        "referrals/kept",
+    ),
+    "revocations-have-their-entries": (
+        "UPDATE points_grant SET revocation_sequence = NULL WHERE reward_id = 'back'",
+        "referrals/back",
+    ),
+    "grants-are-nothing-once-revoked": (
+        "UPDATE points_grant SET status = 'granted', revoked_at = NULL WHERE reward_id = 'back'",
+        "referrals",
+    ),
     "proposals-are-decided-by-another": (
         "UPDATE adjustment SET decided_by = actor WHERE adjustment_id = 'proposed'",
         "proposed",
@@ -151,6 +166,10 @@ async def history(book: Book, engine: AsyncEngine) -> None:
         *(ClaimReward(name, f"for-{name}", "c-7", "mug", "", NOW) for name in ("live", "gone")),
     )
     await book(CancelClaim("gone", "by mistake"))
+    await book(GrantPoints("referrals", "kept", "c-8", 40, "referral", NOW, Origin("/test", "kept", NOW)))
+    await book(GrantPoints("referrals", "back", "c-8", 30, "pair", NOW, Origin("/test", "back", NOW)))
+    for name in ("back", "never"):
+        await book(RevokeGrant("referrals", name, "c-8", "refunded", NOW, Origin("/test", f"no {name}", NOW)))
     await publish(engine, PROGRAMME, valid_from=NOW)
     await book(AdjustBalance("proposed", "c-3", 500, "gift", "desk", NOW), ApproveAdjustment("proposed", "lead"))
     await book(AdjustBalance("above", "c-3", 500, "gift", "desk", NOW), GiveAction("c-3", "review", NOW))

@@ -21,6 +21,7 @@ from services.points.commands import (
     GiveAction,
     GivePoints,
     GiveTier,
+    GrantPoints,
     HearCustomer,
     JoinPool,
     KeepReward,
@@ -37,6 +38,7 @@ from services.points.commands import (
     Request,
     RetireReward,
     ReverseRedemption,
+    RevokeGrant,
     SettleAccount,
     SettlePurchase,
     deed,
@@ -49,6 +51,7 @@ from services.points.decisions.catalogue import keep_reward, retire_reward
 from services.points.decisions.claims import cancel_claim, claim_reward, end_coupon, fulfil_claim
 from services.points.decisions.enrolment import enrol_customer
 from services.points.decisions.events import pass_on
+from services.points.decisions.grants import grant_points, revoke_grant
 from services.points.decisions.purchases import award_purchase, claim_purchase
 from services.points.decisions.redemptions import capture_hold, redeem, release_hold, reverse_redemption
 from services.points.decisions.refunds import refund_purchase
@@ -87,6 +90,8 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     CancelClaim: cancel_claim,
     FulfilClaim: fulfil_claim,
     EndCoupon: end_coupon,
+    GrantPoints: grant_points,
+    RevokeGrant: revoke_grant,
 }
 
 

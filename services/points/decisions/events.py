@@ -13,6 +13,7 @@ from shared.requests import Origin
 POINTS_TOPIC = "loyalty.points"
 PURCHASES_TOPIC = "loyalty.purchases"
 CUSTOMERS_TOPIC = "loyalty.customers"
+REFERRALS_TOPIC = "loyalty.referrals"
 NOTIFICATIONS_TOPIC = "loyalty.notifications"
 
 LONGEST_NAME = 255

@@ -2,21 +2,20 @@
 
 import datetime as dt
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.points.books import Books, Progress
 from services.points.commands import Outcome, RefundPurchase, refused
-from services.points.decisions import entries, snapshots
+from services.points.decisions import clawbacks, snapshots
 from services.points.decisions.events import PURCHASES_TOPIC, hear, is_heard, relay, say
 from services.points.decisions.payments import give_back_paid
 from services.points.decisions.tiers import lower
 from services.points.programme import Programme
 from services.points.records import Account, Entry, Purchase, Refund
 from services.points.rules import earning
-from services.points.rules.lots import Lot
 from shared.contracts.purchases import PurchaseRefunded
 from shared.dates import is_ahead
 from shared.requests import Origin
@@ -261,7 +260,7 @@ def claw_back(books: Books, purchase: Purchase, taken_back: tuple[Decimal, Decim
     purchase.clawed_back += points
     account.lifetime_points -= points
     books.changes.changed_accounts[account.customer_id] = account
-    gone = _expired_part(books, purchase, account, points)
+    gone = clawbacks.expired_part(books, purchase.origin, account, points, met=purchase.clawed_back_expired)
     purchase.clawed_back_expired += gone
     if gone == points:
         return Clawback(points, gone)
@@ -279,47 +278,19 @@ def _uncount(books: Books, purchase: Purchase, account: Account, points: int, sp
     lower(books, account, day, points=points, spend=spend)
 
 
-def own_lot(books: Books, purchase: Purchase, account: Account) -> Lot | None:
-    """Return the lot of a purchase, which a merge may have moved to another account."""
-    return next(_lots_of(books, purchase, account.customer_id), None)
-
-
-def _lots_of(books: Books, purchase: Purchase, holder: str) -> Iterator[Lot]:
-    own = purchase.customer_id, purchase.entry_sequence
-    for lot in books.lots.get(holder, ()):
-        if lot.origin == own or (lot.origin is None and (holder, lot.sequence) == own):
-            yield lot
-
-
-def _expired_part(books: Books, purchase: Purchase, account: Account, points: int) -> int:
-    """Return what of a clawback is met by points that have expired already: after the lot's rest, before others (rule 14)."""
-    own = own_lot(books, purchase, account)
-    # some may have expired on the way here, before a merge
-    holders = (account.customer_id, *books.merged.get(account.customer_id, ()))
-    expired = sum(lot.expired for holder in holders for lot in _lots_of(books, purchase, holder))
-    return min(max(0, points - (own.remaining if own else 0)), expired - purchase.clawed_back_expired)
-
-
 def _take(books: Books, purchase: Purchase, account: Account, points: int, cause: Cause) -> Entry:
     """Book what of a clawback has not expired already."""
-    own = own_lot(books, purchase, account)
-    owed = max(0, -account.available)
-    entry = entries.debit(books, account, "clawback", points, cause.reference, cause.occurred_at, first=own)
+    taken = clawbacks.take(
+        books, account, "clawback", points, cause.reference, cause.occurred_at, origin=purchase.origin
+    )
     details = {
         "shop_id": purchase.shop_id,
         "invoice_number": purchase.invoice_number,
         **cause.details,
-        "breakdown": [{"rule": "clawback", "points": entry.points}],
+        "breakdown": [{"rule": "clawback", "points": taken.entry.points}],
         "programme_version": snapshots.load(purchase.award or "").version,
     }
-    say(books, account, "loyalty.points.reversed.v1", entry, details, cause.origin)
-    missing = max(0, -account.available) - owed
-    if missing and _programme_of(books, purchase).unmet_clawback == "write_off":
-        _write_off(books, account, missing, entry)
-    return entry
-
-
-def _write_off(books: Books, account: Account, missing: int, clawback: Entry) -> None:
-    entry = entries.credit(books, account, "write_off", missing, clawback.reference, clawback.occurred_at)
-    breakdown = [{"rule": "write_off", "points": entry.points}]
-    say(books, account, "loyalty.points.adjusted.v1", entry, {"reason": "write_off", "breakdown": breakdown})
+    say(books, account, "loyalty.points.reversed.v1", taken.entry, details, cause.origin)
+    if taken.missing and _programme_of(books, purchase).unmet_clawback == "write_off":
+        clawbacks.write_off(books, account, taken)
+    return taken.entry

@@ -5,9 +5,10 @@ from decimal import Decimal
 from services.points.books import Books
 from services.points.commands import Outcome, SettlePurchase, refused
 from services.points.decisions.accounts import inactive, insufficient
+from services.points.decisions.clawbacks import own_lot
 from services.points.decisions.events import say
 from services.points.decisions.holds import spend_at_once
-from services.points.decisions.refunds import Cause, claw_back, own_lot, settled_and_refunded
+from services.points.decisions.refunds import Cause, claw_back, settled_and_refunded
 from services.points.programme import PayWithPoints
 from services.points.records import Account, Entry, Purchase, Redemption, Settlement
 from services.points.rules.redeeming import worth
@@ -46,7 +47,7 @@ def _refusal(
         if share < left:
             detail = f"{amount} to settle, points may pay {max(share, ZERO)} more of this purchase"
         return refused("settlement-exceeds-purchase", detail, "/points")
-    own = own_lot(books, purchase, account)
+    own = own_lot(books, purchase.origin, account)
     earned = own.remaining if own is not None and not own.pending else 0
     # what the purchase itself has earned can't pay for it (rule 19)
     if account.available - earned < command.points:
@@ -76,7 +77,7 @@ def _settle(books: Books, command: SettlePurchase, purchase: Purchase, account: 
         invoice_number=purchase.invoice_number,
         paid_purchase=True,
     )
-    own = own_lot(books, purchase, account)
+    own = own_lot(books, purchase.origin, account)
     entry = spend_at_once(books, account, redemption, command.points, sparing=own)
     before = purchase.refunded_eligible
     purchase.redeemed += command.points

@@ -14,11 +14,11 @@ from shared.reports.questions import Question, distance, label, midnight, shifte
 from shared.reports.report import Chart, Column, Findings, Report
 from shared.reports.shares import percent
 
-BEGINNING = "SELECT min(occurred_at) AS at FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0"
+BEGINNING = "SELECT min(occurred_at) AS at FROM entry WHERE kind IN ('award', 'adjustment', 'grant') AND points > 0"
 
 ISSUED = """
 SELECT width_bucket(occurred_at, $1::timestamptz[]) AS cohort, sum(points)::bigint AS points
-  FROM entry WHERE kind IN ('award', 'adjustment') AND points > 0 AND occurred_at < $2 GROUP BY cohort"""
+  FROM entry WHERE kind IN ('award', 'adjustment', 'grant') AND points > 0 AND occurred_at < $2 GROUP BY cohort"""
 
 # Points are followed through merges, from the lot that they were to the one that they became; all other lots are where their
 # entry is. Points given back after their end have a lot of their own, which is no issue: they count as used, as those
@@ -29,12 +29,12 @@ WITH moved AS MATERIALIZED (
     FROM lot AS l JOIN entry AS e USING (customer_id, sequence) WHERE l.origin_customer_id IS NOT NULL)
 SELECT cohort, greatest(month - cohort, 0) AS age, fate, sum(points)::bigint AS points FROM (
   SELECT width_bucket(i.occurred_at, $1::timestamptz[]) AS cohort, width_bucket(d.occurred_at, $1::timestamptz[]) AS month,
-      CASE d.kind WHEN 'expiry' THEN 'expired' WHEN 'clawback' THEN 'clawed_back' ELSE 'used' END AS fate, a.points
+      CASE d.kind WHEN 'expiry' THEN 'expired' WHEN 'clawback' THEN 'clawed_back' WHEN 'revocation' THEN 'clawed_back' ELSE 'used' END AS fate, a.points
     FROM allocation AS a LEFT JOIN moved AS m ON m.customer_id = a.customer_id AND m.sequence = a.lot_sequence
     JOIN entry AS i ON i.customer_id = coalesce(m.origin_customer_id, a.customer_id)
      AND i.sequence = coalesce(m.origin_sequence, a.lot_sequence)
     JOIN entry AS d ON d.customer_id = a.customer_id AND d.sequence = a.debit_sequence
-   WHERE i.kind IN ('award', 'adjustment') AND i.points > 0 AND i.occurred_at < $2 AND d.occurred_at < $2
+   WHERE i.kind IN ('award', 'adjustment', 'grant') AND i.points > 0 AND i.occurred_at < $2 AND d.occurred_at < $2
      AND (m.kind IS NULL OR m.kind = 'transfer_in') AND NOT (d.kind = 'transfer_out' AND d.reference LIKE 'to %')) AS gone
  GROUP BY cohort, age, fate"""
 

@@ -27,7 +27,7 @@ def _line(debit: str, credit: str, points: int, kinds: str) -> Sequence[Any]:
 
 
 FINDINGS = {
-    "points": Findings([("2026-11", 5200, 4100, -300, 100, -900, 50, -240, -114, 100, 0, 0, 21_760, False)]),
+    "points": Findings([("2026-11", 5200, 4100, -300, 100, -900, 50, -240, -114, 100, 0, 0, 0, 0, 21_760, False)]),
     "liability": Findings(
         [("2026-11", 800, 0, 0, 800), ("never", 18_000, 2760, 200, 20_960)], (18_800, 2760, 200, 66, 1, _cents(21_760))
     ),

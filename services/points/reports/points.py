@@ -66,6 +66,8 @@ KINDS = {
     "clawed_back": "clawback",
     "adjusted": "adjustment",
     "written_off": "write_off",
+    "granted": "grant",
+    "revoked": "revocation",
 }
 """The columns of the kinds of entries; other kinds stand together."""
 
@@ -164,6 +166,8 @@ POINTS = Report(
         Column("clawed_back", "points", "taken back with refunds; below zero"),
         Column("adjusted", "points", "given, less taken, by hand"),
         Column("written_off", "points", "debts that were let go"),
+        Column("granted", "points", "owed by other services: for referrals, birthdays"),
+        Column("revoked", "points", "granted ones that were taken back; below zero"),
         Column("other", "points", "all other entries: merges, whose pairs add up to 0"),
         Column(
             "outstanding",

@@ -36,6 +36,8 @@ NAMES: Mapping[str, str] = {
 AGAINST: Mapping[str, BookAccount] = {
     "award": "expense",
     "clawback": "expense",
+    "grant": "expense",
+    "revocation": "expense",
     "adjustment": "adjustments",
     "redemption": "redemptions",
     "restoration": "redemptions",

@@ -260,7 +260,7 @@ WITH month AS (SELECT unnest(range(timestamp '2009-12-01', timestamp '2012-01-01
     SELECT done_at, kind, CASE WHEN kind IN ('activation', 'hold', 'release') THEN 0 ELSE 1 END AS counts,
         CASE WHEN kind IN ('activation', 'release') OR credit IN ('points pending', 'points outstanding', 'points owed by customers')
           THEN points ELSE -points END AS points FROM moved)
-SELECT strftime(first, '%Y-%m') AS month, {kinds}, 0 AS other, sum(points * counts)::bigint AS outstanding
+SELECT strftime(first, '%Y-%m') AS month, {kinds}, 0 AS granted, 0 AS revoked, 0 AS other, sum(points * counts)::bigint AS outstanding
   FROM month JOIN signed ON done_at < first + interval 1 month GROUP BY first ORDER BY first"""
 KINDS = (
     "award",
@@ -279,7 +279,7 @@ KINDS = (
 async def test_points_of_each_kind_and_what_is_left_of_them(reports: Reports, ask: Ask) -> None:
     of_kind = "coalesce(sum(points) FILTER (WHERE kind = '{}' AND done_at >= first), 0)::bigint"
     expected = ask(MOVEMENTS.format(kinds=", ".join(map(of_kind.format, KINDS))))
-    assert [row[:13] for row in (await read(reports, "points")).findings.rows] == expected
+    assert [row[:15] for row in (await read(reports, "points")).findings.rows] == expected
     assert all(any(row[kind] for row in expected) for kind in range(1, 11)), "the history has every kind"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from services.commands.reporting import CATALOGUE, SERVICES
 
+from services.commands.reporting import CATALOGUE, SERVICES
 from services.points.app import create_app
 from services.points.reports.catalogue import REPORTS
 from services.points.reports.examples import examples

@@ -24,6 +24,8 @@ NOTHING = dict.fromkeys(SIDES, 0)
         ("restoration", {"outstanding": 5}, {}, [("redemptions", "outstanding", 5)]),
         ("expiry", {}, {"outstanding": 7}, [("outstanding", "breakage", 7)]),
         ("clawback", {}, {"pending": 3, "owed": 9}, [("pending", "expense", 3), ("owed", "expense", 9)]),
+        ("grant", {"outstanding": 50}, {}, [("expense", "outstanding", 50)]),
+        ("revocation", {}, {"outstanding": 20, "owed": 30}, [("outstanding", "expense", 20), ("owed", "expense", 30)]),
         ("write_off", {"owed": 9}, {}, [("write_offs", "owed", 9)]),
         ("adjustment", {"outstanding": 6}, {"outstanding": 2}, [("adjustments", "outstanding", 6), ("outstanding", "adjustments", 2)]),
         ("transfer_out", {}, {"outstanding": 8, "pending": 1}, [("outstanding", "transfers", 8), ("pending", "transfers", 1)]),
