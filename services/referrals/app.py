@@ -8,6 +8,8 @@ from fastapi.responses import JSONResponse
 
 import services.referrals
 from services.referrals.documents import asyncapi
+from services.referrals.reports import routes as report_routes
+from services.referrals.reports.reader import referrals_reports
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
 from shared.auth import Keys, is_loopback
@@ -25,6 +27,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await reports.close()
         await referrals.close()
 
     app = Api(
@@ -35,9 +38,12 @@ def create_app(
         max_request_bytes=settings.max_request_bytes,
         lifespan=lifespan,
     )
+    reports = referrals_reports(referrals.engine, clock=referrals.clock)
     app.state.service = referrals
+    app.state.reports = reports
     app.state.settings = settings
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
+    app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:
