@@ -10,6 +10,9 @@ from shared.reports.questions import Question
 
 NARROWED = "($1::text IS NULL OR p.shop_id = $1) AND ($2::text IS NULL OR p.currency = $2) AND p.occurred_at < $3"
 
+COUNTING = f"p.status = 'booked' AND p.refunded < p.total AND {NARROWED}"
+"""Whether a purchase counts; takes `$1` to `$3`."""
+
 COUNTS = "Purchases count net of refunds, in the period in which they were made; one taken back whole does not count."
 
 RETURNS = """
@@ -21,7 +24,7 @@ RETURNS = """
 
 
 def counted(names: str, *more: str) -> str:
-    """Return the purchases that count, up to the end of the range; takes `$1` to `$3`.
+    """Return the purchases that count, up to the end of the range.
 
     `names` is the table that says as whom a merged customer goes on, `more` are columns beside those that all need.
     """
@@ -30,7 +33,7 @@ def counted(names: str, *more: str) -> str:
   SELECT coalesce(alias.merged_into, p.customer_id) AS customer_id, p.currency, p.occurred_at, p.total - p.refunded AS kept
       {columns}
     FROM purchase AS p LEFT JOIN {names} AS alias ON alias.customer_id = p.customer_id AND alias.merged_into IS NOT NULL
-   WHERE p.status = 'booked' AND p.refunded < p.total AND {NARROWED}) AS counted"""
+   WHERE {COUNTING}) AS counted"""
 
 
 def narrowed(question: Question) -> tuple[Any, ...]:

@@ -11,47 +11,51 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.referrals.reports.counted import COUNTED, COUNTS_NOW
 from shared.database import fetch
 from shared.reports.narrowing import limit
-from shared.reports.purchases import COUNTS, RETURNS, narrowed
+from shared.reports.purchases import COUNTING, COUNTS, RETURNS, narrowed
 from shared.reports.questions import Question
 from shared.reports.report import COMPLETE, CURRENCY, PERIOD, Chart, Column, Findings, Report, Unit
 from shared.reports.shares import mean, percent, retention
 
-FRIEND = """
-    SELECT coalesce(f.merged_into, r.friend_id) AS customer_id, r.code, coalesce(w.merged_into, r.referrer_id) AS referrer_id,
-        r.partner_id, r.status
-      FROM referral AS r LEFT JOIN customer AS f ON f.customer_id = r.friend_id AND f.merged_into IS NOT NULL
-      LEFT JOIN customer AS w ON w.customer_id = r.referrer_id AND w.merged_into IS NOT NULL"""
-"""Referrals with their customers as they are known now."""
-
-SALES = f"""
-WITH friend AS MATERIALIZED ({FRIEND} WHERE {COUNTS_NOW})
-SELECT width_bucket(occurred_at, $4::timestamptz[]) AS period, currency, code IS NOT NULL AS is_referred,
-    count(*) AS purchases, sum(kept) AS turnover
-  FROM {COUNTED} LEFT JOIN friend USING (customer_id) WHERE occurred_at >= $4[1] GROUP BY period, currency, is_referred"""
+IS_REFERRED = f"""customer_id IN (
+    SELECT coalesce(alias.merged_into, r.friend_id) FROM referral AS r LEFT JOIN customer AS alias
+        ON alias.customer_id = r.friend_id AND alias.merged_into IS NOT NULL
+     WHERE {COUNTS_NOW}) AS is_referred"""
 
 VISITS = f"""
-WITH friend AS MATERIALIZED ({FRIEND} WHERE {COUNTS_NOW}),
-  visit AS (
-  SELECT customer_id, currency, period, count(*) > 1 AS again FROM (
-    SELECT customer_id, currency, width_bucket(occurred_at, $4::timestamptz[]) AS period FROM {COUNTED} OFFSET 0) AS bought
-   GROUP BY customer_id, currency, period),
-  shopper AS (
-  SELECT customer_id, currency, bit_or(1::bigint << period) AS active,
-      coalesce(bit_or(1::bigint << period) FILTER (WHERE again), 0) AS repeated
-    FROM visit GROUP BY customer_id, currency),
+WITH visit AS (
+  SELECT customer_id, currency, period, count(*) AS purchases, sum(kept) AS turnover FROM (
+    SELECT customer_id, currency, kept, width_bucket(occurred_at, $4::timestamptz[]) AS period
+      FROM {COUNTED} WHERE occurred_at >= $4[1] OFFSET 0) AS bought
+   GROUP BY customer_id, currency, period)
+SELECT currency, period, is_referred, sum(purchases)::bigint AS purchases, sum(turnover) AS turnover,
+    count(*) FILTER (WHERE purchases > 1) AS repeating
+  FROM (SELECT *, {IS_REFERRED} FROM visit OFFSET 0) AS each GROUP BY currency, period, is_referred"""
+"""What was bought in each period of the range, and by how many more than once."""
+
+STAYS = f"""
+WITH shopper AS (
+  SELECT customer_id, currency, bit_or(1::bigint << width_bucket(occurred_at, $4::timestamptz[])) AS active
+    FROM {COUNTED} GROUP BY customer_id, currency),
   pattern AS MATERIALIZED (
-  SELECT currency, code IS NOT NULL AS is_referred, active, repeated, count(*) AS customers
-    FROM shopper LEFT JOIN friend USING (customer_id) GROUP BY currency, is_referred, active, repeated)
-SELECT currency, n - 1 AS period, is_referred, {RETURNS},
-    coalesce(sum(customers) FILTER (WHERE repeated >> n & 1 = 1), 0)::bigint AS repeating
+  SELECT currency, is_referred, active, count(*) AS customers
+    FROM (SELECT currency, active, {IS_REFERRED} FROM shopper OFFSET 0) AS each GROUP BY currency, is_referred, active)
+SELECT currency, n - 1 AS period, is_referred, {RETURNS}
   FROM pattern CROSS JOIN generate_series(2, cardinality($4) - 1) AS n GROUP BY currency, n, is_referred"""
-"""Who bought in which periods, and who more than once; a range has bits for them all."""
+"""Who bought in which periods, among them the one before the range, which is the first."""
 
 BEST = f"""
-WITH friend AS MATERIALIZED ({FRIEND} WHERE {COUNTS_NOW} AND r.claimed_at >= $4 AND r.claimed_at < $3),
+WITH friend AS MATERIALIZED (
+  SELECT coalesce(f.merged_into, r.friend_id) AS customer_id, r.code, coalesce(w.merged_into, r.referrer_id) AS referrer_id,
+      r.partner_id, r.status
+    FROM referral AS r LEFT JOIN customer AS f ON f.customer_id = r.friend_id AND f.merged_into IS NOT NULL
+    LEFT JOIN customer AS w ON w.customer_id = r.referrer_id AND w.merged_into IS NOT NULL
+   WHERE {COUNTS_NOW} AND r.claimed_at >= $4 AND r.claimed_at < $3),
+  named AS MATERIALIZED (
+  SELECT customer_id, customer_id AS name FROM friend
+   UNION ALL SELECT friend.customer_id, past.customer_id FROM customer AS past JOIN friend ON friend.customer_id = past.merged_into),
   spent AS (
-  SELECT customer_id, currency, count(*) AS purchases, sum(kept) AS turnover
-    FROM {COUNTED} JOIN friend USING (customer_id) GROUP BY customer_id, currency),
+  SELECT named.customer_id, p.currency, count(*) AS purchases, sum(p.total - p.refunded) AS turnover
+    FROM named JOIN purchase AS p ON p.customer_id = name WHERE {COUNTING} GROUP BY named.customer_id, p.currency),
   brought AS MATERIALIZED (
   SELECT currency, code, referrer_id, partner_id, count(*) AS friends, count(*) FILTER (WHERE status = 'rewarded') AS rewarded,
       sum(purchases)::bigint AS purchases, sum(turnover) AS turnover
@@ -59,6 +63,7 @@ WITH friend AS MATERIALIZED ({FRIEND} WHERE {COUNTS_NOW} AND r.claimed_at >= $4 
 SELECT best.* FROM (SELECT DISTINCT currency FROM brought) AS each CROSS JOIN LATERAL (
   SELECT * FROM brought WHERE currency = each.currency ORDER BY rewarded DESC, turnover DESC, code LIMIT $5) AS best
  ORDER BY currency, rewarded DESC, turnover DESC, code"""
+"""Purchases are looked up by every name of a friend: where friends are few, most purchases need not be read."""
 
 
 # What friends buy beside the others
@@ -94,10 +99,10 @@ class Buyers:
 
 async def read_referred(connection: AsyncConnection, question: Question) -> Findings:
     """Return what referred customers bought and how they stayed, beside the others."""
-    visits = await fetch(connection, VISITS, *narrowed(question), question.bounds_with_the_one_before())
-    sales = await fetch(connection, SALES, *narrowed(question), question.bounds())
+    visits = await fetch(connection, VISITS, *narrowed(question), question.bounds())
+    stays = await fetch(connection, STAYS, *narrowed(question), question.bounds_with_the_one_before())
     buyers: dict[tuple[str, int, bool], Buyers] = defaultdict(Buyers)
-    for row in [*visits, *sales]:
+    for row in [*visits, *stays]:
         buyers[row["currency"], row["period"], row["is_referred"]].add(dict(row))
     rows = []
     for currency in sorted({currency for currency, _, _ in buyers}):

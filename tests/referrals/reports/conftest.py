@@ -4,12 +4,11 @@ The books are filled past the lifecycle, so that reports are tested apart from i
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
 import duckdb
-import orjson
 import pytest
 
 from services.referrals.reports.catalogue import REPORTS
@@ -65,8 +64,8 @@ BOOKED = (
 @pytest.fixture(scope="session")
 def history(retail: "duckdb.DuckDBPyConnection") -> History:  # noqa: F811 - the fixture
     made = History(retail.execute(CUSTOMERS).fetchall())
-    due = [each._replace(benefit=orjson.dumps(each.benefit).decode()) for each in made.rewards]
-    for (table, columns), rows in zip(TABLES.items(), (made.claims, due, made.shares), strict=True):
+    told: list[Sequence[tuple[Any, ...]]] = [made.claims, made.rewards, made.shares]
+    for (table, columns), rows in zip(TABLES.items(), told, strict=True):
         retail.execute(f"CREATE TABLE {table} ({columns})")
         retail.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
     return made

@@ -7,13 +7,12 @@ first invoice. Statuses and rewards fit each other, but nothing decided them: re
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared import codes
 
-POINTS, COUPON = {"kind": "points", "points": 500}, {"kind": "coupon", "coupon": {"value": {"kind": "shipping"}}}
-FRIEND_POINTS = {"kind": "points", "points": 200}
-RUNG = {"kind": "points", "points": 1000}
+POINTS, COUPON = '{"kind": "points", "points": 500}', '{"kind": "coupon", "coupon": {"value": {"kind": "shipping"}}}'
+FRIEND_POINTS, RUNG = '{"kind": "points", "points": 200}', '{"kind": "points", "points": 1000}'
 
 STATUSES = {"rewarded": 50, "qualified": 10, "claimed": 20, "review": 5, "rejected": 15}
 REFERRER = {"rewarded": "given", "qualified": "held", "claimed": "reversed", "rejected": "cancelled"}
@@ -32,9 +31,9 @@ class Claim(NamedTuple):
     partner: str | None
     claimed_at: dt.datetime
     status: str
-    invoice: str | None
-    shop: str | None
-    round: int
+    invoice: str | None = None
+    shop: str | None = None
+    round: int = 0
 
 
 class Reward(NamedTuple):
@@ -45,7 +44,7 @@ class Reward(NamedTuple):
     referral_id: str
     side: str
     status: str
-    benefit: dict[str, Any]
+    benefit: str
     rung: int | None
 
 
@@ -66,12 +65,12 @@ class History:
 
     def _came(self, friend: str, first_at: dt.datetime, invoice: str, shop: str, referrer: str) -> None:
         rng = self._rng
-        owner = (None, PARTNER) if rng.random() < 0.1 else (referrer, None)
+        owner, partner = (None, PARTNER) if rng.random() < 0.1 else (referrer, None)
         known_as = f"was-{friend}" if rng.random() < 0.05 else friend
         if known_as != friend:
             self.merged[known_as] = friend
         claimed_at = first_at - dt.timedelta(hours=rng.randrange(600))
-        claim = Claim("", self._code(owner), friend, known_as, *owner, claimed_at, "rejected", None, None, 0)
+        claim = Claim("", self._code(partner or referrer), friend, known_as, owner, partner, claimed_at, "rejected")
         if rng.random() < 0.1:
             self._keep(claim._replace(claimed_at=claimed_at - dt.timedelta(days=rng.randrange(40))))
         (status,) = rng.choices([*STATUSES], [*STATUSES.values()])
@@ -82,8 +81,8 @@ class History:
         if rng.random() < 0.7:
             self.shares.append((claim.code, rng.choice(("mail", "chat")), claimed_at.date(), rng.randrange(1, 9)))
 
-    def _code(self, owner: tuple[str | None, str | None]) -> str:
-        drawn = Random(str(owner))
+    def _code(self, owner: str) -> str:
+        drawn = Random(owner)
         return codes.code("".join(drawn.choice(codes.ALPHABET) for _ in range(7)))
 
     def _keep(self, claim: Claim) -> None:

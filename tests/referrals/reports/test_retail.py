@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -132,7 +133,7 @@ async def test_referred_customers_and_the_others(
     narrowing = {} if shop is None else {"shop_id": shop}
     answer = await read("referred", dt.date.fromisoformat(start), period=period, **narrowing)
     expected = ask(FRIENDS.format(period=period, start=start), shop)
-    sides: list[tuple[Any, ...]] = []
+    sides: list[Sequence[Any]] = []
     for row in answer.findings.rows:
         sides.extend((row[2:14:2], row[3:14:2]))
     assert len(sides) == len(expected)
