@@ -191,10 +191,11 @@ async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wan
     concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
     names = wanted.customers | {name for row in concerned for name in row if name is not None}
     going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
-    await _lock_customers(connection, books, names | set(going_on.values()))
+    names |= set(going_on.values())
+    await _lock_customers(connection, books, names)
     friends = {row["friend_id"] for row in concerned} | wanted.customers
     await _load_merged(connection, books, friends)
-    await _load_referrals(connection, books, wanted, friends)
+    await _load_referrals(connection, books, wanted, friends, locked=names)
     if books.referrals or wanted.claiming or wanted.merging:
         await _load_what_is_judged(connection, books, wanted)
     if wanted.coding:
@@ -228,16 +229,18 @@ def _all_names(books: Books, names: Iterable[str]) -> list[str]:
     return sorted(targets | {other for target in targets for other in books.merged.get(target, ())})
 
 
-async def _load_referrals(connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str]) -> None:
+async def _load_referrals(
+    connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str], *, locked: set[str]
+) -> None:
     rows = await fetch(connection, LOAD_REFERRALS, sorted(wanted.referrals), _all_names(books, friends))
     for row in rows:
         referral = Referral(*row)
         concerned = {referral.friend_id, referral.referrer_id or referral.friend_id}
-        if not concerned <= books.customers.keys():
+        if not concerned <= locked | books.customers.keys():
             raise CollisionError("a claim was made while the locks were waited for")
         books.referrals[referral.referral_id] = referral
         if referral.is_live:
-            books.live[books.customers[referral.friend_id].customer_id] = referral
+            books.live[books.customer(referral.friend_id).customer_id] = referral
 
 
 async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
