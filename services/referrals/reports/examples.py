@@ -14,9 +14,9 @@ from shared.reports.report import Findings
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 ASKED = question(dt.date(2026, 10, 1), dt.date(2026, 11, 24), period="month", zone=ZoneInfo("Europe/Berlin"), now=NOW)
 
-OCTOBER = (120, 30, 4, 0, 26, 13, 12, 1, *map(Decimal, ("25.00", "86.67", "50.00", "46.15")))
-NOVEMBER = (80, 20, 2, 2, 16, 5, 1, 0, *map(Decimal, ("25.00", "80.00", "31.25", "6.25")))
-BOTH = (200, 50, 6, 2, 42, 18, 13, 1, *map(Decimal, ("25.00", "84.00", "42.86", "30.95")))
+OCTOBER = (120, 30, 4, 0, 26, 13, 12, 1, *map(Decimal, ("25.00", "86.67", "50.00", "92.31")))
+NOVEMBER = (80, 20, 2, 2, 16, 5, 1, 0, *map(Decimal, ("25.00", "80.00", "31.25", "20.00")))
+BOTH = (200, 50, 6, 2, 42, 18, 13, 1, *map(Decimal, ("25.00", "84.00", "42.86", "72.22")))
 
 FINDINGS = {
     "funnel": Findings([("2026-10", *OCTOBER, True), ("2026-11", *NOVEMBER, False)], BOTH),

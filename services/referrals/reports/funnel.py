@@ -1,6 +1,7 @@
 """The report on what becomes of codes that are shared: claimed, qualified, rewarded, or not."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +21,8 @@ SELECT width_bucket(r.claimed_at, $1) AS period, count(*) AS claims,
     count(*) FILTER (WHERE r.status = 'rejected') AS rejected, count(*) FILTER (WHERE r.status = 'review') AS review,
     count(*) FILTER (WHERE r.status NOT IN ('rejected', 'review')) AS accepted,
     count(*) FILTER (WHERE {COUNTS_NOW}) AS qualified, count(*) FILTER (WHERE r.status = 'rewarded') AS rewarded,
-    count(*) FILTER (WHERE r.referral_id IN (SELECT referral_id FROM reward WHERE status = 'reversed')) AS reversed
+    count(*) FILTER (WHERE r.referral_id IN (
+      SELECT referral_id FROM reward WHERE status = 'reversed' AND rung IS NULL)) AS reversed
   FROM referral AS r WHERE {COHORT} GROUP BY period"""
 
 STEPS = 7
@@ -41,13 +43,8 @@ async def read_funnel(connection: AsyncConnection, question: Question) -> Findin
 
 def _rated(steps: Sequence[int]) -> tuple[Any, ...]:
     shared, claims, _, _, accepted, qualified, rewarded, _ = steps
-    rates = (
-        percent(claims, shared),
-        percent(accepted, claims),
-        percent(qualified, accepted),
-        percent(rewarded, accepted),
-    )
-    return (*steps, *rates)
+    way = (shared, claims, accepted, qualified, rewarded)
+    return (*steps, *(percent(went_on, came) for came, went_on in pairwise(way)))
 
 
 FIGURES = (
@@ -59,10 +56,10 @@ FIGURES = (
     Column("qualified", "count", "of them, those whose friend made a purchase that counts"),
     Column("rewarded", "count", "of them, those whose hold is over"),
     Column("reversed", "count", "claims of which a reward was given and taken back"),
-    Column("claim_rate", "percent", "claims / shared * 100; codes are told without being shared here too"),
+    Column("claim_rate", "percent", "claims / shared * 100; above 100 where codes are passed on by word of mouth"),
     Column("acceptance_rate", "percent", "claimed / claims * 100"),
     Column("qualifying_rate", "percent", "qualified / claimed * 100"),
-    Column("reward_rate", "percent", "rewarded / claimed * 100"),
+    Column("reward_rate", "percent", "rewarded / qualified * 100"),
 )
 
 FUNNEL = Report(

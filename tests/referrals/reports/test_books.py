@@ -67,6 +67,17 @@ async def test_a_recommendation_goes_down_the_funnel_and_a_refund_takes_it_back(
     assert await steps(reports) == (3, 1, 0, 0, 1, 1, 1, 1)
 
 
+async def test_a_bonus_of_the_ladder_that_is_taken_back_reverses_no_other_referral(
+    reports: Reports, book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, hold_days=0, ladder=[{"count": 2, "benefit": {"kind": "points", "points": 1000}}])
+    await book(code())
+    for friend in ("ben", "cleo"):
+        await book(claim(friend), purchase(f"R-{friend}", customer=friend))
+    await book(refund("R-ben"))
+    assert await steps(reports) == (0, 2, 0, 0, 2, 1, 1, 1)
+
+
 async def test_claims_that_wait_or_were_refused_are_told_apart(
     reports: Reports, book: Book, engine: AsyncEngine
 ) -> None:

@@ -55,7 +55,7 @@ async def test_the_funnel_by_period(read: Read, ask: Ask, period: str) -> None:
     assert [row[1:9] for row in answer.findings.rows] == expected
     for row in answer.findings.rows:
         shared, claims, _, _, claimed, qualified, rewarded = row[1:8]
-        pairs = (claims, shared), (claimed, claims), (qualified, claimed), (rewarded, claimed)
+        pairs = (claims, shared), (claimed, claims), (qualified, claimed), (rewarded, qualified)
         assert all(same_share(rate, *pair) for rate, pair in zip(row[9:13], pairs, strict=True))
     whole = [sum(column) for column in zip(*expected, strict=True)]
     assert list(answer.findings.summary[:8]) == whole
