@@ -1,8 +1,7 @@
 """Reports on the friends who came: what they buy and whether they stay, and who brought the best of them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -69,47 +68,36 @@ SELECT best.* FROM (SELECT DISTINCT currency FROM brought) AS each CROSS JOIN LA
 # What friends buy beside the others
 
 
-@dataclass(slots=True)
-class Buyers:
-    """What referred customers, or the others, did in a period; `before` to `kept` as in rule 32."""
-
-    before: int = 0
-    active: int = 0
-    new: int = 0
-    kept: int = 0
-    repeating: int = 0
-    purchases: int = 0
-    turnover: Decimal = Decimal(0)
-
-    def add(self, row: Any) -> None:
-        for each in fields(self):
-            if each.name in row:
-                setattr(self, each.name, row[each.name])
-
-    def measures(self) -> tuple[Any, ...]:
-        return (
-            self.active,
-            self.turnover,
-            mean(self.turnover, self.purchases),
-            percent(self.repeating, self.active),
-            retention(self.before, self.active, self.new),
-            percent(self.kept, self.before),
-        )
+NOTHING: Mapping[str, Any] = {
+    "purchases": 0, "turnover": Decimal(0), "repeating": 0, "before": 0, "active": 0, "new": 0, "kept": 0,
+}  # fmt: skip
 
 
 async def read_referred(connection: AsyncConnection, question: Question) -> Findings:
     """Return what referred customers bought and how they stayed, beside the others."""
     visits = await fetch(connection, VISITS, *narrowed(question), question.bounds())
     stays = await fetch(connection, STAYS, *narrowed(question), question.bounds_with_the_one_before())
-    buyers: dict[tuple[str, int, bool], Buyers] = defaultdict(Buyers)
+    found: dict[tuple[str, int, bool], dict[str, Any]] = defaultdict(lambda: {**NOTHING})
     for row in [*visits, *stays]:
-        buyers[row["currency"], row["period"], row["is_referred"]].add(dict(row))
+        found[row["currency"], row["period"], row["is_referred"]].update(row)
     rows = []
-    for currency in sorted({currency for currency, _, _ in buyers}):
+    for currency in sorted({currency for currency, _, _ in found}):
         for number, span in enumerate(question.spans, 1):
-            sides = (buyers[currency, number, is_referred].measures() for is_referred in (True, False))
+            sides = (_measures(found[currency, number, is_referred]) for is_referred in (True, False))
             rows.append((span.label, currency, *_by_turns(*sides), question.is_complete(span)))
     return Findings(rows)
+
+
+def _measures(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    before, active, turnover = found["before"], found["active"], found["turnover"]
+    return (
+        active,
+        turnover,
+        mean(turnover, found["purchases"]),
+        percent(found["repeating"], active),
+        retention(before, active, found["new"]),
+        percent(found["kept"], before),
+    )
 
 
 def _by_turns(referred: Sequence[Any], others: Sequence[Any]) -> list[Any]:
