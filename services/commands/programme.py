@@ -12,7 +12,6 @@ import typer
 from pydantic import ValidationError
 
 from services.commands.terminal import AsJson, fail, out, run, settings_of_environment, show
-from services.points import queries
 from services.points.ledger import RevealedError
 from services.points.programme import Programme, Version, faults
 from services.registry import AllSettings
@@ -71,8 +70,7 @@ async def published(settings: AllSettings, number: int | None) -> Version:
     async with points_service(settings) as points:
         if number is None:
             return await points.programme_now()
-        async with points.engine.connect() as connection:
-            found = await queries.programme(connection, number)
+        found = await points.programme(number)
     if found is None:
         raise DraftError(f"no version {number} of the programme was published")
     return Version(version=found["version"], valid_from=found["valid_from"], programme=found["programme"])
@@ -80,8 +78,8 @@ async def published(settings: AllSettings, number: int | None) -> Version:
 
 async def versions(settings: AllSettings) -> list[dict[str, Any]]:
     """Return all published versions, the newest first."""
-    async with points_service(settings) as points, points.engine.connect() as connection:
-        return await queries.programmes(connection)
+    async with points_service(settings) as points:
+        return await points.programmes()
 
 
 async def compared(settings: AllSettings, draft: Programme) -> list[dict[str, Any]]:
