@@ -10,7 +10,10 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
         return Outcome("repeated", named=known)
-    code = Code(command.drawn, "generated", customer.customer_id, None, books.now)
+    drawn = next((each for each in (command.drawn, *command.spare) if each not in books.codes), None)
+    if drawn is None:
+        return refused("code-taken", f"{command.drawn} is somebody's code already")
+    code = Code(drawn, "generated", customer.customer_id, None, books.now)
     _keep(books, code)
     return Outcome("booked", named=code)
 
@@ -45,6 +48,8 @@ def share_code(books: Books, command: ShareCode) -> Outcome:
     code = books.codes.get(command.code)
     if code is None:
         return unknown(command.code)
+    if code.retired_at is not None:
+        return refused("code-retired", f"{code.code} claims nothing any more")
     place = code.code, command.channel, books.now.astimezone(books.programme.zone).date()
     books.changes.shares[place] = books.changes.shares.get(place, 0) + 1
     return Outcome("booked", named=code)
@@ -56,5 +61,10 @@ def unknown(code: str) -> Outcome:
 
 def _keep(books: Books, code: Code) -> None:
     books.codes[code.code] = books.changes.codes[code.code] = code
-    if code.customer_id is not None and code.retired_at is None:
-        books.codes_of.setdefault(code.customer_id, {})[code.kind] = code
+    if code.customer_id is None:
+        return
+    theirs = books.codes_of.setdefault(books.customer(code.customer_id).customer_id, {})
+    if code.retired_at is None:
+        theirs[code.kind] = code
+    elif code.kind in theirs and theirs[code.kind].code == code.code:
+        del theirs[code.kind]
