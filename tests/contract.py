@@ -55,7 +55,8 @@ def every_operation_needs_a_scope(running: Running) -> None:
 
 def play_examples(running: Running, names: Mapping[str, str]) -> dict[str, int]:
     """Send every example of a request, with `names` in the paths; answers the status that each operation came to."""
-    document, statuses = document_of(running), {}
+    document = document_of(running)
+    statuses: dict[str, int] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for media_type, example in examples_of(operation, document):

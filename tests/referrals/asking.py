@@ -56,10 +56,14 @@ def days(count: float) -> dt.timedelta:
 async def asking_with_key(referrals: ReferralsService, name: str, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
     async with referrals.engine.begin() as connection:
         key = await api_keys.create(connection, name, scopes, now=NOW, actor="test")
+    async with asking(referrals, {"Authorization": f"Bearer {key}"}) as client:
+        yield client
+
+
+def asking(referrals: ReferralsService, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    """Return a client of a process of one's own."""
     transport = httpx.ASGITransport(create_app(referrals, ReferralsSettings()))
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as asking:
-        yield asking
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
-__all__ = ["asking_with_key", "days", "events", "pointers", "refusal", "rewards", "rows", "states", "told"]
+__all__ = ["asking", "asking_with_key", "days", "events", "pointers", "refusal", "rewards", "rows", "states", "told"]

@@ -1,5 +1,6 @@
 """Claims over REST, on the real database: what a friend is told, what staff decide, and what is kept of contact data."""
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.referrals.commands import HearCard
+from services.referrals.rules.codes import generate
 from services.referrals.service import ReferralsService
-from tests.referrals.asking import days, refusal, rows, told
-from tests.referrals.conftest import CODE, NOW, Book, claim, code, publish, purchase, refund
+from shared.database import create_engine
+from tests.referrals.asking import asking, days, refusal, rows, told
+from tests.referrals.conftest import CODE, CONTACTS, NOW, Book, claim, code, publish, purchase, refund
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,24 @@ async def test_under_a_key_a_claim_is_answered_as_the_first_time(client: httpx.A
     again = await ask(client, spelled="4T3H-B7KM", **said)
     assert (again.status_code, again.json()) == (201, first.json())
     refusal(await ask(client, spelled=CODE, **said), 409, "idempotency-key-reused")
+
+
+async def test_of_a_hundred_claims_at_once_one_counts(
+    client: httpx.AsyncClient, book: Book, referrals_url: str, engine: AsyncEngine
+) -> None:
+    names = [spelled for spelled in (generate() for _ in range(10)) if spelled != CODE]
+    await book(*(code(f"referrer-{place}", spelled) for place, spelled in enumerate(names)))
+    other = ReferralsService(create_engine(referrals_url, name="other", pool_size=5), contacts=CONTACTS)
+    async with asking(other) as elsewhere:
+        both = [client, elsewhere]
+        answers = await asyncio.gather(*(ask(both[n % 2], spelled=names[n % len(names)]) for n in range(100)))
+    await other.close()
+    live = await rows(engine, "SELECT referral_id FROM referral WHERE status <> 'rejected'")
+    assert {each.json()["referral_id"] for each in answers if each.json()["status"] == "claimed"} == {
+        each["referral_id"] for each in live
+    }
+    assert {each.json()["reason"] for each in answers} == {None, "referred-already"}
+    assert len(live) == 1
 
 
 # What is kept

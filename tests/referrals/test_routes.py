@@ -1,5 +1,6 @@
 """Codes, customers and the programme over REST, on the real database."""
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -12,9 +13,10 @@ from services.referrals.answers import REFUSALS
 from services.referrals.commands import HearMerge, MakeCode
 from services.referrals.service import ReferralsService
 from shared.api_keys import ALL
+from shared.database import create_engine
 from tests.asking import refusal_codes
-from tests.referrals.asking import asking_with_key, days, pointers, refusal, rows
-from tests.referrals.conftest import CODE, NOW, Book, claim, code, purchase
+from tests.referrals.asking import asking, asking_with_key, days, pointers, refusal, rows
+from tests.referrals.conftest import CODE, CONTACTS, NOW, Book, claim, code, purchase
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +190,23 @@ async def test_a_slip_of_the_pen_is_no_guess(client: httpx.AsyncClient, book: Bo
     for _ in range(40):
         refusal(await client.get("/v1/codes/7K2M-9QFT"), 404, "code-unknown")
     assert (await client.get(f"/v1/codes/{CODE}")).status_code == 200
+
+
+async def test_whoever_asks_at_once_gets_one_code(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(make(client) for _ in range(20)))
+    assert sorted(each.status_code for each in answers) == [200] * 19 + [201]
+    assert len({each.json()["code"] for each in answers}) == 1
+
+
+async def test_of_two_processes_in_which_a_code_is_chosen_at_once_one_gives_it(
+    client: httpx.AsyncClient, referrals_url: str
+) -> None:
+    other = ReferralsService(create_engine(referrals_url, name="other", pool_size=5), contacts=CONTACTS)
+    async with asking(other) as elsewhere:
+        for name in ("WINE", "BEER", "CIDER"):
+            answers = await asyncio.gather(make(client, "anna", vanity=name), make(elsewhere, "ben", vanity=name))
+            assert sorted(each.status_code for each in answers) == [201, 409]
+    await other.close()
 
 
 # Customers
