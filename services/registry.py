@@ -1,6 +1,6 @@
 """The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -12,6 +12,7 @@ import services.points.app
 import services.points.documents
 import services.points.handlers
 import services.points.jobs
+import services.points.programme
 import services.points.verification
 import services.referrals
 import services.referrals.app
@@ -19,11 +20,13 @@ import services.referrals.contacts
 import services.referrals.documents
 import services.referrals.handlers
 import services.referrals.jobs
+import services.referrals.programme
 import services.referrals.verification
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.documents import Document, Fault
 from shared.http import Api
 from shared.jobs import Job
 from shared.messaging.events import Subscription
@@ -50,6 +53,8 @@ class Kind(Generic[Made]):
     settings: type[Settings]
     make: Callable[..., Made]
     create_app: Callable[..., Api]
+    programme: type[Document]
+    faults: Callable[[Any], Sequence[Fault]]
     asyncapi: Callable[[], dict[str, Any]]
     subscription: Callable[[Made], Subscription]
     says: tuple[str, ...]
@@ -81,6 +86,8 @@ POINTS = Kind(
     settings=PointsSettings,
     make=lambda engine, _settings, **options: PointsService(engine, **options),
     create_app=services.points.app.create_app,
+    programme=services.points.programme.Programme,
+    faults=services.points.programme.faults,
     asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
     says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),
@@ -99,6 +106,8 @@ REFERRALS = Kind(
         engine, contacts=services.referrals.contacts.contacts_of(settings), **options
     ),
     create_app=services.referrals.app.create_app,
+    programme=services.referrals.programme.Programme,
+    faults=services.referrals.programme.faults,
     asyncapi=services.referrals.documents.asyncapi,
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock

@@ -76,6 +76,12 @@ async def module_database_url(server: embedded_postgres.Server, template: str) -
         yield url
 
 
+@pytest.fixture(scope="module")
+async def module_referrals_url(server: embedded_postgres.Server, referrals_template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, referrals_template) as url:
+        yield url
+
+
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     made = create_engine(database_url, name="tests", pool_size=5)
