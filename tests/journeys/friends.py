@@ -53,7 +53,7 @@ POINTS, COUPONS = Rules(1_000, FRIEND, REFERRER, 14), Rules(5, 0, 300, 0)
 ERAS = {"the hold is over": (POINTS, 20), "within the hold": (POINTS, 10), "coupons, no hold": (COUPONS, 4)}
 """By which rules a friend claims, and how many days ago."""
 
-WAYS = ("when registering", "in a purchase", "with a card", "not at all")
+WAYS = ("when registering", "in a purchase", "with a card", "over REST", "not at all")
 """How a friend claims a code; one with a card is known by it alone when buying."""
 
 
@@ -86,6 +86,17 @@ class Record(NamedTuple):
     topic: str
     key: str
     value: bytes | None
+
+
+class Claim(NamedTuple):
+    """What a friend says over REST."""
+
+    code: str
+    customer_id: str
+    claimed_at: str
+
+
+Said = Record | Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +136,23 @@ class Crowd:
         settings = {"bootstrap.servers": self.servers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
         self._producer = Producer(settings)
 
-    def invite(self, times: int) -> list[Record]:
+    def invite(self, times: int) -> list[Said]:
         """Have new friends do everything there is so often, and return all of it in some order."""
-        records = []
+        said: list[Said] = []
         for era, way, history in list(itertools.product(ERAS, WAYS, HISTORIES)) * times:
             rules, days = ERAS[era]
             name = f"f-{len(self.friends)}: {way}, {era}, {history}"
             at = self.now - dt.timedelta(days=days)
             friend = Friend(name, self.rng.choice(list(self.codes)), way, rules, at, HISTORIES[history])
             self.friends.append(friend)
-            records += [each for each in self._of(friend) for _ in range(1 + (self.rng.random() < TWICE))]
-        self.rng.shuffle(records)
-        return records
+            said += [each for each in self._of(friend) for _ in range(1 + (self.rng.random() < TWICE))]
+        self.rng.shuffle(said)
+        return said
 
-    def send(self, records: list[Record]) -> None:
-        for each in records:
-            self._producer.produce(each.topic, each.value, each.key)
-            self._producer.poll(0)
-            self.sent[each.topic] += 1
+    def send(self, record: Record) -> None:
+        self._producer.produce(record.topic, record.value, record.key)
+        self._producer.poll(0)
+        self.sent[record.topic] += 1
 
     def flush(self) -> None:
         """Wait until the broker has everything."""
@@ -150,8 +160,10 @@ class Crowd:
 
     # What a friend does
 
-    def _of(self, friend: Friend) -> Iterator[Record]:
+    def _of(self, friend: Friend) -> Iterator[Said]:
         code = self.codes[friend.referrer]
+        if friend.way == "over REST":
+            yield Claim(code, friend.name, friend.claimed_at.isoformat())
         if friend.way in {"when registering", "with a card"}:
             said = {"customer_id": friend.name, "registered_at": friend.claimed_at.isoformat(), "referral_code": code}
             card = {} if friend.card_number is None else {"card_number": friend.card_number}

@@ -6,10 +6,12 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import asyncpg
+import httpx
 import orjson
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -20,7 +22,7 @@ from services.referrals.programme import Programme
 from services.referrals.rules import codes
 from shared.database import create_engine, transact
 from tests.brokers import Broker
-from tests.journeys.friends import COUPONS, CUSTOMERS, POINTS, PURCHASES, Crowd, Record
+from tests.journeys.friends import COUPONS, CUSTOMERS, POINTS, PURCHASES, Claim, Crowd, Record, Said
 from tests.journeys.reading import end_of, standing_on
 from tests.processes import Running, command, loyalty
 from tests.shared.messaging.waiting import until
@@ -55,7 +57,9 @@ class Journey:
         self.books: dict[str, asyncpg.Connection] = {}
         self.running: dict[str, Running] = {}
         self.said: list[str] = []
+        self.claims: list[Future[httpx.Response]] = []
         self._ends = ExitStack()
+        self._tills = self._ends.enter_context(ThreadPoolExecutor(2))
 
     @property
     def settings(self) -> dict[str, str]:
@@ -68,7 +72,8 @@ class Journey:
             yield self
 
     def start(self, name: str) -> None:
-        self.running[name] = self._ends.enter_context(loyalty("services", name, "--no-api", **self._own(name)))
+        line = ("services", name, *([] if name == "referrals" else ["--no-api"]))
+        self.running[name] = self._ends.enter_context(loyalty(*line, **self._own(name)))
 
     def _own(self, name: str) -> dict[str, str]:
         others = {f"{other}_" for other in HEARD if other != name}
@@ -77,6 +82,25 @@ class Journey:
     def kill(self, name: str) -> None:
         self.running[name].kill()
         self.said.append(self.running[name].said())
+
+    def say(self, said: list[Said]) -> None:
+        """Send records, and have the claims made beside them."""
+        for each in said:
+            if isinstance(each, Claim):
+                self.claims.append(self._tills.submit(self._insist, each))
+            else:
+                self.crowd.send(each)
+
+    def _insist(self, claim: Claim) -> httpx.Response:
+        """Claim, again until it is answered."""
+        headers = {"Idempotency-Key": f"claim of {claim.customer_id}"}
+        while True:
+            with suppress(httpx.TransportError):
+                url = f"{self.running['referrals'].url}/v1/claims"
+                answer = httpx.post(url, json=claim._asdict(), headers=headers, timeout=PATIENCE)
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    return answer
+            time.sleep(0.05)
 
     async def prepare(self) -> None:
         """Have two versions of the programme, and a code of each referrer."""
@@ -143,18 +167,19 @@ def begin(journey: Journey) -> None:
 
 
 async def invite_while_both_die(journey: Journey) -> None:
-    records = journey.crowd.invite(TIMES)
-    journey.crowd.send(BAD)
-    portion = len(records) // KILLS + 1
+    said = journey.crowd.invite(TIMES)
+    journey.say(BAD)
+    portion = len(said) // KILLS + 1
     for number in range(KILLS):
-        journey.crowd.send(records[number * portion : (number + 1) * portion])
+        journey.say(said[number * portion : (number + 1) * portion])
         name = list(HEARD)[number % 2]
         await at_a_random_moment(journey, name, portion)
         journey.kill(name)
         journey.start(name)
-    # all of it comes once more
-    journey.crowd.send(journey.rng.sample(records, len(records) // 4))
+    # much of it comes once more
+    journey.say(journey.rng.sample(said, len(said) // 4))
     journey.crowd.flush()
+    assert {each.result(PATIENCE).status_code for each in journey.claims} == {201}
 
 
 async def at_a_random_moment(journey: Journey, name: str, portion: int) -> None:
@@ -166,7 +191,7 @@ async def at_a_random_moment(journey: Journey, name: str, portion: int) -> None:
         time.sleep(0.005)
 
 
-BAD = [Record(PURCHASES, "nobody", b"{"), Record(CUSTOMERS, "nobody", None)]
+BAD: list[Said] = [Record(PURCHASES, "nobody", b"{"), Record(CUSTOMERS, "nobody", None)]
 DEAD_LETTERS = {"event-malformed": 1, "event-empty": 1}
 
 
