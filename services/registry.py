@@ -7,6 +7,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import services.notifications
+import services.notifications.app
+import services.notifications.documents
+import services.notifications.handlers
+import services.notifications.jobs
+import services.notifications.verification
 import services.points
 import services.points.app
 import services.points.documents
@@ -22,6 +28,8 @@ import services.referrals.handlers
 import services.referrals.jobs
 import services.referrals.programme
 import services.referrals.verification
+from services.notifications.service import NotificationsService
+from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
@@ -37,10 +45,12 @@ from shared.verification import Finding
 Made = TypeVar("Made", bound=Service[Any, Any])
 
 
-class AllSettings(PointsSettings, ReferralsSettings):
+class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     """What every service takes from one environment, for a process that runs or looks after several."""
 
-    services: ClassVar[frozenset[str]] = PointsSettings.services | ReferralsSettings.services
+    services: ClassVar[frozenset[str]] = (
+        PointsSettings.services | ReferralsSettings.services | NotificationsSettings.services
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +128,25 @@ REFERRALS = Kind(
     verify=services.referrals.verification.verify,
 )
 
-KINDS: Mapping[str, Kind[Any]] = {each.name: each for each in (POINTS, REFERRALS)}
+NOTIFICATIONS = Kind(
+    name="notifications",
+    port=8003,
+    package=services.notifications,
+    settings=NotificationsSettings,
+    make=lambda engine, _settings, **options: NotificationsService(engine, **options),
+    create_app=services.notifications.app.create_app,
+    asyncapi=services.notifications.documents.asyncapi,
+    subscription=lambda notifications: services.notifications.handlers.subscription(
+        notifications.delivery, clock=notifications.clock
+    ),
+    says=("loyalty.notifications",),
+    jobs=services.notifications.jobs.jobs,
+    job_connections=services.notifications.jobs.CONNECTIONS,
+    job_aliases=services.notifications.jobs.ALIASES,
+    verify=services.notifications.verification.verify,
+)
+
+KINDS: Mapping[str, Kind[Any]] = {each.name: each for each in (POINTS, REFERRALS, NOTIFICATIONS)}
 """All of them by name."""
 
 
