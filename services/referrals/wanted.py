@@ -32,10 +32,12 @@ class Wanted:
         self.refunded: set[PurchaseKey] = set()
         self.customers: set[str] = set()
         self.cards: set[str] = set()
-        self.new_cards: set[str] = set()
+        self.new_cards: dict[str, str] = {}
+        """Cards that are heard of, with whose they are said to be."""
         self.codes: set[str] = set()
         self.referrals: set[str] = set()
         self.claiming: set[str] = set()
+        self.claiming_cards: set[str] = set()
         self.addresses: set[bytes] = set()
         self.coding: set[str] = set()
         """Customers whose codes are asked for."""
@@ -54,7 +56,7 @@ class Wanted:
                 self._add_customer(command)
             case HearCard(card_number=card_number, customer_id=customer_id):
                 self.customers.add(customer_id)
-                self.new_cards.add(card_number)
+                self.new_cards[card_number] = customer_id
             case HearMerge(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.merging |= {customer_id, into}
@@ -96,11 +98,13 @@ class Wanted:
             self.referrals.add(claim_of_purchase(*key))
             if purchase.customer_id is not None:
                 self.claiming.add(purchase.customer_id)
+            elif purchase.card_number is not None:
+                self.claiming_cards.add(purchase.card_number)
 
     def _add_customer(self, command: HearCustomer) -> None:
         self.customers.add(command.customer_id)
         if command.card_number is not None:
-            self.new_cards.add(command.card_number)
+            self.new_cards[command.card_number] = command.customer_id
         if command.referral_code is not None:
             self.codes.add(command.referral_code)
             self.referrals.add(claim_of_event(command.origin.source, command.origin.id))
