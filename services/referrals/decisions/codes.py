@@ -9,7 +9,9 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     customer = books.customer(command.customer_id)
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
-        return Outcome("repeated", named=known)
+        is_retired = known.retired_at is not None
+        gone = refused("code-retired", f"{known.code} was retired, and there is one code for each customer")
+        return gone if is_retired else Outcome("repeated", named=known)
     code = Code(command.drawn, "generated", customer.customer_id, None, books.now)
     _keep(books, code)
     return Outcome("booked", named=code)
@@ -55,6 +57,8 @@ def unknown(code: str) -> Outcome:
 
 
 def _keep(books: Books, code: Code) -> None:
-    books.codes[code.code] = books.changes.codes[code.code] = code
+    changes = books.changes
+    is_new = code.code not in books.codes or code.code in changes.new_codes
+    (changes.new_codes if is_new else changes.codes)[code.code] = books.codes[code.code] = code
     if code.customer_id is not None and code.retired_at is None:
         books.codes_of.setdefault(code.customer_id, {})[code.kind] = code
