@@ -18,6 +18,8 @@ from services.referrals.records import (
 from services.referrals.rules.claims import Counts
 from shared.requests import Answers
 
+DAY = dt.timedelta(days=1)
+
 
 @dataclass(slots=True)
 class Changes:
@@ -91,6 +93,16 @@ class Books:
         """Note that a customer changed."""
         if customer.customer_id not in self.changes.new_customers:
             self.changes.customers[customer.customer_id] = customer
+
+    def count(self, referral: Referral, claims: int) -> None:
+        """Let what follows in the batch see a claim on a referrer, or see it no more."""
+        if referral.referrer_id is None:
+            return
+        referrer = self.customer(referral.referrer_id).customer_id
+        within_day = claims if referral.received_at > self.now - DAY else 0
+        within_month = claims if self.programme.month(referral.received_at) == self.programme.month(self.now) else 0
+        more = Counts(within_day=within_day, within_month=within_month)
+        self.counts[referrer] = self.counts.get(referrer, Counts()).plus(more)
 
     def up_the_chain(self, name: str) -> frozenset[str]:
         """Return who referred a customer, who referred that one, and so on."""

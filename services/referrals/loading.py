@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.referrals.books import Books
+from services.referrals.books import DAY, Books
 from services.referrals.commands import Request
 from services.referrals.programme import Programme, Version, Versions
 from services.referrals.records import Code, Customer, Purchase, Referral, Refund, Reward
@@ -105,14 +105,13 @@ SELECT referrer_id, count(*) AS referrals FROM referral
  WHERE referrer_id = ANY($1::text[]) AND status = 'rewarded' GROUP BY referrer_id"""
 
 CLAIMS_ON = """
-SELECT referrer_id, count(*) FILTER (WHERE received_at > $2) AS within_day, count(*) AS within_month
+SELECT referrer_id, count(*) FILTER (WHERE received_at > $2) AS within_day,
+    count(*) FILTER (WHERE received_at >= $3) AS within_month
   FROM referral WHERE referrer_id = ANY($1::text[]) AND status <> 'rejected' AND received_at >= least($2, $3)
  GROUP BY referrer_id"""
 FROM_ADDRESS = """
 SELECT address_hash, count(*) AS claims FROM referral
  WHERE address_hash = ANY($1::bytea[]) AND received_at > $2 GROUP BY address_hash"""
-
-DAY = dt.timedelta(days=1)
 
 
 class Loader:
@@ -307,7 +306,7 @@ async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted
     await _load_sales(connection, books, friends)
     await _load_rewards(connection, books, referrers)
     if wanted.claiming:
-        await _load_for_claims(connection, books, wanted, friends | owners, owners)
+        await _load_for_claims(connection, books, wanted, friends | owners, owners | wanted.merging)
 
 
 async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterable[str]) -> None:
@@ -344,9 +343,8 @@ async def _load_for_claims(
     begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
     for name, day, in_month in await fetch(connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins):
         owner = books.customer(name).customer_id
-        known = books.counts.get(owner, Counts())
-        more = {"within_day": known.within_day + day, "within_month": known.within_month + in_month}
-        books.counts[owner] = known._replace(**more)
+        more = Counts(within_day=day, within_month=in_month)
+        books.counts[owner] = books.counts.get(owner, Counts()).plus(more)
     if wanted.addresses:
         since = books.now - dt.timedelta(days=books.programme.address_window_days)
         books.from_address.update(await fetch(connection, FROM_ADDRESS, sorted(wanted.addresses), since))

@@ -111,10 +111,8 @@ def _count(books: Books, referral: Referral) -> None:
     """Let claims that follow in the same batch see this one."""
     if referral.address_hash is not None:
         books.from_address[referral.address_hash] += 1
-    if referral.referrer_id is not None and referral.status != "rejected":
-        known = books.counts.get(referral.referrer_id, Counts())
-        more = {"within_day": known.within_day + 1, "within_month": known.within_month + 1}
-        books.counts[referral.referrer_id] = known._replace(**more)
+    if referral.is_live:
+        books.count(referral, 1)
 
 
 # What staff decide

@@ -7,6 +7,7 @@ from services.referrals.decisions.purchases import attach
 from services.referrals.decisions.referrals import reject, settle
 from services.referrals.names import claim_of_event
 from services.referrals.records import Customer, Referral
+from services.referrals.rules.claims import Counts
 
 
 def hear_customer(books: Books, command: HearCustomer) -> Outcome:
@@ -27,7 +28,7 @@ def hear_card(books: Books, command: HearCard) -> Outcome:
     customer = books.customer(command.customer_id)
     books.cards[command.card_number] = books.changes.cards[command.card_number] = command.customer_id
     books.cards_of[customer.customer_id].add(command.card_number)
-    for purchase in books.parked.pop(command.card_number, []):
+    for purchase in sorted(books.parked.pop(command.card_number, []), key=lambda each: (each.occurred_at, each.key)):
         attach(books, purchase, command.customer_id)
     return Outcome("booked")
 
@@ -78,6 +79,9 @@ def _take_rewards_over(books: Books, gone: Customer, into: Customer) -> None:
     """Count what both brought as one's; the ladder is looked at when the next of their referrals changes."""
     books.rewarded[into.customer_id] += books.rewarded.pop(gone.customer_id, 0)
     books.ladder[into.customer_id].update(books.ladder.pop(gone.customer_id, {}))
+    books.counts[into.customer_id] = books.counts.get(into.customer_id, Counts()).plus(
+        books.counts.pop(gone.customer_id, Counts())
+    )
     for name, month in [each for each in books.given if each[0] == gone.customer_id]:
         books.given[into.customer_id, month] += books.given.pop((name, month))
 

@@ -70,6 +70,7 @@ def reject(books: Books, referral: Referral, reason: str) -> None:
     if referral.has_qualified:
         _unqualify(books, referral, reason)
     referral.status, referral.reason, referral.review_until = "rejected", reason, None
+    books.count(referral, -1)
     friend = books.customer(referral.friend_id).customer_id
     if books.live.get(friend) is referral:
         del books.live[friend]
