@@ -51,7 +51,9 @@ SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND (kind = 
  ORDER BY created_at"""
 
 CONCERNED = f"""
-WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id),
+WITH named AS MATERIALIZED (
+    SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id
+     UNION SELECT friend_id FROM referral WHERE referral_id = ANY($2::text[])),
   known AS MATERIALIZED (
     SELECT customer_id FROM named
      UNION SELECT c.merged_into FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
