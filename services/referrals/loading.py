@@ -319,7 +319,10 @@ async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterab
         purchase = Purchase(*row)
         # one that the batch names is locked, and changes with it
         purchase = books.purchases.setdefault(purchase.key, purchase)
-        books.sales[books.customers[purchase.customer_id or ""].customer_id][purchase.key] = purchase
+        buyer = books.customers.get(purchase.customer_id or "")
+        if buyer is None:
+            raise CollisionError("a first purchase was heard while the locks were waited for")
+        books.sales[buyer.customer_id][purchase.key] = purchase
 
 
 async def _load_rewards(connection: AsyncConnection, books: Books, referrers: Iterable[str]) -> None:
