@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from tests.referrals.asking import days, rewards, rows, states
 from tests.referrals.conftest import CODE, CONTACTS, NOW, Book, claim, code, publish, purchase
 
 Two = tuple[ReferralsService, ReferralsService]
+Right = Callable[[], Awaitable[bool]]
 
 
 class Clock:
@@ -46,6 +47,19 @@ async def two(referrals_url: str, clock: Clock) -> AsyncIterator[Two]:
     await second.close()
 
 
+@pytest.fixture
+async def right(referrals_url: str) -> AsyncIterator[Right]:
+    """Tell whether the books are right, asked as the command line does."""
+    engine = create_engine(referrals_url, name="verify", reporting=True)
+
+    async def is_right() -> bool:
+        async with engine.connect() as connection:
+            return await verify(connection) == []
+
+    yield is_right
+    await engine.dispose()
+
+
 async def submitted(two: Two, commands: Sequence[Command]) -> list[Outcome]:
     """Ask each of the two for every other command, all at once, as many tills do."""
     asked = (two[place % 2].submit(Request([command])) for place, command in enumerate(commands))
@@ -62,18 +76,13 @@ async def count(engine: AsyncEngine, column: str, table: str) -> Counter[str]:
     return Counter({row["name"]: row["n"] for row in found})
 
 
-async def is_right(engine: AsyncEngine) -> bool:
-    async with engine.connect() as connection:
-        return await verify(connection) == []
-
-
 def code_of(number: int) -> str:
     symbols = codes.ALPHABET
     return codes.code(f"KKKKK{symbols[number // len(symbols)]}{symbols[number % len(symbols)]}")
 
 
 async def test_a_hundred_claims_at_once_keep_to_the_velocity_and_the_cap(
-    book: Book, engine: AsyncEngine, two: Two, clock: Clock
+    book: Book, engine: AsyncEngine, two: Two, clock: Clock, right: Right
 ) -> None:
     limits: dict[str, Any] = {"rewards_per_referrer_and_month": 10, "claims_per_referrer_and_day": 5}
     await publish(engine, hold_days=0, ladder=[{"count": 10, "benefit": {"kind": "points", "points": 1_000}}], **limits)
@@ -88,20 +97,22 @@ async def test_a_hundred_claims_at_once_keep_to_the_velocity_and_the_cap(
     assert given.pop("anna") == 10 * 500 + 1_000
     assert given == dict.fromkeys(friends, 200)
     clock.now = NOW + days(1)
-    assert await is_right(engine)
+    assert await right()
 
 
-async def test_a_hundred_transactions_at_once_lose_no_claim(book: Book, engine: AsyncEngine, two: Two) -> None:
+async def test_a_hundred_transactions_at_once_lose_no_claim(
+    book: Book, engine: AsyncEngine, two: Two, right: Right
+) -> None:
     await publish(engine, claims_per_referrer_and_day=30, rewards_per_referrer_and_month=None)
     await book(code())
     await booked(two, [claim(f"friend-{number}") for number in range(100)])
     assert await count(engine, "status", "referral") == {"claimed": 30, "review": 70}
-    assert await is_right(engine)
+    assert await right()
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 50])
 async def test_friends_who_claim_each_other_at_once_close_no_circle(
-    book: Book, engine: AsyncEngine, two: Two, size: int
+    book: Book, engine: AsyncEngine, two: Two, right: Right, size: int
 ) -> None:
     friends = range(50 - 50 % size)
     await book(*(code(f"c-{number:02}", code_of(number)) for number in friends))
@@ -112,20 +123,20 @@ async def test_friends_who_claim_each_other_at_once_close_no_circle(
     found = await count(engine, "coalesce(reason, status)", "referral")
     circles = len(friends) // size
     assert found == {"claimed": len(friends) - circles, "circle": circles}
-    assert await is_right(engine)
+    assert await right()
 
 
 async def test_of_twenty_codes_that_a_friend_claims_at_once_one_counts(
-    book: Book, engine: AsyncEngine, two: Two
+    book: Book, engine: AsyncEngine, two: Two, right: Right
 ) -> None:
     await book(*(code(f"c-{number}", code_of(number)) for number in range(20)))
     await booked(two, [claim("ben", code_of(number)) for number in range(20)])
     assert await count(engine, "coalesce(reason, status)", "referral") == {"claimed": 1, "referred-already": 19}
-    assert await is_right(engine)
+    assert await right()
 
 
 async def test_a_claim_and_its_purchase_at_the_same_instant_end_rewarded(
-    book: Book, engine: AsyncEngine, two: Two
+    book: Book, engine: AsyncEngine, two: Two, right: Right
 ) -> None:
     await publish(engine, hold_days=0, claims_per_referrer_and_day=None, rewards_per_referrer_and_month=None)
     await book(code())
@@ -134,11 +145,11 @@ async def test_a_claim_and_its_purchase_at_the_same_instant_end_rewarded(
         await booked(two, [claim(friend), purchase(f"R-{number}", customer=friend)][:: 1 if number % 2 else -1])
     assert set((await states(engine)).values()) == {"rewarded"}
     assert await count(engine, "status", "referral") == {"rewarded": 200}
-    assert await is_right(engine)
+    assert await right()
 
 
 async def test_a_purchase_and_its_card_at_the_same_instant_find_each_other(
-    book: Book, engine: AsyncEngine, two: Two
+    book: Book, engine: AsyncEngine, two: Two, right: Right
 ) -> None:
     await publish(engine, hold_days=0, claims_per_referrer_and_day=None, rewards_per_referrer_and_month=None)
     await book(code())
@@ -146,11 +157,11 @@ async def test_a_purchase_and_its_card_at_the_same_instant_find_each_other(
         by_card: dict[str, Any] = {"customer": None, "card_number": f"CARD-{number}", "referral_code": CODE}
         await booked(two, [purchase(f"R-{number}", **by_card), HearCard(f"CARD-{number}", f"friend-{number}")])
     assert await count(engine, "status", "referral") == {"rewarded": 100}
-    assert await is_right(engine)
+    assert await right()
 
 
 async def test_a_batch_of_purchases_beside_claims_of_the_same_customers(
-    book: Book, engine: AsyncEngine, two: Two
+    book: Book, engine: AsyncEngine, two: Two, right: Right
 ) -> None:
     await publish(engine, hold_days=0, claims_per_referrer_and_day=None, rewards_per_referrer_and_month=None)
     await book(code())
@@ -159,11 +170,11 @@ async def test_a_batch_of_purchases_beside_claims_of_the_same_customers(
     claims = (second.submit(Request([claim(f"friend-{number}")])) for number in range(0, 2_000, 20))
     await asyncio.gather(first.book([purchases]), *claims)
     assert await count(engine, "status", "referral") == {"rewarded": 100}
-    assert await is_right(engine)
+    assert await right()
 
 
-async def test_a_code_that_two_choose_at_once_is_one_customers(engine: AsyncEngine, two: Two) -> None:
+async def test_a_code_that_two_choose_at_once_is_one_customers(two: Two, right: Right) -> None:
     chosen = [ChooseCode(f"c-{number}", "WINECLUB2") for number in range(10)]
     outcomes = await submitted(two, chosen)
     assert Counter(each.code for each in outcomes) == {None: 1, "code-taken": 9}
-    assert await is_right(engine)
+    assert await right()
