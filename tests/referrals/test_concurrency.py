@@ -142,7 +142,8 @@ async def test_a_claim_and_its_purchase_at_the_same_instant_end_rewarded(
     await book(code())
     for number in range(200):
         friend = f"friend-{number}"
-        await booked(two, [claim(friend), purchase(f"R-{number}", customer=friend)][:: 1 if number % 2 else -1])
+        both: list[Command] = [claim(friend), purchase(f"R-{number}", customer=friend)]
+        await booked(two, both if number % 2 else both[::-1])
     assert set((await states(engine)).values()) == {"rewarded"}
     assert await count(engine, "status", "referral") == {"rewarded": 200}
     assert await right()

@@ -40,7 +40,7 @@ from shared.verification import Finding
 from tests.referrals.conftest import NOW, purchase, refund
 from tests.referrals.model import Model, Rules
 
-HISTORIES, STEPS = 100, 40
+HISTORIES, STEPS = 70, 40
 LONG_AGO, SOON = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), NOW + dt.timedelta(days=6)
 PROGRAMMES = [Rules(*rules) for rules in product((0, 3, 14), (1, 2, None), ("reject", "accept"), ((), (1, 3), (2,)))]
 PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo"]
