@@ -54,7 +54,7 @@ async def compare(referrals: AsyncConnection, points: AsyncConnection) -> list[F
     """Return the rewards that were not booked as they were given. Neither connection is in a transaction yet."""
     for each in (referrals, points):
         await each.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    merged: dict[str, str] = dict((await points.execute(text(MERGED))).tuples().all())
+    merged = {row.customer_id: row.merged_into for row in await points.execute(text(MERGED))}
     promised = (Promise(*row) async for row in await referrals.stream(text(PROMISED)))
     granted = (Grant(*row) async for row in await points.stream(text(GRANTED)))
     count, rows = 0, []

@@ -102,9 +102,13 @@ async def test_a_reward_whose_event_has_not_left_is_no_finding(points: AsyncEngi
 
 @pytest.mark.usefixtures("referrals")
 async def test_the_command_names_both_services(points: AsyncEngine, database_url: str, referrals_url: str) -> None:
-    urls = {"points_database_url": database_url, "referrals_database_url": referrals_url}
+    here = {
+        "points_database_url": database_url,
+        "referrals_database_url": referrals_url,
+        "referrals_contact_key": "k" * 32,
+    }
     await change(points, "DELETE FROM points_grant WHERE status = 'granted'")
-    said = command("verify", "--json", **urls)
+    said = command("verify", "--json", **here)
     assert said.returncode == 1, said.stderr
     services = {
         each["service"] for each in json.loads(said.stdout)["findings"] if each["name"] == "rewards-are-granted"
