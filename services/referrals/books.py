@@ -8,6 +8,9 @@ from services.referrals.programme import Programme, Versions
 from services.referrals.records import (
     Code,
     Customer,
+    Listing,
+    Pair,
+    PairReward,
     Purchase,
     PurchaseKey,
     Referral,
@@ -34,6 +37,12 @@ class Changes:
     shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)
     rewards: dict[str, Reward] = field(default_factory=dict)
+    new_offers: dict[str, Listing] = field(default_factory=dict)
+    changed_offers: dict[str, Listing] = field(default_factory=dict)
+    reserved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """How many more places in the budget of an offer are held."""
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    pair_rewards: dict[str, PairReward] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -45,6 +54,9 @@ class Books:
     holds those that are named and the live ones of friends; `rewards` theirs, and what referrers have from the ladder.
     `given` counts rewards of referrers by month, `rewarded` their referrals that are rewarded now, `chains` names who is
     up the chain of a referrer, `counts` earlier claims by referrer, `from_address` by address.
+
+    `pairs` holds those that are named and those of customers whose purchases may matter to them, `pairs_of` their ids by
+    customer; `pair_counts` counts those that a customer is of now, by customer and offer, `most_pairs` the most that any is.
     """
 
     now: dt.datetime
@@ -68,6 +80,12 @@ class Books:
     chains: dict[str, frozenset[str]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     from_address: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    offers: dict[str, Listing] = field(default_factory=dict)
+    most_pairs: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    pairs_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pair_counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    pair_rewards: dict[str, dict[str, PairReward]] = field(default_factory=lambda: defaultdict(dict))
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -89,6 +107,10 @@ class Books:
         """Note that a customer changed."""
         if customer.customer_id not in self.changes.new_customers:
             self.changes.customers[customer.customer_id] = customer
+
+    def names(self, customer: Customer) -> frozenset[str]:
+        """Return all names that a customer is known by."""
+        return frozenset([customer.customer_id, *self.merged.get(customer.customer_id, ())])
 
     def programme_of(self, referral: Referral) -> Programme:
         return self.versions.number(referral.programme_version).programme
