@@ -1,5 +1,7 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+from operator import attrgetter
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
@@ -46,6 +48,9 @@ INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(
 PUT_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.put(), REFERRAL.put(), REWARD.put()
 
 
+_is_live = attrgetter("is_live")
+
+
 async def save(connection: AsyncConnection, changes: Changes) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
     # sorted by their keys, as every batch does: what two of them write both is then written by one after the other
@@ -64,7 +69,8 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.new_refunds.values()]),
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.refunds.values()]),
         (PUT_CODES, [CODE.of(each) for each in changes.codes.values()]),
-        (PUT_REFERRALS, [REFERRAL.of(changes.referrals[name]) for name in sorted(changes.referrals)]),
+        # those that do not count any more first: a friend has one that does
+        (PUT_REFERRALS, [REFERRAL.of(each) for each in sorted(changes.referrals.values(), key=_is_live)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
         (ADD_SHARES, [(*place, shares) for place, shares in sorted(changes.shares.items())]),
     ):
