@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: purchases, then customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: purchases, customers, offers, sorted inside.
 
 Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as) is looked up first and
 locked with them; where that changed before the locks were had, the batch begins again.
@@ -10,6 +10,7 @@ from dataclasses import fields
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.referrals import pair_loading
 from services.referrals.books import Books
 from services.referrals.commands import Request
 from services.referrals.programme import Programme, Version, Versions
@@ -129,7 +130,7 @@ class Loader:
         await _load_cards(connection, books, wanted)
         if wanted.codes:
             await _load_codes(connection, books, wanted)
-        if wanted.customers or wanted.referrals:
+        if wanted.customers or wanted.referrals or wanted.pairs or wanted.offers:
             await _load_customers(connection, books, wanted)
         return books
 
@@ -189,14 +190,16 @@ async def _load_codes(connection: AsyncConnection, books: Books, wanted: Wanted)
 async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     named = SEPARATOR.join(sorted(wanted.customers))
     concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
-    names = wanted.customers | {name for row in concerned for name in row if name is not None}
+    paired = await pair_loading.concerned(connection, books, wanted)
+    names = wanted.customers | paired | {name for row in concerned for name in row if name is not None}
     going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
     await _lock_customers(connection, books, names | set(going_on.values()))
     friends = {row["friend_id"] for row in concerned} | wanted.customers
-    await _load_merged(connection, books, friends)
+    await _load_merged(connection, books, friends | paired)
     await _load_referrals(connection, books, wanted, friends)
     if books.referrals or wanted.claiming or wanted.merging:
         await _load_what_is_judged(connection, books, wanted)
+    await _load_pairs(connection, books, wanted)
     if wanted.coding:
         for row in await fetch(connection, CODES_OF, _all_names(books, wanted.coding)):
             code = Code(*row)
@@ -252,6 +255,14 @@ async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted
         await _load_for_claims(connection, books, wanted, friends | owners, owners)
 
 
+async def _load_pairs(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    members = await pair_loading.load(connection, books, wanted, _all_names(books, wanted.customers))
+    if members:
+        await _load_sales(connection, books, members)
+    if wanted.pairing:
+        await _load_cards_of(connection, books, members | wanted.pairing)
+
+
 async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterable[str]) -> None:
     names = _all_names(books, friends)
     for name in names:
@@ -260,7 +271,10 @@ async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterab
         purchase = Purchase(*row)
         # one that the batch names is locked, and changes with it
         purchase = books.purchases.setdefault(purchase.key, purchase)
-        books.sales[books.customers[purchase.customer_id or ""].customer_id][purchase.key] = purchase
+        customer = books.customers.get(purchase.customer_id or "")
+        if customer is None:
+            raise CollisionError("a new customer bought while the locks were waited for")
+        books.sales[customer.customer_id][purchase.key] = purchase
 
 
 async def _load_rewards(connection: AsyncConnection, books: Books, referrers: Iterable[str]) -> None:
@@ -277,11 +291,15 @@ async def _load_rewards(connection: AsyncConnection, books: Books, referrers: It
         books.rewarded[books.customer(name).customer_id] += count
 
 
+async def _load_cards_of(connection: AsyncConnection, books: Books, people: Iterable[str]) -> None:
+    for number, name in await fetch(connection, CARDS_OF, _all_names(books, people)):
+        books.cards_of[books.customer(name).customer_id].add(number)
+
+
 async def _load_for_claims(
     connection: AsyncConnection, books: Books, wanted: Wanted, people: Iterable[str], owners: Iterable[str]
 ) -> None:
-    for number, name in await fetch(connection, CARDS_OF, _all_names(books, people)):
-        books.cards_of[books.customer(name).customer_id].add(number)
+    await _load_cards_of(connection, books, people)
     month = books.programme.month(books.now)
     begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
     for name, day, in_month in await fetch(connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins):

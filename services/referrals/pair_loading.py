@@ -63,33 +63,30 @@ SELECT offer_id, max(pairs) AS pairs FROM (
 
 async def concerned(connection: AsyncConnection, books: Books, wanted: Wanted) -> set[str]:
     """Return who is one of a pair that may change, beside the customers that the batch names."""
-    attached = (each.occurred_at for each in books.purchases.values() if each.occurred_at is not None)
-    wanted.since = min(wanted.since, *attached, wanted.since)
+    heard = [each.occurred_at for each in books.purchases.values() if each.occurred_at is not None]
+    wanted.since = min([wanted.since, *heard])
     named = SEPARATOR.join(sorted(wanted.customers))
     rows = await fetch(connection, PAIRED, named, sorted(wanted.pairs), wanted.since)
     return {name for row in rows for name in row if name is not None}
 
 
 async def load(connection: AsyncConnection, books: Books, wanted: Wanted, names: list[str]) -> set[str]:
-    """Load the pairs of customers under all their `names`, and lock their offers. Returns both of each pair."""
+    """Load the pairs of customers under all their `names`, and lock their offers. Returns whose purchases are judged."""
     for row in await fetch(connection, LOAD_PAIRS, names, sorted(wanted.pairs), wanted.since):
         _add(books, Pair(*row))
+    await _lock_offers(connection, books, wanted)
+    if not books.pairs and not wanted.pairing:
+        return set()
+    members = {name for each in books.pairs.values() for name in _both(each)} | wanted.pairing
+    await _count(connection, books, members)
     for row in await fetch(connection, LOAD_REWARDS, sorted(books.pairs)):
         reward = PairReward(*row)
         books.pair_rewards[reward.pair_id][reward.reward_id] = reward
-    # a pair that goes on leaves the budget as it is
-    beginning = [each for each in books.pairs.values() if each.pair_id in wanted.pairs or each.status == "expired"]
-    await _lock_offers(connection, books, wanted.offers | {each.offer_id for each in beginning})
-    both = {name for each in books.pairs.values() for name in (each.referrer_id, each.friend_id) if name is not None}
-    if beginning or wanted.pairing:
-        await _count(connection, books, both | wanted.pairing)
-    if wanted.changing:
-        books.most_pairs.update(await fetch(connection, MOST_PAIRS, sorted(wanted.changing)))
-    return both
+    return members
 
 
 def _add(books: Books, pair: Pair) -> None:
-    both = [name for name in (pair.referrer_id, pair.friend_id) if name is not None]
+    both = _both(pair)
     if not books.customers.keys() >= set(both):
         raise CollisionError("a pair was accepted while the locks were waited for")
     books.pairs[pair.pair_id] = pair
@@ -98,12 +95,23 @@ def _add(books: Books, pair: Pair) -> None:
             books.pairs_of[books.customer(name).customer_id].add(pair.pair_id)
 
 
-async def _lock_offers(connection: AsyncConnection, books: Books, offers: Iterable[str]) -> None:
-    for offer_id, document, *rest in await fetch(connection, LOCK_OFFERS, sorted(offers)):
-        books.offers[offer_id] = Listing(offer_id, Offer.model_validate_json(document), *rest)
+def _both(pair: Pair) -> list[str]:
+    return [name for name in (pair.referrer_id, pair.friend_id) if name is not None]
 
 
-async def _count(connection: AsyncConnection, books: Books, customers: Iterable[str]) -> None:
-    names = sorted({name for each in customers for name in books.names(books.customer(each))})
+async def _lock_offers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """Lock what pairs may take a place of: those that end give theirs back without."""
+    taking = [each for each in books.pairs.values() if each.status == "expired" or each.pair_id in wanted.pairs]
+    offers = wanted.offers | {each.offer_id for each in taking}
+    if offers:
+        for offer_id, document, *rest in await fetch(connection, LOCK_OFFERS, sorted(offers)):
+            books.offers[offer_id] = Listing(offer_id, Offer.model_validate_json(document), *rest)
+    if wanted.changing:
+        books.most_pairs.update(await fetch(connection, MOST_PAIRS, sorted(wanted.changing)))
+
+
+async def _count(connection: AsyncConnection, books: Books, members: Iterable[str]) -> None:
+    known = (books.customers[name] for name in members if name in books.customers)
+    names = sorted({name for customer in known for name in books.names(customer)})
     for name, offer_id, pairs in await fetch(connection, PAIRS_OF, names, books.now):
         books.pair_counts[books.customer(name).customer_id, offer_id] += pairs

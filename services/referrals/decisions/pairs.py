@@ -186,7 +186,8 @@ def _take_back(books: Books, pair: Pair, reason: str) -> Pair:
     for side in SIDES:
         reward = books.pair_rewards[pair.pair_id][_reward_id(pair, side)]
         _note(books, reward, "reversed")
-        _tell(books, pair, side, "pair.reversed", reward_id=reward.reward_id, reason=reason)
+        said = {"reward_id": reward.reward_id, "reward_kind": orjson.loads(pair.benefit)["kind"], "reason": reason}
+        _tell(books, pair, side, "pair.reversed", **said)
     return taken
 
 
