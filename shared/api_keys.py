@@ -30,6 +30,9 @@ SCOPES = {
     "programme:read": "read the programme and its campaigns, try a draft of it",
     "programme:write": "publish a programme",
     "events:write": "hand in events",
+    "offers:write": "keep offers for two",
+    "pairs:read": "read offers for two, who may take them up, and pairs",
+    "pairs:write": "invite friends, accept and cancel for them",
     "reports:read": "read reports",
     ALL: "everything, also what later releases add",
 }

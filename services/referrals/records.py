@@ -188,6 +188,7 @@ class Pair(NamedTuple):
     days: int
     new_friends_only: bool
     benefit: str
+    link: str
     status: PairStatus
     invited_at: dt.datetime
     expires_at: dt.datetime

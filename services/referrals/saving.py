@@ -34,8 +34,8 @@ REWARD = Columns(tables.reward, "reward_id customer_id referral_id side round st
 NEW_OFFER = Columns(tables.offer, "offer_id document created_at retired_at")
 PAIR = Columns(
     tables.pair,
-    "pair_id offer_id code referrer_id friend_id kind currency minimum days new_friends_only benefit status invited_at"
-    " expires_at accepted_at completed_at referrer_shop_id referrer_invoice_number friend_shop_id"
+    "pair_id offer_id code referrer_id friend_id kind currency minimum days new_friends_only benefit link status"
+    " invited_at expires_at accepted_at completed_at referrer_shop_id referrer_invoice_number friend_shop_id"
     " friend_invoice_number round reason",
 )
 PAIR_REWARD = Columns(tables.pair_reward, "reward_id pair_id customer_id side round status decided_at")

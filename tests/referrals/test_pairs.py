@@ -33,7 +33,7 @@ OVER = NOW + days(31)
 BOTH = {"anna": 200, "ben": 200}
 NOTHING = {"anna": 0, "ben": 0}
 BASKET = purchase("R-1", customer="ben", companion_id="anna")
-JOINT = {"kind": "joint_basket"}
+JOINT: dict[str, Any] = {"kind": "joint_basket"}
 
 
 def of_anna(invoice: str = "R-2", total: str = "30.00", **more: Any) -> HearPurchase:
@@ -243,7 +243,7 @@ async def test_nobody_is_their_own_friend(book: Book) -> None:
 
 
 async def test_regular_customers_come_first(book: Book) -> None:
-    early = {"tiers": ["gold"], "valid_from": (NOW - days(1)).isoformat()}
+    early: dict[str, Any] = {"tiers": ["gold"], "valid_from": (NOW - days(1)).isoformat()}
     await book(offer(valid_from=(NOW + days(1)).isoformat(), early_access=early), HearTier("anna", "gold"))
     assert codes(await book(invite("p-1", "cleo"), invite("p-2"), accept("p-2"))) == ["offer-not-yet", None, None]
 
@@ -336,7 +336,7 @@ async def test_a_pair_is_cancelled_before_it_is_complete_and_never_after(book: B
 
 async def test_a_pair_keeps_what_its_offer_was_when_it_began(book: Book, engine: AsyncEngine) -> None:
     await book(offer(), invite())
-    dearer = {"minimum": "500.00", "benefit": {"kind": "points", "points": 1}}
+    dearer: dict[str, Any] = {"minimum": "500.00", "benefit": {"kind": "points", "points": 1}}
     await book(offer(is_new=False, **dearer), accept(), purchase(), of_anna())
     assert await pair_rewards(engine) == BOTH
 

@@ -51,6 +51,7 @@ def _begin(listing: Listing, command: InvitePair, inviter: Customer, friend: Cus
         offer.days,
         offer.new_friends_only,
         offer.benefit.model_dump_json(exclude_none=True),
+        offer.link_of(command.drawn),
         "invited",
         command.invited_at,
         command.invited_at + dt.timedelta(days=offer.invitation_days),

@@ -56,6 +56,7 @@ def _keep_pairs() -> None:
         sa.Column("days", sa.Integer(), nullable=False),
         sa.Column("new_friends_only", sa.Boolean(), nullable=False),
         sa.Column("benefit", JSONB(), nullable=False),
+        sa.Column("link", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("invited_at", INSTANT, nullable=False),
         sa.Column("expires_at", INSTANT, nullable=False),
@@ -82,6 +83,8 @@ def _keep_pairs() -> None:
         sa.PrimaryKeyConstraint("pair_id"),
     )
     op.create_index("pair_code", "pair", ["code"], unique=True)
+    op.create_index("pair_number", "pair", ["number"], unique=True)
+    op.create_index("pair_status", "pair", ["status", "number"])
     op.create_index("pair_offer", "pair", ["offer_id", "number"])
     op.create_index("pair_referrer", "pair", ["referrer_id", "number"])
     op.create_index("pair_friend", "pair", ["friend_id", "number"], postgresql_where=sa.text("friend_id IS NOT NULL"))
