@@ -28,6 +28,8 @@ class Changes:
 
     new_customers: dict[str, Customer] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+    """Who goes on as whom, and with them those who had gone on as them."""
     cards: dict[str, str] = field(default_factory=dict)
     new_purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)

@@ -58,6 +58,10 @@ INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(
 PUT_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.put(), REFERRAL.put(), REWARD.put()
 INSERT_OFFERS, PUT_PAIRS, PUT_PAIR_REWARDS = NEW_OFFER.insert(), PAIR.put(), PAIR_REWARD.put()
 
+REPOINT = f"""
+UPDATE customer SET merged_into = k.target FROM {rows_of("text", "text")} AS k(gone, target)
+ WHERE customer.merged_into = k.gone"""
+
 # at once, since a budget and the places taken of it are judged together
 CHANGE_OFFERS = f"""
 UPDATE offer SET document = coalesce(k.document, offer.document), retired_at = coalesce(k.retired_at, offer.retired_at),
@@ -81,6 +85,7 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
     )
     for statement, rows in (
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (REPOINT, sorted(changes.merged.items())),
         (INSERT_CARDS, sorted(changes.cards.items())),
         (UPDATE_PURCHASES, [PURCHASE.of(each) for each in changes.purchases.values()]),
         # in the order of their arrival, which the identity column keeps

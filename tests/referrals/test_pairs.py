@@ -214,6 +214,16 @@ async def test_a_merged_customer_s_purchases_are_the_other_s(
     assert await pair_rewards(engine) == BOTH
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_whoever_was_merged_twice_is_the_last(book: Book, engine: AsyncEngine, *, at_once: bool) -> None:
+    await book(offer(), invite(), accept(), purchase(), HearMerge("oldest anna", "older anna"))
+    merges = [HearMerge("older anna", "old anna"), HearMerge("old anna", "anna")]
+    for each in [merges] if at_once else [merges[:1], merges[1:]]:
+        await book(*each)
+    await book(purchase("R-2", customer="oldest anna"))
+    assert await pair_rewards(engine) == BOTH
+
+
 async def test_a_basket_may_name_a_name_that_the_other_was_merged_from(book: Book, engine: AsyncEngine) -> None:
     await book(offer(**JOINT), invite(), accept())
     await book(HearMerge("old anna", "anna"), HearMerge("ben", "new ben"))

@@ -52,6 +52,9 @@ def hear_merge(books: Books, command: HearMerge) -> Outcome:
         return Outcome("repeated")
     gone.merged_into = into.customer_id
     books.keep(gone)
+    merged = books.changes.merged
+    merged |= {name: into.customer_id for name, before in merged.items() if before == gone.customer_id}
+    merged[gone.customer_id] = into.customer_id
     _take_over(books, gone, into)
     live = [each for name in (gone.customer_id, into.customer_id) if (each := books.live.pop(name, None)) is not None]
     for referral in sorted(live, key=lambda each: (each.claimed_at, each.referral_id)):

@@ -1,6 +1,7 @@
 """Offers and pairs as HTTP answers: the JSON that is sent, and stored where the request has a key."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -83,7 +84,7 @@ def pair_view(pair: Pair) -> dict[str, Any]:
         "reason": pair.reason,
         "customer_id": pair.referrer_id,
         "friend_id": pair.friend_id,
-        "minimum": f"{pair.minimum:f}",
+        "minimum": _money(pair.minimum),
         "currency": pair.currency,
         "benefit": orjson.Fragment(pair.benefit),
         "invited_at": pair.invited_at,
@@ -93,6 +94,12 @@ def pair_view(pair: Pair) -> dict[str, Any]:
         "purchase": _place(pair.referrer_shop_id, pair.referrer_invoice_number),
         "friend_purchase": _place(pair.friend_shop_id, pair.friend_invoice_number),
     }
+
+
+def _money(amount: Decimal) -> str:
+    """Write an amount with its cents, however many decimals it was kept with."""
+    cents = amount.quantize(Decimal("0.01"))
+    return f"{cents if cents == amount else amount.normalize():f}"
 
 
 def _place(shop_id: str | None, invoice_number: str | None) -> dict[str, str | None] | None:
