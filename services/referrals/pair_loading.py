@@ -100,9 +100,10 @@ def _both(pair: Pair) -> list[str]:
 
 
 async def _lock_offers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    """Lock what pairs may take a place of: those that end give theirs back without."""
-    taking = [each for each in books.pairs.values() if each.status == "expired" or each.pair_id in wanted.pairs]
-    offers = wanted.offers | {each.offer_id for each in taking}
+    """Lock what pairs may take a place of: those that are named, and those that are over though more of their time is heard."""
+    over = [each for each in books.pairs.values() if wanted.since < each.expires_at <= books.now]
+    offers = wanted.offers | {each.offer_id for each in over}
+    offers |= {books.pairs[name].offer_id for name in wanted.pairs & books.pairs.keys()}
     if offers:
         for offer_id, document, *rest in await fetch(connection, LOCK_OFFERS, sorted(offers)):
             books.offers[offer_id] = Listing(offer_id, Offer.model_validate_json(document), *rest)
