@@ -6,57 +6,24 @@ from typing import Any
 
 import orjson
 
+from services.referrals.answers import answer, refusal
 from services.referrals.commands import Outcome
 from services.referrals.records import Listing, Pair
-from shared.errors import MEDIA_TYPE, InvalidField, problem
 from shared.requests import Answer
-
-REFUSALS = {
-    "budget-below-pairs": 409,
-    "friend-is-oneself": 409,
-    "friend-not-new": 409,
-    "limit-below-pairs": 409,
-    "offer-exists": 409,
-    "offer-faulty": 422,
-    "offer-limit-reached": 409,
-    "offer-not-yet": 409,
-    "offer-over": 409,
-    "offer-retired": 409,
-    "offer-unknown": 404,
-    "offer-used-up": 409,
-    "pair-cancelled": 409,
-    "pair-completed": 409,
-    "pair-expired": 409,
-    "pair-taken": 409,
-    "pair-unknown": 404,
-}
-"""The HTTP status of each refusal by the rules."""
-
-
-def refusal(outcome: Outcome) -> Answer:
-    code, detail = outcome.code or "", outcome.detail or ""
-    fields = [InvalidField(pointer=outcome.pointer, code=code, detail=detail)] if outcome.pointer else []
-    status = REFUSALS[code]
-    return Answer(status, problem(status, code, detail, fields, **outcome.more).body(), MEDIA_TYPE)
 
 
 def render_offer(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.status == "refused" or outcome.listing is None:
         return refusal(outcome)
-    return _answer(outcome, offer_view(outcome.listing))
+    return answer(outcome, offer_view(outcome.listing))
 
 
 def render_pair(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.status == "refused" or outcome.pair is None:
         return refusal(outcome)
-    return _answer(outcome, pair_view(outcome.pair))
-
-
-def _answer(outcome: Outcome, body: dict[str, Any]) -> Answer:
-    status = 200 if outcome.status == "repeated" else 201
-    return Answer(status, orjson.dumps(body, option=orjson.OPT_UTC_Z))
+    return answer(outcome, pair_view(outcome.pair))
 
 
 def offer_view(listing: Listing) -> dict[str, Any]:

@@ -22,15 +22,15 @@ from services.referrals.pairs.schemas import (
     OfferView,
     PairPage,
     PairView,
-    Why,
     offer_of,
 )
 from services.referrals.records import Listing, Pair, PairStatus
+from services.referrals.routes import GUESSED, REUSED, guesses_of, service_of
 from services.referrals.rules import codes
 from services.referrals.rules.pairs import State, obstacles
-from services.referrals.service import ReferralsService
+from services.referrals.schemas import Reason
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
-from shared.auth import Guarded, needs
+from shared.auth import Guarded, caller, needs
 from shared.contracts.values import CustomerId, Identifier
 from shared.errors import ProblemError, problem_responses
 from shared.http import decode_cursor
@@ -38,17 +38,11 @@ from shared.http import decode_cursor
 router = APIRouter(prefix="/v1", route_class=Guarded)
 
 READ, TAKE, KEEP = needs("pairs:read"), needs("pairs:write"), needs("offers:write")
-REUSED = "idempotency-key-reused"
 SAME: dict[int | str, dict[str, Any]] = {200: {"model": OfferView, "description": "it is so already"}}
 SO_BEFORE: dict[int | str, dict[str, Any]] = {200: {"model": PairView, "description": "it was so already"}}
 CLOSED = ["offer-limit-reached", "offer-not-yet", "offer-over", "offer-retired", "offer-used-up"]
 UNFIT = ["friend-is-oneself", "friend-not-new"]
 ENDED = ["pair-cancelled", "pair-completed", "pair-expired"]
-
-
-def service_of(http: HttpRequest) -> ReferralsService:
-    service: ReferralsService = http.app.state.service
-    return service
 
 
 # Offers
@@ -97,7 +91,7 @@ async def change_offer(http: HttpRequest, offer_id: Segment, change: OfferChange
     summary="Take an offer back; pairs that were accepted go on",
     responses={**SAME, **problem_responses({404: ["offer-unknown"], 409: [REUSED]})},
 )
-async def retire_offer(http: HttpRequest, offer_id: Segment, why: Why, key: KeyHeader = None) -> Response:
+async def retire_offer(http: HttpRequest, offer_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
     return await ask(http, RetireOffer(offer_id, why.reason), render_offer, key)
 
 
@@ -210,14 +204,11 @@ async def list_pairs(
     summary="Accept by the code that a friend sent",
     responses={
         **SO_BEFORE,
-        **problem_responses({404: ["code-unknown"], 409: ["pair-taken", *ENDED, *UNFIT, *CLOSED, REUSED]}),
+        **problem_responses({404: ["code-unknown"], 409: ["pair-taken", *ENDED, *UNFIT, *CLOSED, REUSED]} | GUESSED),
     },
 )
 async def accept_by_code(http: HttpRequest, asked: AcceptanceByCode, key: KeyHeader = None) -> Response:
-    async with service_of(http).engine.connect() as connection:
-        found = await queries.pair_of_code(connection, codes.spelled(asked.code) or asked.code)
-    if found is None:
-        raise ProblemError(404, "code-unknown", f"nobody invited with the code {asked.code}")
+    found = await _invited_with(http, asked.code)
     command = AcceptPair(found.pair_id, asked.friend_id, service_of(http).clock())
     return await ask(http, command, render_pair, key)
 
@@ -276,7 +267,7 @@ async def accept(http: HttpRequest, pair_id: Segment, asked: Acceptance, key: Ke
         **problem_responses({404: ["pair-unknown"], 409: ["pair-completed", "pair-expired", REUSED]}),
     },
 )
-async def cancel(http: HttpRequest, pair_id: Segment, why: Why, key: KeyHeader = None) -> Response:
+async def cancel(http: HttpRequest, pair_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
     return await ask(http, CancelPair(pair_id, why.reason), render_pair, key)
 
 
@@ -285,4 +276,19 @@ async def _find(http: HttpRequest, pair_id: str) -> Pair:
         found = await queries.pair(connection, pair_id)
     if found is None:
         raise ProblemError(404, "pair-unknown", f"there is no pair {pair_id}")
+    return found
+
+
+async def _invited_with(http: HttpRequest, text: str) -> Pair:
+    """Return the pair of a code; one that can't be a code is a slip, and no guess."""
+    guesses, name = guesses_of(http), caller(http).name
+    guesses.refuse(name)
+    spelled, found = codes.spelled(text), None
+    if spelled is not None:
+        async with service_of(http).engine.connect() as connection:
+            found = await queries.pair_of_code(connection, spelled)
+        if found is None:
+            guesses.count(name)
+    if found is None:
+        raise ProblemError(404, "code-unknown", f"nobody invited with the code {text}")
     return found

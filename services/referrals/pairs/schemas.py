@@ -137,14 +137,6 @@ class AcceptanceByCode(Acceptance):
     code: SaidCode
 
 
-class Why(BaseModel):
-    """Why something ends; it stands in the audit trail."""
-
-    model_config = _example(reason="asked for by the customer")
-
-    reason: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=500)]
-
-
 class PurchasePlace(BaseModel):
     """Which purchase it is."""
 
