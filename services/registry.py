@@ -53,6 +53,14 @@ class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The document of a shop's rules for a service, and what says where it does not fit together."""
+
+    programme: type[Document]
+    faults: Callable[[Any], Sequence[Fault]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[Made]):
     """A service as its processes know it; `says` are the topics that its outbox goes to."""
@@ -63,8 +71,6 @@ class Kind(Generic[Made]):
     settings: type[Settings]
     make: Callable[..., Made]
     create_app: Callable[..., Api]
-    programme: type[Document]
-    faults: Callable[[Any], Sequence[Fault]]
     asyncapi: Callable[[], dict[str, Any]]
     subscription: Callable[[Made], Subscription]
     says: tuple[str, ...]
@@ -72,6 +78,7 @@ class Kind(Generic[Made]):
     job_connections: int
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
+    rules: Rules | None = None
 
     @property
     def url_field(self) -> str:
@@ -96,8 +103,7 @@ POINTS = Kind(
     settings=PointsSettings,
     make=lambda engine, _settings, **options: PointsService(engine, **options),
     create_app=services.points.app.create_app,
-    programme=services.points.programme.Programme,
-    faults=services.points.programme.faults,
+    rules=Rules(services.points.programme.Programme, services.points.programme.faults),
     asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
     says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),
@@ -116,8 +122,7 @@ REFERRALS = Kind(
         engine, contacts=services.referrals.contacts.contacts_of(settings), **options
     ),
     create_app=services.referrals.app.create_app,
-    programme=services.referrals.programme.Programme,
-    faults=services.referrals.programme.faults,
+    rules=Rules(services.referrals.programme.Programme, services.referrals.programme.faults),
     asyncapi=services.referrals.documents.asyncapi,
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock

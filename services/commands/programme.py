@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from services.commands.here import known
 from services.commands.terminal import AsJson, fail, out, run, settings_of_environment, show
-from services.registry import POINTS, AllSettings, Kind
+from services.registry import POINTS, AllSettings, Kind, Rules
 from services.running import alone
 from shared.contracts.values import LATEST
 from shared.differences import differences
@@ -37,10 +37,17 @@ def _instant(text: str) -> dt.datetime:
     return instant
 
 
+def _ruled(name: str) -> Kind[Any]:
+    kind = known(name)
+    if kind.rules is None:
+        raise typer.BadParameter(f"{name} has no programme")
+    return kind
+
+
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A programme as JSON.")]
 Only = Annotated[
     Kind[Any] | None,
-    typer.Option("--service", parser=known, metavar="NAME", help="Whose programme it is. [default: points]"),
+    typer.Option("--service", parser=_ruled, metavar="NAME", help="Whose programme it is. [default: points]"),
 ]
 Number = Annotated[int | None, typer.Option("--version", min=1, help="Another than the one that holds now.")]
 ValidFrom = Annotated[
@@ -52,18 +59,18 @@ ValidFrom = Annotated[
 app = typer.Typer(no_args_is_help=True, help="The rules of a service: of points, or with --service of another.")
 
 
-def read(file: Path, kind: Kind[Any]) -> Document:
+def read(file: Path, rules: Rules) -> Document:
     """Return a service's programme of a file. Raises `DraftError`."""
     try:
         document = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise DraftError(f"{file} is no JSON: {error}") from None
     try:
-        programme = kind.programme.model_validate(document)
+        programme = rules.programme.model_validate(document)
     except ValidationError as error:
         fields = invalid_fields([dict(each) for each in error.errors()], document)
         raise DraftError("\n".join(f"{each.pointer or '/'}: {each.detail}" for each in fields)) from None
-    found = kind.faults(programme)
+    found = rules.faults(programme)
     if found:
         raise DraftError("\n".join(f"{each.pointer}: {each.detail}" for each in found))
     return programme
@@ -172,8 +179,9 @@ def publish_programme(file: File, *, valid_from: ValidFrom = None, only: Only = 
 
 
 def _draft(file: Path, kind: Kind[Any]) -> Document:
+    assert kind.rules is not None  # noqa: S101 - the option takes no other
     try:
-        return read(file, kind)
+        return read(file, kind.rules)
     except DraftError as error:
         fail(str(error))
 

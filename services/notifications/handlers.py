@@ -1,7 +1,6 @@
 """What the notifications service does with what it hears: each event type becomes a command, each outcome a verdict."""
 
 import datetime as dt
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from services.notifications.commands import (
 )
 from services.notifications.delivery import Delivery
 from services.notifications.records import Origin
+from services.notifications.rules.codes import draw
 from shared import codes
 from shared.contracts.coupons import CouponBenefit
 from shared.contracts.points import RewardCancellingEvent, RewardClaimedEvent
@@ -108,11 +108,6 @@ def take_reward_back(event: ReferralReversedEvent | PairReversedEvent, _received
 
 def _origin(kind: str) -> Origin:
     return "pair" if kind.startswith("loyalty.pair.") else "referral"
-
-
-def draw(prefix: str | None) -> str:
-    """Return a new code."""
-    return codes.code("".join(secrets.choice(codes.ALPHABET) for _ in range(codes.DRAWN)), prefix)
 
 
 HANDLERS: dict[str, Callable[[Any, dt.datetime], Command | None]] = {

@@ -16,9 +16,9 @@ from services.notifications.commands import (
     ReserveCoupon,
     VoidCoupon,
 )
-from services.notifications.handlers import draw
 from services.notifications.records import Coupon
 from services.notifications.rules.baskets import why_not
+from services.notifications.rules.codes import draw
 from services.notifications.schemas import (
     Check,
     CheckAnswer,
@@ -108,8 +108,11 @@ async def check(http: HttpRequest, code: Segment, basket: Check) -> Response:
     found, now = await _coupon(http, code), service_of(http).clock()
     if found is None:
         return as_json({"usable": False, "reason": "code-unknown", "coupon": None})
-    reason = why_not(found, now, total=basket.total, currency=basket.currency, reservation=basket.reservation)
-    return as_json({"usable": reason is None, "reason": reason, "coupon": coupon_view(found, now)})
+    shown = coupon_view(found, now)
+    has_it = basket.reservation is not None and found.reservation == basket.reservation
+    value = shown["value"] or {}
+    reason = why_not(shown["status"], value, total=basket.total, currency=basket.currency, has_it=has_it)
+    return as_json({"usable": reason is None, "reason": reason, "coupon": shown})
 
 
 @router.post(

@@ -38,6 +38,7 @@ SECRETS = {
     "POSTGRES_PASSWORD": "administrators",
     "POINTS_DATABASE_PASSWORD": "ofPoints",
     "REFERRALS_DATABASE_PASSWORD": "ofReferrals",
+    "NOTIFICATIONS_DATABASE_PASSWORD": "ofNotifications",
     "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }

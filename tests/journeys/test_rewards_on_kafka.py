@@ -74,9 +74,9 @@ async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: 
         ends = {"issued": 10, "redeemed": 10, "voided": 10}
         await until(lambda: states(coupons, COUPON_STATES), ends, seconds=60)
         await until(lambda: states(books, CLAIM_STATES), {"cancelled": 10, "claimed": 10, "fulfilled": 10}, seconds=60)
-        for each in (points, tills):
-            assert each.interrupt() == 0
-            assert "Traceback" not in each.said()
+        for running in (points, tills):
+            assert running.interrupt() == 0
+            assert "Traceback" not in running.said()
     assert await books.fetchval("SELECT sum(available)::int FROM account") == 1000
     for connection in (books, coupons):
         assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
