@@ -84,8 +84,9 @@ async def test_the_life_of_a_pair_is_seen_by_both_and_by_staff(client: httpx.Asy
     pair = await begun(client)
     assert (pair["status"], pair["friend_id"], pair["minimum"]) == ("invited", None, "20.00")
     assert pair["link"] == f"https://shop.example/?pair={pair['code']}"
-    by_code = {"code": pair["code"].lower().replace("-", " "), "friend_id": "ben"}
-    accepted = await client.post("/v1/pairs/accept", json=by_code)
+    sent = f"/v1/invitations/{pair['code'].lower().replace('-', ' ')}"
+    assert (await client.get(sent)).json()["pair_id"] == pair["pair_id"]
+    accepted = await client.post(f"{sent}/accept", json={"friend_id": "ben"})
     assert (accepted.status_code, accepted.json()["status"]) == (201, "accepted")
     assert (await client.post(f"/v1/pairs/{pair['pair_id']}/accept", json={"friend_id": "ben"})).status_code == 200
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
@@ -143,8 +144,9 @@ async def test_what_is_not_there_is_said(client: httpx.AsyncClient, path: str, c
 
 
 async def test_a_code_that_nobody_was_sent_is_said(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/pairs/accept", json={"code": "4T3H-B7KM", "friend_id": "ben"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "code-unknown")
+    for code in ("7K2M-9QFS", "no code"):
+        answer = await client.post(f"/v1/invitations/{code}/accept", json={"friend_id": "ben"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "code-unknown")
 
 
 async def test_every_refusal_is_documented(client: httpx.AsyncClient) -> None:

@@ -14,7 +14,6 @@ from services.referrals.pairs.answers import offer_view, pair_view, render_offer
 from services.referrals.pairs.queries import LAST, Filter, Inviter
 from services.referrals.pairs.schemas import (
     Acceptance,
-    AcceptanceByCode,
     Invitation,
     OfferChange,
     OfferDraft,
@@ -42,7 +41,9 @@ SAME: dict[int | str, dict[str, Any]] = {200: {"model": OfferView, "description"
 SO_BEFORE: dict[int | str, dict[str, Any]] = {200: {"model": PairView, "description": "it was so already"}}
 CLOSED = ["offer-limit-reached", "offer-not-yet", "offer-over", "offer-retired", "offer-used-up"]
 UNFIT = ["friend-is-oneself", "friend-not-new"]
-ENDED = ["pair-cancelled", "pair-completed", "pair-expired"]
+ENDED = ["pair-cancelled", "pair-completed", "pair-expired", "pair-taken"]
+REFUSED: dict[int, list[str]] = {409: [*ENDED, *UNFIT, *CLOSED, REUSED]}
+UNKNOWN_CODE: dict[int, list[str]] = {404: ["code-unknown"], **GUESSED}
 
 
 # Offers
@@ -195,24 +196,6 @@ async def list_pairs(
     return page(rows, limit, "number")
 
 
-@router.post(
-    "/pairs/accept",
-    response_model=PairView,
-    status_code=201,
-    openapi_extra=TAKE,
-    tags=["pairs"],
-    summary="Accept by the code that a friend sent",
-    responses={
-        **SO_BEFORE,
-        **problem_responses({404: ["code-unknown"], 409: ["pair-taken", *ENDED, *UNFIT, *CLOSED, REUSED]} | GUESSED),
-    },
-)
-async def accept_by_code(http: HttpRequest, asked: AcceptanceByCode, key: KeyHeader = None) -> Response:
-    found = await _invited_with(http, asked.code)
-    command = AcceptPair(found.pair_id, asked.friend_id, service_of(http).clock())
-    return await ask(http, command, render_pair, key)
-
-
 @router.get(
     "/pairs/{pair_id:segment}",
     response_model=PairView,
@@ -246,10 +229,7 @@ async def get_pair_qr(http: HttpRequest, pair_id: Segment) -> Response:
     openapi_extra=TAKE,
     tags=["pairs"],
     summary="Accept an invitation: from now on what both buy counts",
-    responses={
-        **SO_BEFORE,
-        **problem_responses({404: ["pair-unknown"], 409: ["pair-taken", *ENDED, *UNFIT, *CLOSED, REUSED]}),
-    },
+    responses={**SO_BEFORE, **problem_responses({404: ["pair-unknown"]} | REFUSED)},
 )
 async def accept(http: HttpRequest, pair_id: Segment, asked: Acceptance, key: KeyHeader = None) -> Response:
     return await ask(http, AcceptPair(pair_id, asked.friend_id, service_of(http).clock()), render_pair, key)
@@ -269,6 +249,33 @@ async def accept(http: HttpRequest, pair_id: Segment, asked: Acceptance, key: Ke
 )
 async def cancel(http: HttpRequest, pair_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
     return await ask(http, CancelPair(pair_id, why.reason), render_pair, key)
+
+
+@router.get(
+    "/invitations/{code:segment}",
+    response_model=PairView,
+    openapi_extra=READ,
+    tags=["pairs"],
+    summary="The pair that a friend was sent the code of, whatever its case, blanks and dashes",
+    responses=problem_responses(UNKNOWN_CODE),
+)
+async def get_invitation(http: HttpRequest, code: Segment) -> Response:
+    return as_json(pair_view(await _invited_with(http, code)))
+
+
+@router.post(
+    "/invitations/{code:segment}/accept",
+    response_model=PairView,
+    status_code=201,
+    openapi_extra=TAKE,
+    tags=["pairs"],
+    summary="Accept by the code that a friend was sent",
+    responses={**SO_BEFORE, **problem_responses(UNKNOWN_CODE | REFUSED)},
+)
+async def accept_by_code(http: HttpRequest, code: Segment, asked: Acceptance, key: KeyHeader = None) -> Response:
+    found = await _invited_with(http, code)
+    command = AcceptPair(found.pair_id, asked.friend_id, service_of(http).clock())
+    return await ask(http, command, render_pair, key)
 
 
 async def _find(http: HttpRequest, pair_id: str) -> Pair:

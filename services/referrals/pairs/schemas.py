@@ -10,7 +10,6 @@ from services.referrals.records import PairStatus
 from shared.contracts.values import CustomerId
 
 OfferId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-SaidCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]+$", min_length=1, max_length=40)]
 
 OFFER: dict[str, Any] = {
     "texts": {
@@ -127,14 +126,6 @@ class Acceptance(BaseModel):
     model_config = _example(friend_id="c-43")
 
     friend_id: CustomerId
-
-
-class AcceptanceByCode(Acceptance):
-    """Who accepts, and the code that they were sent."""
-
-    model_config = _example(code="4T3H-B7KM", friend_id="c-43")
-
-    code: SaidCode
 
 
 class PurchasePlace(BaseModel):
