@@ -130,6 +130,7 @@ REFERRALS = Kind(
     says=("loyalty.referrals",),
     jobs=services.referrals.jobs.jobs,
     job_connections=services.referrals.jobs.CONNECTIONS,
+    job_aliases=services.referrals.jobs.ALIASES,
     verify=services.referrals.verification.verify,
 )
 

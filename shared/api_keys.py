@@ -36,6 +36,9 @@ SCOPES = {
     "coupons:write": "reserve, redeem and release coupons at tills",
     "coupons:issue": "issue coupons by hand and take them back",
     "events:write": "hand in events",
+    "offers:write": "keep offers for two",
+    "pairs:read": "read offers for two, who may take them up, and pairs",
+    "pairs:write": "invite friends, accept and cancel for them",
     "reports:read": "read reports",
     ALL: "everything, also what later releases add",
 }

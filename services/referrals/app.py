@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 import services.referrals
 from services.referrals import claims, programmes, routes
 from services.referrals.documents import asyncapi
+from services.referrals.pairs import routes as pair_routes
 from services.referrals.reports import routes as report_routes
 from services.referrals.reports.reader import referrals_reports
 from services.referrals.service import ReferralsService
@@ -52,6 +53,7 @@ def create_app(
     app.include_router(programmes.router)
     app.include_router(routes.router)
     app.include_router(claims.router)
+    app.include_router(pair_routes.router)
     app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

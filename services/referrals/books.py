@@ -8,6 +8,9 @@ from services.referrals.programme import Programme, Versions
 from services.referrals.records import (
     Code,
     Customer,
+    Listing,
+    Pair,
+    PairReward,
     Purchase,
     PurchaseKey,
     Referral,
@@ -27,18 +30,25 @@ class Changes:
 
     new_customers: dict[str, Customer] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+    """Who goes on as whom, and with them those who had gone on as them."""
     cards: dict[str, str] = field(default_factory=dict)
     new_purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     new_refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
-    merged: dict[str, str] = field(default_factory=dict)
     new_codes: dict[str, Code] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
     new_referrals: dict[str, Referral] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)
     rewards: dict[str, Reward] = field(default_factory=dict)
+    new_offers: dict[str, Listing] = field(default_factory=dict)
+    changed_offers: dict[str, Listing] = field(default_factory=dict)
+    reserved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """How many more places in the budget of an offer are held."""
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    pair_rewards: dict[str, PairReward] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -50,6 +60,9 @@ class Books:
     holds those that are named and the live ones of friends, and of everybody up the chain of those whose codes are claimed;
     `rewards` theirs, and what referrers have from the ladder. `given` counts rewards of referrers by month, `rewarded` their
     referrals that are rewarded now, `counts` earlier claims by referrer, `from_address` by address.
+
+    `pairs` holds those that are named and those of customers whose purchases may matter to them, `pairs_of` their ids by
+    customer; `pair_counts` counts those that a customer is of now, by customer and offer, `most_pairs` the most that any is.
     """
 
     now: dt.datetime
@@ -72,6 +85,12 @@ class Books:
     rewarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     counts: dict[str, Counts] = field(default_factory=dict)
     from_address: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    offers: dict[str, Listing] = field(default_factory=dict)
+    most_pairs: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    pairs_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pair_counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    pair_rewards: dict[str, dict[str, PairReward]] = field(default_factory=lambda: defaultdict(dict))
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -113,6 +132,10 @@ class Books:
                 break
             found.add(name)
         return frozenset(found)
+
+    def names(self, customer: Customer) -> frozenset[str]:
+        """Return all names that a customer is known by."""
+        return frozenset([customer.customer_id, *self.merged.get(customer.customer_id, ())])
 
     def programme_of(self, referral: Referral) -> Programme:
         return self.versions.number(referral.programme_version).programme

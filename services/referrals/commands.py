@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.referrals.records import Code, Referral
+from services.referrals.offers import Offer
+from services.referrals.records import Code, Listing, Pair, Referral
 from shared import requests
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
 from shared.requests import Deed, Origin
@@ -143,6 +144,59 @@ class ShareCode:
     channel: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeepOffer:
+    """Put an offer for two in, or change the one that stands under its id."""
+
+    offer_id: str
+    offer: Offer
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetireOffer:
+    """Take an offer back; pairs that were accepted go on."""
+
+    offer_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitePair:
+    """Let a customer begin a pair with a friend, or with whoever comes with its code."""
+
+    pair_id: str
+    offer_id: str
+    customer_id: str
+    friend_id: str | None
+    drawn: str
+    invited_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptPair:
+    """Let a friend be the other of a pair."""
+
+    pair_id: str
+    friend_id: str
+    accepted_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPair:
+    """End a pair before it is complete."""
+
+    pair_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePair:
+    """Book that a pair's time is over."""
+
+    pair_id: str
+
+
 Command = (
     HearPurchase
     | HearRefund
@@ -158,6 +212,12 @@ Command = (
     | ChooseCode
     | RetireCode
     | ShareCode
+    | KeepOffer
+    | RetireOffer
+    | InvitePair
+    | AcceptPair
+    | CancelPair
+    | SettlePair
 )
 
 
@@ -170,6 +230,8 @@ class Outcome(NamedTuple):
     pointer: str | None = None
     referral: Referral | None = None
     named: Code | None = None
+    listing: Listing | None = None
+    pair: Pair | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code, in numbers and instants."""
 
@@ -193,9 +255,9 @@ def deed(command: Command, _outcome: Outcome) -> Deed | None:
     return None if found is None else found(command)
 
 
-def lasts(_command: Command) -> bool:
-    """Whether only its key tells a repeat from another one like it: nothing here is done twice whatever its key."""
-    return False
+def lasts(command: Command) -> bool:
+    """Whether only its key tells a repeat from another one like it."""
+    return isinstance(command, InvitePair)
 
 
 AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
@@ -205,4 +267,9 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     MakeCode: lambda it: Deed("code.make", it.customer_id),
     ChooseCode: lambda it: Deed("code.choose", f"{it.chosen} of {it.customer_id}"),
     RetireCode: lambda it: Deed("code.retire", it.code, it.reason),
+    KeepOffer: lambda it: Deed("offer.create" if it.is_new else "offer.change", it.offer_id),
+    RetireOffer: lambda it: Deed("offer.retire", it.offer_id, it.reason),
+    InvitePair: lambda it: Deed("pair.invite", f"{it.pair_id} by {it.customer_id}"),
+    AcceptPair: lambda it: Deed("pair.accept", f"{it.pair_id} by {it.friend_id}"),
+    CancelPair: lambda it: Deed("pair.cancel", it.pair_id, it.reason),
 }

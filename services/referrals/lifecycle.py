@@ -1,7 +1,7 @@
 """The only writer of referrals: load, decide, save, in the caller's transaction.
 
-What exists is locked before it is changed: purchases, then customers, sorted inside; a referral and its rewards are guarded
-by the locks of its friend and its referrer. What is new is inserted at the end, and its unique key is the judge.
+What exists is locked before it is changed: purchases, customers, offers, sorted inside; a referral and its rewards are
+guarded by the locks of its friend and its referrer, a pair by those of both. What is new is inserted at the end, and its unique key is the judge.
 """
 
 import datetime as dt

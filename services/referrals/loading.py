@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: cards, purchases, then customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: cards, purchases, customers, offers, sorted inside.
 
 Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as, where codes are claimed all
 who are up the chain) is looked up first and locked with them; where that changed before the locks were had, the batch begins again.
@@ -10,6 +10,7 @@ from dataclasses import fields
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.referrals import pair_loading
 from services.referrals.books import DAY, Books
 from services.referrals.commands import Request
 from services.referrals.programme import Programme, Version, Versions
@@ -47,7 +48,7 @@ CARDS_OF = "SELECT card_number, customer_id FROM card WHERE customer_id = ANY($1
 CODE_COLUMNS = ", ".join(Code._fields)
 LOAD_CODES = f"SELECT {CODE_COLUMNS} FROM code WHERE code = ANY($1::text[])"
 CODES_OF = f"""
-SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND (kind = 'generated' OR retired_at IS NULL)
+SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND retired_at IS NULL
  ORDER BY created_at"""
 
 CONCERNED = f"""
@@ -139,7 +140,7 @@ class Loader:
         _note_claims(books, wanted)
         if wanted.codes:
             await _load_codes(connection, books, wanted)
-        if wanted.customers or wanted.referrals:
+        if wanted.customers or wanted.referrals or wanted.pairs or wanted.offers:
             await _load_customers(connection, books, wanted)
         return books
 
@@ -222,7 +223,8 @@ async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wan
     named = SEPARATOR.join(sorted(wanted.customers))
     concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
     up = await _up_the_chain(connection, books, wanted)
-    names = wanted.customers | up | {name for row in concerned for name in row if name is not None}
+    paired = await pair_loading.concerned(connection, books, wanted)
+    names = wanted.customers | up | paired | {name for row in concerned for name in row if name is not None}
     going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
     names |= set(going_on.values())
     await _lock_customers(connection, books, names)
@@ -232,6 +234,7 @@ async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wan
     _check_chain(books, up)
     if books.referrals or wanted.claiming or wanted.merging:
         await _load_what_is_judged(connection, books, wanted)
+    await _load_pairs(connection, books, wanted)
     if wanted.coding:
         await _load_codes_of(connection, books, wanted)
 
@@ -314,6 +317,14 @@ async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted
         await _load_for_claims(connection, books, wanted, friends | owners, owners | wanted.merging)
 
 
+async def _load_pairs(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    members = await pair_loading.load(connection, books, wanted, _all_names(books, wanted.customers))
+    if members:
+        await _load_sales(connection, books, members)
+    if wanted.pairing:
+        await _load_cards_of(connection, books, members | wanted.pairing)
+
+
 async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterable[str]) -> None:
     names = _all_names(books, friends)
     for name in names:
@@ -342,11 +353,15 @@ async def _load_rewards(connection: AsyncConnection, books: Books, referrers: It
         books.rewarded[books.customer(name).customer_id] += count
 
 
+async def _load_cards_of(connection: AsyncConnection, books: Books, people: Iterable[str]) -> None:
+    for number, name in await fetch(connection, CARDS_OF, _all_names(books, people)):
+        books.cards_of[books.customer(name).customer_id].add(number)
+
+
 async def _load_for_claims(
     connection: AsyncConnection, books: Books, wanted: Wanted, people: Iterable[str], owners: Iterable[str]
 ) -> None:
-    for number, name in await fetch(connection, CARDS_OF, _all_names(books, people)):
-        books.cards_of[books.customer(name).customer_id].add(number)
+    await _load_cards_of(connection, books, people)
     month = books.programme.month(books.now)
     begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
     for name, day, in_month in await fetch(connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins):

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from services.referrals.offers import Kind, Offer
 from services.referrals.rules.qualifying import Sale
 
 CodeKind = Literal["generated", "vanity", "partner"]
 PurchaseStatus = Literal["awaited", "unclaimed", "parked", "booked"]
 ReferralStatus = Literal["review", "claimed", "qualified", "rewarded", "rejected"]
 RewardStatus = Literal["held", "given", "cancelled", "reversed", "capped"]
+PairStatus = Literal["invited", "accepted", "completed", "expired", "cancelled"]
 Side = Literal["referrer", "friend"]
 
 PurchaseKey = tuple[str, str]
@@ -156,3 +158,72 @@ class Reward:
     month: dt.date
     decided_at: dt.datetime
     rung: int | None = None
+
+
+@dataclass(slots=True)
+class Listing:
+    """An offer for two; so many pairs hold a place in its budget, from their acceptance until they end with nothing."""
+
+    offer_id: str
+    offer: Offer
+    created_at: dt.datetime
+    reserved: int = 0
+    retired_at: dt.datetime | None = None
+
+
+class Pair(NamedTuple):
+    """An existing customer and a friend, what they were offered when it began, and what became of it.
+
+    The purchases are those by which each met the condition; `round` counts how often both did.
+    """
+
+    pair_id: str
+    offer_id: str
+    code: str
+    referrer_id: str
+    friend_id: str | None
+    kind: Kind
+    currency: str
+    minimum: Decimal
+    days: int
+    new_friends_only: bool
+    benefit: str
+    link: str
+    status: PairStatus
+    invited_at: dt.datetime
+    expires_at: dt.datetime
+    accepted_at: dt.datetime | None = None
+    completed_at: dt.datetime | None = None
+    referrer_shop_id: str | None = None
+    referrer_invoice_number: str | None = None
+    friend_shop_id: str | None = None
+    friend_invoice_number: str | None = None
+    round: int = 0
+    reason: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for something, and ends by itself where that does not come."""
+        return self.status in {"invited", "accepted"}
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether it holds a place in the budget of its offer."""
+        return self.status in {"accepted", "completed"}
+
+    def counts(self, now: dt.datetime) -> bool:
+        """Tell whether it is one of those that a customer may have so many of."""
+        return self.status == "completed" or (self.is_open and self.expires_at > now)
+
+
+@dataclass(slots=True)
+class PairReward:
+    """What one of a pair got."""
+
+    reward_id: str
+    pair_id: str
+    customer_id: str
+    side: Side
+    round: int
+    status: Literal["given", "reversed"]
+    decided_at: dt.datetime

@@ -1,9 +1,12 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
 from services.referrals.books import Changes
+from services.referrals.records import Listing
 from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 
@@ -28,6 +31,14 @@ REFERRAL = Columns(
     " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by due_at",
 )
 REWARD = Columns(tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung")
+NEW_OFFER = Columns(tables.offer, "offer_id document created_at retired_at")
+PAIR = Columns(
+    tables.pair,
+    "pair_id offer_id code referrer_id friend_id kind currency minimum days new_friends_only benefit link status"
+    " invited_at expires_at accepted_at completed_at referrer_shop_id referrer_invoice_number friend_shop_id"
+    " friend_invoice_number round reason",
+)
+PAIR_REWARD = Columns(tables.pair_reward, "reward_id pair_id customer_id side round status decided_at")
 SHARE = Columns(tables.share, "code channel on shares")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 
@@ -52,6 +63,14 @@ UPDATE_MERGED, UPDATE_CODES, UPDATE_REFERRALS, PUT_REWARDS = (
     REFERRAL.update(),
     REWARD.put(),
 )
+INSERT_OFFERS, PUT_PAIRS, PUT_PAIR_REWARDS = NEW_OFFER.insert(), PAIR.put(), PAIR_REWARD.put()
+
+# at once, since a budget and the places taken of it are judged together
+CHANGE_OFFERS = f"""
+UPDATE offer SET document = coalesce(k.document, offer.document), retired_at = coalesce(k.retired_at, offer.retired_at),
+  reserved = offer.reserved + k.taken
+  FROM {rows_of("text", "jsonb", "timestamptz", "bigint")} AS k(offer_id, document, retired_at, taken)
+ WHERE offer.offer_id = k.offer_id"""
 
 
 async def save(connection: AsyncConnection, changes: Changes) -> None:
@@ -78,7 +97,26 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_REFERRALS, [REFERRAL.of(each) for each in changes.referrals.values()]),
         (INSERT_REFERRALS, [REFERRAL.of(changes.new_referrals[name]) for name in sorted(changes.new_referrals)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
+        (INSERT_OFFERS, [_new_offer(changes.new_offers[name]) for name in sorted(changes.new_offers)]),
+        (CHANGE_OFFERS, _changed_offers(changes)),
+        (PUT_PAIRS, [PAIR.of(changes.pairs[name]) for name in sorted(changes.pairs)]),
+        (PUT_PAIR_REWARDS, [PAIR_REWARD.of(changes.pair_rewards[name]) for name in sorted(changes.pair_rewards)]),
         (ADD_SHARES, [(*place, shares) for place, shares in sorted(changes.shares.items())]),
     ):
         if rows:
             await fetch(connection, statement, *joined(rows, 0))
+
+
+def _new_offer(listing: Listing) -> tuple[Any, ...]:
+    return listing.offer_id, listing.offer.model_dump_json(), listing.created_at, listing.retired_at
+
+
+def _changed_offers(changes: Changes) -> list[tuple[Any, ...]]:
+    names = changes.changed_offers.keys() | {name for name, taken in changes.reserved.items() if taken}
+    return [_changed_offer(changes, name) for name in sorted(names)]
+
+
+def _changed_offer(changes: Changes, name: str) -> tuple[Any, ...]:
+    listing, taken = changes.changed_offers.get(name), changes.reserved.get(name, 0)
+    document = None if listing is None else listing.offer.model_dump_json()
+    return name, document, None if listing is None else listing.retired_at, taken

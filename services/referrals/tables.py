@@ -176,6 +176,82 @@ reward = sa.Table(
     sa.Index("reward_customer", "customer_id", "month"),
 )
 
+offer = sa.Table(
+    "offer",
+    metadata,
+    sa.Column("offer_id", sa.Text, primary_key=True),
+    sa.Column("document", JSONB, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column(
+        "reserved", sa.BigInteger, nullable=False, server_default="0", comment="pairs that were accepted and stand"
+    ),
+    sa.Column("retired_at", INSTANT),
+    sa.CheckConstraint(
+        "reserved >= 0 AND reserved <= coalesce((document ->> 'budget')::bigint, reserved)", name="reserved"
+    ),
+    comment="for two; its rows are locked after customers",
+)
+
+pair = sa.Table(
+    "pair",
+    metadata,
+    sa.Column("pair_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("offer_id", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("referrer_id", sa.Text, nullable=False),
+    sa.Column("friend_id", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("minimum", MONEY, nullable=False),
+    sa.Column("days", sa.Integer, nullable=False),
+    sa.Column("new_friends_only", sa.Boolean, nullable=False),
+    sa.Column("benefit", JSONB, nullable=False),
+    sa.Column("link", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("invited_at", INSTANT, nullable=False),
+    sa.Column("expires_at", INSTANT, nullable=False),
+    sa.Column("accepted_at", INSTANT),
+    sa.Column("completed_at", INSTANT),
+    sa.Column("referrer_shop_id", sa.Text),
+    sa.Column("referrer_invoice_number", sa.Text),
+    sa.Column("friend_shop_id", sa.Text),
+    sa.Column("friend_invoice_number", sa.Text),
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reason", sa.Text),
+    sa.CheckConstraint("kind IN ('joint_basket', 'each_buys')", name="kind"),
+    sa.CheckConstraint("status IN ('invited', 'accepted', 'completed', 'expired', 'cancelled')", name="status"),
+    sa.CheckConstraint("(status IN ('accepted', 'completed')) <= (accepted_at IS NOT NULL)", name="accepted"),
+    sa.CheckConstraint("(accepted_at IS NOT NULL) <= (friend_id IS NOT NULL)", name="friend"),
+    sa.CheckConstraint(
+        "(status = 'completed') = (referrer_invoice_number IS NOT NULL AND friend_invoice_number IS NOT NULL)",
+        name="purchases",
+    ),
+    sa.Index("pair_code", "code", unique=True),
+    sa.Index("pair_number", "number", unique=True),
+    sa.Index("pair_status", "status", "number"),
+    sa.Index("pair_offer", "offer_id", "number"),
+    sa.Index("pair_referrer", "referrer_id", "number"),
+    sa.Index("pair_friend", "friend_id", "number", postgresql_where=sa.text("friend_id IS NOT NULL")),
+    sa.Index("pair_due", "expires_at", "pair_id", postgresql_where=sa.text("status IN ('invited', 'accepted')")),
+)
+
+pair_reward = sa.Table(
+    "pair_reward",
+    metadata,
+    sa.Column("reward_id", sa.Text, primary_key=True),
+    sa.Column("pair_id", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("decided_at", INSTANT, nullable=False),
+    sa.CheckConstraint("side IN ('referrer', 'friend')", name="side"),
+    sa.CheckConstraint("status IN ('given', 'reversed')", name="status"),
+    sa.Index("pair_reward_round", "pair_id", "side", "round", unique=True),
+    comment="what each of a pair got: a row for every time that both did what was asked",
+)
+
 stored_answer = stored_answer_table(metadata, lasting="about rewards")
 
 outbox = outbox_table(metadata)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from services.referrals.commands import (
     AcceptClaim,
+    AcceptPair,
+    CancelPair,
     ChooseCode,
     ClaimCode,
     Command,
@@ -13,15 +15,20 @@ from services.referrals.commands import (
     HearPurchase,
     HearRefund,
     HearTier,
+    InvitePair,
+    KeepOffer,
     MakeCode,
     RejectClaim,
     RetireCode,
+    RetireOffer,
+    SettlePair,
     SettleReferral,
     ShareCode,
 )
 from services.referrals.names import claim_of_event, claim_of_purchase
 from services.referrals.records import PurchaseKey
 from services.referrals.rules import codes
+from shared.contracts.values import EARLIEST, LATEST
 
 
 class Wanted:
@@ -46,6 +53,14 @@ class Wanted:
         self.coding: set[str] = set()
         """Customers whose codes are asked for."""
         self.merging: set[str] = set()
+        self.offers: set[str] = set()
+        self.changing: set[str] = set()
+        """Offers that may be changed."""
+        self.pairs: set[str] = set()
+        self.pairing: set[str] = set()
+        """Customers who begin or accept a pair."""
+        self.since = LATEST
+        """From when on it is heard what was bought."""
         for command in commands:
             self._add(command)
 
@@ -64,6 +79,7 @@ class Wanted:
             case HearMerge(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.merging |= {customer_id, into}
+                self.since = EARLIEST
             case HearTier(customer_id=customer_id):
                 self.customers.add(customer_id)
             case _:
@@ -88,11 +104,31 @@ class Wanted:
                 self.codes.add(chosen)
             case RetireCode(code=code) | ShareCode(code=code):
                 self.codes.add(code)
+            case _:
+                self._add_pairing(command)
+
+    def _add_pairing(self, command: Command) -> None:
+        match command:
+            case KeepOffer(offer_id=offer_id):
+                self.offers.add(offer_id)
+                self.changing.add(offer_id)
+            case RetireOffer(offer_id=offer_id):
+                self.offers.add(offer_id)
+            case InvitePair():
+                self.offers.add(command.offer_id)
+                self.pairing |= {command.customer_id} | ({command.friend_id} if command.friend_id else set())
+            case AcceptPair(pair_id=pair_id, friend_id=friend_id):
+                self.pairs.add(pair_id)
+                self.pairing.add(friend_id)
+            case CancelPair(pair_id=pair_id) | SettlePair(pair_id=pair_id):
+                self.pairs.add(pair_id)
+        self.customers |= self.pairing
 
     def _add_purchase(self, command: HearPurchase) -> None:
         purchase = command.purchase
         key = purchase.shop_id, purchase.invoice_number
         self.purchases.add(key)
+        self.since = min(self.since, purchase.occurred_at or command.origin.time or command.origin.received_at)
         if purchase.customer_id is not None:
             self.customers.add(purchase.customer_id)
             self.buyers[key] = purchase.customer_id

@@ -66,4 +66,37 @@ def asking(referrals: ReferralsService, headers: dict[str, str] | None = None) -
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
-__all__ = ["asking", "asking_with_key", "days", "events", "pointers", "refusal", "rewards", "rows", "states", "told"]
+async def pairs(engine: AsyncEngine) -> dict[str, str]:
+    """What became of each pair."""
+    return {each["pair_id"]: each["status"] for each in await rows(engine, "SELECT pair_id, status FROM pair")}
+
+
+async def pair_rewards(engine: AsyncEngine) -> dict[str, int]:
+    """The points that customers have from pairs now, by what was said and not by what stands in the tables."""
+    points: dict[str, int] = {}
+    given: dict[str, int] = {}
+    for each in await events(engine):
+        name, data = each["subject"], each["data"]
+        if each["type"] == "loyalty.pair.completed.v1":
+            assert data["reward_id"] not in given, "a reward was said twice"
+            given[data["reward_id"]] = data["reward"]["points"]
+            points[name] = points.get(name, 0) + data["reward"]["points"]
+        if each["type"] == "loyalty.pair.reversed.v1":
+            points[name] = points.get(name, 0) - given.pop(data["reward_id"])
+    return points
+
+
+__all__ = [
+    "asking",
+    "asking_with_key",
+    "days",
+    "events",
+    "pair_rewards",
+    "pairs",
+    "pointers",
+    "refusal",
+    "rewards",
+    "rows",
+    "states",
+    "told",
+]

@@ -10,16 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.referrals.app import create_app
 from services.referrals.commands import (
+    AcceptPair,
     ClaimCode,
     Command,
     HearPurchase,
     HearRefund,
+    InvitePair,
+    KeepOffer,
     MakeCode,
     Outcome,
     Request,
 )
 from services.referrals.contacts import Contacts
 from services.referrals.lifecycle import Lifecycle
+from services.referrals.offers import Offer
 from services.referrals.programme import Programme
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
@@ -59,6 +63,31 @@ def claim(
     """A claim at the till or on registration, so many hours from now."""
     claimed_at = NOW + dt.timedelta(hours=at)
     return ClaimCode(name or f"{friend} claims {spelled}", spelled, friend, claimed_at, "rest", **more)
+
+
+OFFER: dict[str, Any] = {
+    "texts": {"en": {"title": "Winter for two"}},
+    "default_language": "en",
+    "kind": "each_buys",
+    "benefit": {"kind": "points", "points": 200},
+    "minimum": "20.00",
+    "days": 30,
+}
+
+
+def offer(name: str = "winter", *, is_new: bool = True, **rules: Any) -> KeepOffer:
+    return KeepOffer(name, Offer.model_validate(OFFER | rules), is_new)
+
+
+def invite(name: str = "p-1", customer: str = "anna", friend: str | None = None, **more: Any) -> InvitePair:
+    """An invitation three hours ago."""
+    of, at = more.get("of", "winter"), more.get("at", -3)
+    return InvitePair(name, of, customer, friend, f"code of {name}", NOW + dt.timedelta(hours=at))
+
+
+def accept(name: str = "p-1", friend: str = "ben", *, at: float = -2) -> AcceptPair:
+    """A friend's yes, so many hours from now."""
+    return AcceptPair(name, friend, NOW + dt.timedelta(hours=at))
 
 
 async def publish(engine: AsyncEngine, **rules: Any) -> None:

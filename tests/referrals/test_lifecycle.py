@@ -13,7 +13,6 @@ from services.referrals.commands import (
     HearCard,
     HearMerge,
     RejectClaim,
-    RetireCode,
     SettleReferral,
 )
 from shared.contracts.referrals import EVENTS
@@ -253,9 +252,3 @@ async def test_a_claim_that_was_refused_can_be_looked_at_while_another_counts(bo
     await book(claim(spelled="4T3H-B7KM", name="refused"))
     (outcome,) = await book(RejectClaim("refused", "staff", "looked at"))
     assert outcome.status == "repeated"
-
-
-async def test_a_customer_whose_code_was_retired_gets_no_other(book: Book) -> None:
-    await book(code(), RetireCode(CODE, "posted everywhere"))
-    (outcome,) = await book(code(drawn="4T3H-B7KM"))
-    assert (outcome.status, outcome.code) == ("refused", "code-retired")

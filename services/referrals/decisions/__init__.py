@@ -7,6 +7,8 @@ from typing import Any
 from services.referrals.books import Books
 from services.referrals.commands import (
     AcceptClaim,
+    AcceptPair,
+    CancelPair,
     ChooseCode,
     ClaimCode,
     Command,
@@ -16,12 +18,16 @@ from services.referrals.commands import (
     HearPurchase,
     HearRefund,
     HearTier,
+    InvitePair,
+    KeepOffer,
     MakeCode,
     Outcome,
     RejectClaim,
     Reply,
     Request,
     RetireCode,
+    RetireOffer,
+    SettlePair,
     SettleReferral,
     ShareCode,
     deed,
@@ -30,6 +36,8 @@ from services.referrals.commands import (
 from services.referrals.decisions.claims import accept_claim, claim_code, reject_claim
 from services.referrals.decisions.codes import choose_code, make_code, retire_code, share_code
 from services.referrals.decisions.customers import hear_card, hear_customer, hear_merge, hear_tier
+from services.referrals.decisions.offers import keep_offer, retire_offer
+from services.referrals.decisions.pairs import accept_pair, cancel_pair, invite_pair, settle, settle_pair
 from services.referrals.decisions.purchases import hear_purchase, hear_refund
 from services.referrals.decisions.referrals import release, settle_referral
 from shared.requests import Desk
@@ -49,14 +57,25 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     ChooseCode: choose_code,
     RetireCode: retire_code,
     ShareCode: share_code,
+    KeepOffer: keep_offer,
+    RetireOffer: retire_offer,
+    InvitePair: invite_pair,
+    AcceptPair: accept_pair,
+    CancelPair: cancel_pair,
+    SettlePair: settle_pair,
 }
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the referrals, those first that have waited longest, then answer each request in turn; each sees what those before it did."""
+    """Book what is due on the referrals, those first that have waited longest, and on pairs, then answer each request in turn.
+
+    Each sees what those before it did.
+    """
     due = [(each.due_at, name) for name, each in books.referrals.items() if each.due_at is not None]
     for _, name in sorted(due):
         release(books, books.referrals[name])
+    for pair in list(books.pairs.values()):
+        settle(books, pair)
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
     return [desk.reply(request) for request in requests]
 

@@ -9,8 +9,7 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     customer = books.customer(command.customer_id)
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
-        gone = refused("code-retired", f"{known.code} was retired, and there is one code for each customer")
-        return gone if known.retired_at is not None else Outcome("repeated", named=known)
+        return Outcome("repeated", named=known)
     drawn = next((each for each in (command.drawn, *command.spare) if each not in books.codes), None)
     if drawn is None:
         return refused("code-taken", f"{command.drawn} is somebody's code already")
@@ -27,7 +26,7 @@ def choose_code(books: Books, command: ChooseCode) -> Outcome:
         taken = refused("code-taken", f"{command.chosen} is somebody's code already", "/vanity")
         return Outcome("repeated", named=known) if is_theirs else taken
     before = books.codes_of.get(customer.customer_id, {}).get("vanity")
-    if before is not None and before.retired_at is None:
+    if before is not None:
         _retire(books, before)
     code = Code(command.chosen, "vanity", customer.customer_id, None, books.now)
     _begin(books, code)
@@ -70,5 +69,5 @@ def _retire(books: Books, before: Code) -> Code:
     changed[code.code] = code
     theirs = books.codes_of.get(books.customer(code.customer_id).customer_id, {}) if code.customer_id else {}
     if code.kind in theirs and theirs[code.kind].code == code.code:
-        theirs[code.kind] = code
+        del theirs[code.kind]
     return code

@@ -3,6 +3,7 @@
 from services.referrals.books import Books
 from services.referrals.commands import ClaimCode, HearCard, HearCustomer, HearMerge, HearTier, Outcome
 from services.referrals.decisions.claims import claim_code, learn_contact
+from services.referrals.decisions.pairs import take_pairs_over
 from services.referrals.decisions.purchases import attach
 from services.referrals.decisions.referrals import reject, settle
 from services.referrals.names import claim_of_event
@@ -56,6 +57,7 @@ def hear_merge(books: Books, command: HearMerge) -> Outcome:
     live = [each for name in (gone.customer_id, into.customer_id) if (each := books.live.pop(name, None)) is not None]
     for referral in sorted(live, key=lambda each: (each.received_at, each.claimed_at, each.referral_id)):
         _take_referral_over(books, referral, into)
+    take_pairs_over(books, gone, into)
     return Outcome("booked")
 
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 from services.referrals.books import Books
 from services.referrals.commands import ClaimCode, HearPurchase, HearRefund, Outcome, refused
 from services.referrals.decisions.claims import claim_code
+from services.referrals.decisions.pairs import settle_pairs_of
 from services.referrals.decisions.referrals import settle
 from services.referrals.names import claim_of_purchase
-from services.referrals.records import Purchase, PurchaseKey, Refund
+from services.referrals.records import Customer, Purchase, PurchaseKey, Refund
 from services.referrals.rules import codes, qualifying
 from shared.dates import is_ahead
 
@@ -74,13 +75,14 @@ def attach(books: Books, purchase: Purchase, customer_id: str) -> None:
     if purchase.referral_code is not None and occurred_at is not None:
         name = claim_of_purchase(*purchase.key)
         claim_code(books, ClaimCode(name, purchase.referral_code, customer_id, occurred_at, "purchase"))
-    _settle(books, customer.customer_id)
+    _settle(books, customer)
 
 
-def _settle(books: Books, customer_id: str) -> None:
-    referral = books.live.get(customer_id)
+def _settle(books: Books, customer: Customer) -> None:
+    referral = books.live.get(customer.customer_id)
     if referral is not None:
         settle(books, referral)
+    settle_pairs_of(books, customer)
 
 
 def _change(books: Books, purchase: Purchase) -> None:
@@ -115,7 +117,7 @@ def hear_refund(books: Books, command: HearRefund) -> Outcome:
         _take_back(books, purchase, refund)
     books.refunds[refund.key] = books.changes.new_refunds[refund.key] = refund
     if purchase.customer_id is not None:
-        _settle(books, books.customer(purchase.customer_id).customer_id)
+        _settle(books, books.customer(purchase.customer_id))
     return Outcome("waiting" if purchase.status == "awaited" else "booked")
 
 
