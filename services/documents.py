@@ -16,7 +16,8 @@ def written() -> dict[Path, bytes]:
     """Return each document's path and what the code says it should hold."""
     found = {}
     for name, kind in KINDS.items():
-        app = kind.create_app(kind.make(create_engine(NOWHERE, name="docs")), kind.settings())
+        settings = kind.settings()
+        app = kind.create_app(kind.make(create_engine(NOWHERE, name="docs"), settings), settings)
         found[DOCS / "openapi" / f"{name}.json"] = _json(app.openapi())
         found[DOCS / "asyncapi" / f"{name}.json"] = _json(kind.asyncapi())
     return found

@@ -15,6 +15,7 @@ import services.points.jobs
 import services.points.verification
 import services.referrals
 import services.referrals.app
+import services.referrals.contacts
 import services.referrals.documents
 import services.referrals.handlers
 import services.referrals.jobs
@@ -78,7 +79,7 @@ POINTS = Kind(
     port=8001,
     package=services.points,
     settings=PointsSettings,
-    make=PointsService,
+    make=lambda engine, _settings, **options: PointsService(engine, **options),
     create_app=services.points.app.create_app,
     asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
@@ -94,10 +95,14 @@ REFERRALS = Kind(
     port=8002,
     package=services.referrals,
     settings=ReferralsSettings,
-    make=ReferralsService,
+    make=lambda engine, settings, **options: ReferralsService(
+        engine, contacts=services.referrals.contacts.contacts_of(settings), **options
+    ),
     create_app=services.referrals.app.create_app,
     asyncapi=services.referrals.documents.asyncapi,
-    subscription=lambda _referrals: services.referrals.handlers.subscription(),
+    subscription=lambda referrals: services.referrals.handlers.subscription(
+        referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock
+    ),
     says=("loyalty.referrals",),
     jobs=services.referrals.jobs.jobs,
     job_connections=services.referrals.jobs.CONNECTIONS,

@@ -127,7 +127,7 @@ async def _open(kind: Kind[Made], url: str, settings: Settings) -> AsyncIterator
     clock = DatabaseClock(engine)
     with suppress(DatabaseAwayError):
         await clock.set()
-    service, keeping_time = kind.make(engine, clock=clock), asyncio.create_task(clock.keep())
+    service, keeping_time = kind.make(engine, settings, clock=clock), asyncio.create_task(clock.keep())
     try:
         yield Opened(kind, service, url)
     finally:

@@ -15,7 +15,7 @@ from services.registry import AllSettings
 from services.running import StartError
 from shared.database import DatabaseAwayError
 from shared.embedded_postgres import EmbeddedPostgresError
-from shared.settings import Chosen, read_or_exit
+from shared.settings import Chosen, SettingsError, read_or_exit, refuse
 from shared.telemetry import configure_logging
 
 out = Console(width=None if sys.stdout.isatty() else 200)
@@ -48,6 +48,8 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return uvloop.run(work)
+    except SettingsError as error:
+        refuse(error)
     except (StartError, EmbeddedPostgresError, DatabaseAwayError) as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -61,7 +61,7 @@ class Lifecycle:
         if current.programme == programme:
             return current, False
         version = Version(version=versions.latest + 1, valid_from=valid_from, programme=programme)
-        document = programme.model_dump_json(by_alias=True, exclude_defaults=True)
+        document = programme.model_dump_json(by_alias=True)
         # as text, since the driver takes the first and the last instant of all for infinite
         begins = valid_from.astimezone(dt.UTC).isoformat()
         await fetch(connection, INSERT_PROGRAMME, version.version, begins, document, now, actor)

@@ -1,5 +1,7 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+from operator import attrgetter
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
@@ -69,6 +71,9 @@ def _reversed_first(commission: Commission) -> tuple[object, ...]:
     return commission.status != "reversed", commission.referral_id, *commission.key
 
 
+_is_live = attrgetter("is_live")
+
+
 async def save(connection: AsyncConnection, changes: Changes) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
     # sorted by their keys, as every batch does: what two of them write both is then written by one after the other
@@ -87,7 +92,8 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.new_refunds.values()]),
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.refunds.values()]),
         (PUT_CODES, [CODE.of(each) for each in changes.codes.values()]),
-        (PUT_REFERRALS, [REFERRAL.of(changes.referrals[name]) for name in sorted(changes.referrals)]),
+        # those that do not count any more first: a friend has one that does
+        (PUT_REFERRALS, [REFERRAL.of(each) for each in sorted(changes.referrals.values(), key=_is_live)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
         (PUT_PARTNERS, [PARTNER.of(changes.partners[name]) for name in sorted(changes.partners)]),
         (INSERT_TERMS, changes.terms),

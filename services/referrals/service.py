@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.referrals.commands import Reply, Request
+from services.referrals.contacts import Contacts
 from services.referrals.lifecycle import Lifecycle
 from shared.clock import utc_now
 from shared.service import Service
@@ -18,8 +19,10 @@ class ReferralsService(Service[Request, Reply]):
         self,
         engine: AsyncEngine,
         *,
+        contacts: Contacts,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self.lifecycle = Lifecycle()
+        self.contacts = contacts
         super().__init__(engine, self.lifecycle, clock=clock, committed=committed)

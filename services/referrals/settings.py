@@ -1,10 +1,13 @@
 """What the referrals service takes from its environment beside what every service does."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from shared.settings import DatabaseUrl, Settings
+
+Secret = Annotated[str, StringConstraints(min_length=32, max_length=256, pattern=r"^[!-~]+$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
 class ReferralsSettings(Settings):
@@ -13,3 +16,10 @@ class ReferralsSettings(Settings):
     services: ClassVar[frozenset[str]] = frozenset({"referrals"})
 
     referrals_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    referrals_contact_key: Secret | None = Field(default=None, repr=False)
+    """Contact data is kept as hashes under this key only; with another key nobody is recognised any more.
+
+    Needed where a database URL is given; beside a PostgreSQL of our own one is drawn and kept in `data_dir`.
+    """
+    referrals_phone_region: Region = "DE"
+    """The country of phone numbers that say none."""

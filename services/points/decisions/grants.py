@@ -11,6 +11,7 @@ from services.points.decisions.expiry import end_late
 from services.points.decisions.tiers import lower, upgrade
 from services.points.programme import Programme
 from services.points.records import Account, Entry, Grant
+from shared.dates import is_ahead
 
 ZERO = Decimal(0)
 

@@ -47,7 +47,7 @@ def take_back(books: Books, referral: Referral, reason: str, *, was_rewarded: bo
         _keep(books, reward, rewards.taken_back(before))
         if before == "given":
             told.add(reward.side)
-            TELL[reward.side](books, referral, "referral.reversed", reward_id=reward.reward_id, reason=reason)
+            _tell_reversed(books, referral, reward, reason)
     for side in ("friend", "referrer"):
         if side not in told:
             TELL[side](books, referral, "referral.reversed", reward_id=None, reason=reason)
@@ -104,7 +104,7 @@ def _take_rung_back(books: Books, referral: Referral, referrer: str, step: Step)
     rung = (step.rung, step.round)
     (reward,) = (each for each in books.ladder[referrer].values() if (each.rung, each.round) == rung)
     _keep(books, reward, "reversed")
-    tell_referrer(books, referral, "referral.reversed", reward_id=reward.reward_id, reason="fewer-referrals")
+    _tell_reversed(books, referral, reward, "fewer-referrals")
 
 
 # A reward
@@ -137,6 +137,12 @@ def _give(books: Books, referral: Referral, reward: Reward) -> None:
     rung = {} if reward.rung is None else {"rung": reward.rung}
     said = {"reward_id": reward.reward_id, "reward": orjson.Fragment(reward.benefit), **rung}
     TELL[reward.side](books, referral, "referral.rewarded", **said)
+
+
+def _tell_reversed(books: Books, referral: Referral, reward: Reward, reason: str) -> None:
+    kind = orjson.loads(reward.benefit)["kind"]
+    said = {"reward_id": reward.reward_id, "reward_kind": kind, "reason": reason}
+    TELL[reward.side](books, referral, "referral.reversed", **said)
 
 
 def _keep(books: Books, reward: Reward, status: Literal["held", "given", "cancelled", "reversed", "capped"]) -> None:

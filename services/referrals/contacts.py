@@ -1,0 +1,62 @@
+"""Contact data as it arrives, made into what is kept: hashes that only this installation's secret makes."""
+
+import secrets
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+
+from services.referrals.commands import Contact
+from services.referrals.rules import contacts
+from services.referrals.settings import ReferralsSettings
+from shared.settings import SettingsError
+
+SECRET_BYTES = 32
+
+
+class Contacts:
+    """Hashes contact data; phone numbers without a country are read as of `region`."""
+
+    def __init__(self, read_secret: Callable[[], bytes], region: str) -> None:
+        self._read_secret = read_secret
+        self._region = region
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return self._read_secret()
+
+    def hashed(self, *, email: str | None = None, phone: str | None = None, address: str | None = None) -> Contact:
+        """Return the hashes of what was said; what is no e-mail address or phone number counts as not said."""
+        return Contact(
+            self._hash("email", None if email is None else contacts.email(email)),
+            self._hash("phone", None if phone is None else contacts.phone(phone, self._region)),
+            self._hash("address", address),
+        )
+
+    def _hash(self, kind: contacts.Kind, normalised: str | None) -> bytes | None:
+        return None if normalised is None else contacts.keyed_hash(kind, normalised, self._secret)
+
+
+def contacts_of(settings: ReferralsSettings) -> Contacts:
+    """Return what hashes contact data here. Raises `SettingsError` where no secret is set for a database that others have."""
+    key = settings.referrals_contact_key
+    if key is not None:
+        return Contacts(key.encode, settings.referrals_phone_region)
+    if settings.referrals_database_url is not None:
+        message = (
+            "LOYALTY_REFERRALS_CONTACT_KEY: is needed beside LOYALTY_REFERRALS_DATABASE_URL (openssl rand -hex 32)"
+        )
+        raise SettingsError(message)
+    return Contacts(partial(own_secret, settings.data_dir), settings.referrals_phone_region)
+
+
+def own_secret(data_dir: Path) -> bytes:
+    """Return the secret of an installation that keeps its own database, drawn when it is first asked for."""
+    file = data_dir / "contact.key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("xb") as opened:
+            file.chmod(0o600)
+            opened.write(secrets.token_hex(SECRET_BYTES).encode())
+    except FileExistsError:
+        pass
+    return file.read_bytes()

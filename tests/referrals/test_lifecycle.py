@@ -1,0 +1,169 @@
+"""The life of a referral on the real database: claimed, qualified, rewarded, reversed, in any order of what is heard."""
+
+import itertools
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.referrals.commands import Command, HearMerge, RejectClaim, SettleReferral
+from shared.contracts.referrals import EVENTS
+from tests.referrals.asking import days, events, rewards, states, told
+from tests.referrals.conftest import NOW, Book, claim, code, publish, purchase, refund
+
+AFTER_HOLD = NOW + days(15)
+SETTLED = SettleReferral("ben claims 7K2M-9QFS", "ben")
+
+
+async def test_a_friend_who_buys_is_rewarded_at_once_and_the_referrer_after_the_hold(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await book(code())
+    await book(claim())
+    await book(purchase())
+    assert await rewards(engine) == {"ben": 200}
+    await book(SETTLED, now=AFTER_HOLD)
+    assert await rewards(engine) == {"ben": 200, "anna": 500}
+    assert await states(engine) == {"ben": "rewarded"}
+    assert await told(engine) == [
+        ("ben", "referral.registered"),
+        ("anna", "referral.registered"),
+        ("ben", "referral.qualified"),
+        ("anna", "referral.qualified"),
+        ("ben", "referral.rewarded"),
+        ("anna", "referral.rewarded"),
+    ]
+
+
+async def test_every_event_is_one_of_the_contract_and_numbered_for_its_customer(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await book(code(), claim(), purchase())
+    await book(SETTLED, now=AFTER_HOLD)
+    await book(refund(), now=AFTER_HOLD)
+    numbers: dict[str, list[int]] = {}
+    for each in await events(engine):
+        event = EVENTS.validate_python(each)
+        numbers.setdefault(event.subject, []).append(int(event.sequence))
+    assert numbers == {name: [*range(1, len(found) + 1)] for name, found in numbers.items()}
+    assert numbers.keys() == {"anna", "ben"}
+
+
+FACTS: list[Command] = [
+    claim(),
+    purchase("R-1", "100.00", at=-1),
+    refund("R-1", "90.00"),
+    purchase("R-2", "50.00", at=1),
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+async def test_whatever_is_heard_first_it_ends_the_same(
+    book: Book, engine: AsyncEngine, order: tuple[int, ...]
+) -> None:
+    await book(code())
+    for place in order:
+        await book(FACTS[place])
+    for again in FACTS:
+        await book(again)
+    assert await rewards(engine) == {"ben": 200}
+    await book(SETTLED, now=AFTER_HOLD)
+    assert await rewards(engine) == {"ben": 200, "anna": 500}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+async def test_a_purchase_before_the_claim_counts_against_it_whenever_it_is_heard(
+    book: Book, engine: AsyncEngine, order: tuple[int, ...]
+) -> None:
+    await book(code())
+    facts = [claim(), purchase("R-1", at=-1), purchase("R-0", "5.00", at=-3)]
+    for place in order:
+        await book(facts[place])
+    assert await states(engine) == {"ben": "bought-before"}
+    assert sum((await rewards(engine)).values()) == 0
+
+
+async def test_a_refund_within_the_hold_cancels_what_the_referrer_waits_for(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), claim(), purchase())
+    await book(refund(amount="85.00"))
+    await book(SETTLED, now=AFTER_HOLD)
+    assert await rewards(engine) == {"ben": 0}
+    assert await states(engine) == {"ben": "claimed"}
+
+
+async def test_a_refund_after_the_hold_takes_both_rewards_back(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), claim(), purchase())
+    # nobody has run the job: what was due is booked first
+    await book(refund(), now=AFTER_HOLD)
+    assert await rewards(engine) == {"ben": 0, "anna": 0}
+    assert ("anna", "referral.rewarded") in await told(engine)
+
+
+async def test_a_small_purchase_does_not_qualify_and_a_later_one_does(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), claim(), purchase("R-1", "19.99"))
+    assert await rewards(engine) == {}
+    await book(purchase("R-2", "24.90", shipping="4.90", at=1))
+    assert await rewards(engine) == {"ben": 200}
+
+
+async def test_a_purchase_with_a_code_claims_it_and_qualifies_at_once(book: Book, engine: AsyncEngine) -> None:
+    await book(code())
+    for _ in range(3):
+        await book(purchase("R-1", referral_code="7k2m 9qfs"))
+    assert await rewards(engine) == {"ben": 200}
+    assert await states(engine) == {"ben": "qualified"}
+
+
+async def test_the_first_valid_claim_wins_and_a_rejected_one_frees_the_friend(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), code("carl", "4T3H-B7KM"))
+    (first,) = await book(claim(spelled="4T3H-B7KM", at=-3))
+    (second,) = await book(claim(name="too late"))
+    assert first.referral is not None
+    assert second.referral is not None
+    assert (second.referral.status, second.referral.reason) == ("rejected", "referred-already")
+    await book(RejectClaim(first.referral.referral_id, "staff", "made up"), claim(name="again"), purchase())
+    assert (await rewards(engine)) == {"ben": 200}
+    await book(SettleReferral("again", "ben"), now=AFTER_HOLD)
+    assert (await rewards(engine)) == {"ben": 200, "anna": 500}
+
+
+async def test_a_circle_is_refused(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), code("ben", "4T3H-B7KM"), claim())
+    await book(claim("anna", "4T3H-B7KM"))
+    assert await states(engine) == {"ben": "claimed", "anna": "circle"}
+
+
+async def test_a_friend_who_turns_out_to_be_the_referrer_gets_nothing(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), claim(), purchase())
+    await book(HearMerge("ben", "anna"))
+    assert await states(engine) == {"ben": "own-code"}
+    assert sum((await rewards(engine)).values()) == 0
+
+
+async def test_the_ladder_is_climbed_and_left_with_the_count_of_rewarded_referrals(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await publish(engine, ladder=[{"count": 2, "benefit": {"kind": "points", "points": 1000}}], hold_days=0)
+    await book(code())
+    for friend in ("ben", "cleo", "dora"):
+        await book(claim(friend), purchase(f"R-{friend}", customer=friend))
+    assert (await rewards(engine))["anna"] == 3 * 500 + 1000
+    await book(refund("R-ben"), refund("R-cleo"))
+    assert (await rewards(engine))["anna"] == 500
+    await book(purchase("R-again", customer="ben", at=0.5), now=NOW + days(1))
+    assert (await rewards(engine))["anna"] == 2 * 500 + 1000
+
+
+async def test_rewards_above_the_cap_of_a_month_are_not_given_and_a_refund_makes_no_room(
+    book: Book, engine: AsyncEngine
+) -> None:
+    limits: dict[str, Any] = {"rewards_per_referrer_and_month": 2, "claims_per_referrer_and_day": None}
+    await publish(engine, ladder=[], hold_days=0, review_deadline="accept", review_days=1, **limits)
+    await book(code())
+    for friend in ("ben", "cleo"):
+        await book(claim(friend), purchase(f"R-{friend}", customer=friend))
+    await book(refund("R-ben"))
+    await book(claim("dora"))
+    assert (await states(engine))["dora"] == "velocity"
+    await book(purchase("R-dora", customer="dora"), now=NOW + days(2))
+    assert await rewards(engine) == {"ben": 0, "anna": 500, "cleo": 200, "dora": 200}
