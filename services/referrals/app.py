@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 import services.referrals
 from services.referrals.documents import asyncapi
+from services.referrals.partners import routes as partner_routes
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
 from shared.auth import Keys, is_loopback
@@ -38,6 +39,8 @@ def create_app(
     app.state.service = referrals
     app.state.settings = settings
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
+
+    app.include_router(partner_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

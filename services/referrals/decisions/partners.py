@@ -47,7 +47,7 @@ def set_terms(books: Books, command: SetTerms) -> Outcome:
         return _answer(partner, is_new=False)
     if partner.terms.currency != command.terms.currency:
         detail = f"statements are in {partner.terms.currency}: make another partner"
-        return refused("partner-currency-fixed", detail, "/currency")
+        return refused("partner-currency-fixed", detail, "/terms/currency")
     refusal = _faulty(command.terms)
     if refusal is not None:
         return refusal
@@ -137,7 +137,7 @@ def _faulty(terms: Terms) -> Outcome | None:
 
 def _write_terms(books: Books, partner: Partner, actor: str) -> None:
     _keep(books, partner)
-    document = partner.terms.model_dump_json(exclude_defaults=True)
+    document = partner.terms.model_dump_json()
     books.changes.terms.append(TermsVersion(partner.partner_id, partner.versions.latest, books.now, document, actor))
 
 
