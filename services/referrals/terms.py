@@ -5,13 +5,21 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Literal
 
-from babel.numbers import get_currency_precision, is_currency
+from babel.numbers import is_currency
 from pydantic import Field
 
 from shared import documents
 from shared.contracts.coupons import Percent
 from shared.contracts.values import Currency, Instant, Money
 from shared.documents import Days, Document, Fault, Months, Rate
+
+USUAL_DIGITS = 2
+DIGITS = (
+    dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0)
+    | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+    | dict.fromkeys(["CLF", "UYW"], 4)
+)
+"""Currencies whose minor unit is no hundredth (ISO 4217); locale data has fewer digits where small coins went out of use."""
 
 
 class Fixed(Document):
@@ -52,7 +60,7 @@ class Terms(Document):
 
 def payable(amount: Decimal, currency: str) -> Decimal:
     """Return an amount that can be paid: rounded half to even, to the currency's minor unit."""
-    return amount.quantize(Decimal(1).scaleb(-get_currency_precision(currency)), ROUND_HALF_EVEN)
+    return amount.quantize(Decimal(1).scaleb(-DIGITS.get(currency, USUAL_DIGITS)), ROUND_HALF_EVEN)
 
 
 # What can't be said of one field alone

@@ -39,7 +39,7 @@ def settle_referral(books: Books, command: SettleReferral) -> Outcome:
 
 
 def sales_of(books: Books, friend_id: str) -> list[Sale]:
-    found = (purchase.sale for purchase in books.sales.get(friend_id, {}).values())
+    found = (purchase.sale for purchase in books.sales.get(books.customer(friend_id).customer_id, {}).values())
     return [sale for sale in found if sale is not None]
 
 

@@ -10,7 +10,7 @@ from babel.numbers import format_currency, format_decimal
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
-from services.referrals.partners.statements import Statement, StatementLine
+from services.referrals.partners.statements import Statement, StatementLine, money
 from shared import languages
 
 ENCODING = "windows-1252"
@@ -174,7 +174,9 @@ class _Printed:
         return words.format(month=_month(payout.month, self._language), day=day, reference=payout.reference)
 
     def _money(self, amount: Decimal) -> str:
-        return format_currency(amount, self._statement.currency, locale=self._language)
+        currency = self._statement.currency
+        said = Decimal(money(amount, currency))
+        return format_currency(said, currency, locale=self._language, decimal_quantization=False)
 
 
 def _month(month: dt.date, language: str) -> str:

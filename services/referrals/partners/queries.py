@@ -44,8 +44,8 @@ SELECT coalesce((SELECT sum(amount) FROM statement_line WHERE partner_id = $1 AN
 LINES = """
 SELECT l.number, c.occurred_at, l.shop_id, l.invoice_number, r.code, l.sold, l.refunded,
     t.document->'commission'->>'percent' AS percent, l.amount, l.reason, l.booked_at
-  FROM statement_line l JOIN referral r USING (referral_id)
-  JOIN commission c USING (referral_id, shop_id, invoice_number)
+  FROM statement_line l JOIN referral r ON r.referral_id = l.referral_id
+  JOIN commission c ON c.referral_id = l.referral_id AND c.shop_id = l.shop_id AND c.invoice_number = l.invoice_number
   JOIN partner_terms t ON t.partner_id = l.partner_id AND t.version = r.terms_version
  WHERE l.partner_id = $1 AND l.month = $2 ORDER BY l.number"""
 
