@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.markup import escape
 
-from bench import awards, growth, importing, jobs, posting, reports, spending
+from bench import awards, growth, importing, jobs, posting, referring, reports, spending
 from bench.place import DATA, BenchError, Place, place
 from bench.report import Line, Section, Tell, show, write
 from services.running import spare_the_collector
@@ -32,6 +32,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
     books = reports.QUICK if quick else reports.FULL if full else reports.Size()
     return {
         "awards": lambda where, tell: awards.measure(where, awards.QUICK if quick else awards.Size(), tell),
+        "referrals": lambda where, tell: referring.measure(where, referring.QUICK if quick else referring.Size(), tell),
         "post": lambda where, tell: posting.measure(where, posting.QUICK if quick else posting.Size(), tell),
         "redeem": lambda where, tell: spending.measure(where, spending.QUICK if quick else spending.Size(), tell),
         "import": importing.measure,

@@ -1,28 +1,14 @@
 """How fast events become points: the real consumer on a real Kafka beside a bare copy of the same events."""
 
-import asyncio
-import contextlib
-import dataclasses
 import statistics
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-import orjson
-from confluent_kafka import Producer
-
-from bench.consumers import Task
-from bench.place import BenchError, Place, ask
-from bench.purchases import bodies, event
+from bench.place import BenchError, Place
 from bench.report import Bar, Line, Section, Tell, neighbour_ratio
-from shared.messaging import kafka
+from bench.streams import CUSTOMERS, PARTITIONS, Stream, count, floor, fresh, prepare, processor, speeds
 from tests import brokers
-
-POINTS_TOPIC = "loyalty.points"
-PARTITIONS = 4
-CUSTOMERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +20,6 @@ class Size:
 
 
 QUICK = Size(rounds=1, events=40_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Kafka:
-    """A broker with the events on one topic."""
-
-    servers: str
-    topic: str
-    events: int
-
-    async def run(self, what: str, url: str) -> dict[str, Any]:
-        task = Task(what, self.servers, url, self.topic, self.events, group=f"bench-{uuid.uuid4().hex}")
-        answer: dict[str, Any] = await ask("bench.consumers", dataclasses.asdict(task))
-        return answer
 
 
 @dataclass(slots=True)
@@ -69,9 +41,9 @@ async def measure(place: Place, size: Size, tell: Tell) -> Section:
         return section
     tell("awards, Kafka starts")
     with brokers.running() as broker:
-        stream = Kafka(broker.bootstrap_servers, f"bench-{uuid.uuid4().hex[:8]}", size.events)
+        stream = Stream(broker.bootstrap_servers, f"bench-{uuid.uuid4().hex[:8]}", size.events)
         tell(f"awards, {size.events:,} events are put on a topic")
-        await _prepare(stream)
+        await prepare(stream)
         rounds = await _rounds(place, stream, size, tell)
         relayed = await _relayed(place, stream, tell)
     _add_awards(section, rounds, size)
@@ -79,102 +51,53 @@ async def measure(place: Place, size: Size, tell: Tell) -> Section:
     return section
 
 
-async def _prepare(stream: Kafka) -> None:
-    await kafka.create_topics(stream.servers, [kafka.Topic(stream.topic, PARTITIONS), *kafka.declared([POINTS_TOPIC])])
-    await asyncio.to_thread(_send, stream)
-
-
-def _send(stream: Kafka) -> None:
-    """Produce with a client that is not ours, each customer's events in one partition."""
-    producer = Producer(
-        {"bootstrap.servers": stream.servers, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000}
-    )
-    for data in bodies(stream.events, customers=CUSTOMERS):
-        producer.produce(stream.topic, orjson.dumps(event(data)), data["customer_id"].encode())
-    if producer.flush(60):
-        raise BenchError("not every event could be put on the topic")
-
-
-async def _rounds(place: Place, stream: Kafka, size: Size, tell: Tell) -> Rounds:
+async def _rounds(place: Place, stream: Stream, size: Size, tell: Tell) -> Rounds:
     """Measure floor, ours, floor, ours, …, floor; each in a process and a database of its own."""
     rounds = Rounds([], [], [])
     for number in range(size.rounds):
         tell(f"awards, round {number + 1} of {size.rounds}: floor")
-        rounds.floor.append(await _floor(place, stream))
-        async with _fresh(place) as url:
+        rounds.floor.append(await floor(place, stream))
+        async with fresh(place) as url:
             tell(f"awards, round {number + 1} of {size.rounds}: ours")
             rounds.ours.append(await stream.run("ours", url))
             rounds.owed = await _check(url, stream)
             tell(f"awards, round {number + 1} of {size.rounds}: relay")
             rounds.relay.append(await stream.run("relay", url))
             await _check_sent(url, rounds.owed)
-    rounds.floor.append(await _floor(place, stream))
+    rounds.floor.append(await floor(place, stream))
     return rounds
 
 
-async def _floor(place: Place, stream: Kafka) -> dict[str, Any]:
-    async with _fresh(place) as url:
-        answer = await stream.run("floor", url)
-        if await _count(url, "bench_floor") != stream.events:
-            raise BenchError("the floor should have copied every event")
-        return answer
-
-
-async def _relayed(place: Place, stream: Kafka, tell: Tell) -> dict[str, Any]:
+async def _relayed(place: Place, stream: Stream, tell: Tell) -> dict[str, Any]:
     """Measure both at once, as a worker process does them."""
     tell("awards and relay in one process")
-    async with _fresh(place) as url:
+    async with fresh(place) as url:
         answer = await stream.run("ours_relayed", url)
-        await _check_sent(url, await _count(url, "outbox_sent"))
+        await _check_sent(url, await count(url, "outbox_sent"))
         return answer
 
 
-@contextlib.asynccontextmanager
-async def _fresh(place: Place) -> AsyncIterator[str]:
-    async with place.database() as url:
-        await place.settle()
-        yield url
-
-
-async def _check(url: str, stream: Kafka) -> int:
+async def _check(url: str, stream: Stream) -> int:
     """Return how many events are owed, once every purchase is seen to be awarded."""
-    if await _count(url, "purchase") != stream.events or await _count(url, "dead_letter"):
+    if await count(url, "purchase") != stream.events or await count(url, "dead_letter"):
         raise BenchError("every event should be a purchase, and none a dead letter")
-    return await _count(url, "outbox")
+    return await count(url, "outbox")
 
 
 async def _check_sent(url: str, owed: int) -> None:
-    if await _count(url, "outbox") or await _count(url, "outbox_sent") != owed:
+    if await count(url, "outbox") or await count(url, "outbox_sent") != owed:
         raise BenchError("every event owed should have left")
 
 
-async def _count(url: str, table: str) -> int:
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))
-    finally:
-        await connection.close()
-
-
-def _speeds(answers: list[dict[str, Any]], events: int) -> list[float]:
-    return [events / each["seconds"] for each in answers]
-
-
-def _processor(answers: list[dict[str, Any]], events: int) -> float:
-    """Return what an event costs the Python process itself."""
-    seconds: list[float] = [each["processor_seconds"] for each in answers]
-    return statistics.median(seconds) / events * 1e6
-
-
 def _add_awards(section: Section, rounds: Rounds, size: Size) -> None:
-    ours, floors = _speeds(rounds.ours, size.events), _speeds(rounds.floor, size.events)
+    ours, floors = speeds(rounds.ours, size.events), speeds(rounds.floor, size.events)
     ratio = neighbour_ratio(ours, floors)
     section.figures |= {
         "award_ratio": ratio,
         "awards_per_second": statistics.median(ours),
         "award_floor_per_second": statistics.median(floors),
-        "award_processor_microseconds": _processor(rounds.ours, size.events),
-        "award_floor_processor_microseconds": _processor(rounds.floor, size.events),
+        "award_processor_microseconds": processor(rounds.ours, size.events),
+        "award_floor_processor_microseconds": processor(rounds.floor, size.events),
     }
     what = f"{size.events:,} events of {CUSTOMERS:,} customers, {PARTITIONS} partitions"
     mine, theirs = (f"{statistics.median(each):,.0f}/s" for each in (ours, floors))
@@ -183,8 +106,8 @@ def _add_awards(section: Section, rounds: Rounds, size: Size) -> None:
 
 def _add_relay(section: Section, rounds: Rounds, relayed: dict[str, Any], size: Size) -> None:
     """The relay keeps up where it publishes events as fast as awards make them."""
-    speed = statistics.median(_speeds(rounds.relay, rounds.owed))
-    made = statistics.median(_speeds(rounds.ours, rounds.owed))
+    speed = statistics.median(speeds(rounds.relay, rounds.owed))
+    made = statistics.median(speeds(rounds.ours, rounds.owed))
     both = size.events / relayed["seconds"]
     section.figures |= {
         "relay_events_per_second": speed,

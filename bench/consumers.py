@@ -18,9 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.points import handlers
 from services.points.ledger import Ledger
+from services.referrals import handlers as referrals
+from services.referrals.contacts import Contacts
+from services.referrals.lifecycle import Lifecycle
 from services.running import spare_the_collector
 from shared.database import create_engine
 from shared.messaging import consumer, kafka, outbox
+from shared.messaging.events import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +33,7 @@ LIMITS = consumer.Limits()
 """As the service has them; the floor polls as much at once and works on as many partitions at the same time."""
 
 LOOK_SECONDS = 0.02
+NOBODYS = Contacts(lambda: bytes(32), "DE")
 
 FLOOR_TABLE = """
 CREATE TABLE IF NOT EXISTS bench_floor (source text, id text, shop_id text, invoice_number text, customer_id text,
@@ -47,6 +52,7 @@ class Task:
     topic: str = ""
     events: int = 0
     group: str = ""
+    service: str = "points"
 
 
 class Watch:
@@ -152,8 +158,15 @@ async def relay(task: Task) -> float:
 
 
 def _consume(task: Task, engine: AsyncEngine, watch: Watch) -> Awaitable[None]:
-    heard = replace(handlers.subscription(Ledger(), clock=watch), consumer=task.group, topics=(task.topic,))
+    heard = replace(HEARD[task.service](watch), consumer=task.group, topics=(task.topic,))
     return consumer.run(heard, engine=engine, bootstrap_servers=task.servers, clock=watch, limits=LIMITS)
+
+
+HEARD: dict[str, Callable[[Watch], Subscription]] = {
+    "points": lambda clock: handlers.subscription(Ledger(), clock=clock),
+    "referrals": lambda clock: referrals.subscription(Lifecycle(), contacts=NOBODYS, clock=clock),
+}
+"""What is heard and booked, by service."""
 
 
 async def _until_read(task: Task, consuming: "asyncio.Future[None]") -> None:

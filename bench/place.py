@@ -16,13 +16,15 @@ from typing import Any
 
 import asyncpg
 
-import services.points
+from services.registry import KINDS
 from shared import embedded_postgres
 from shared.migrations import upgrade
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
-TEMPLATE = "points_template"
+TEMPLATES = {f"{name}_template": kind.package for name, kind in KINDS.items()}
+"""Migrated databases to copy, one of each service."""
+
 END_SECONDS = 20
 
 
@@ -38,10 +40,10 @@ class Place:
     server: embedded_postgres.Server
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[str]:
-        """Give the URL of a fresh database of the points service."""
+    async def database(self, service: str = "points") -> AsyncIterator[str]:
+        """Give the URL of a fresh database of a service."""
         name = f"bench_{uuid.uuid4().hex[:12]}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        await self._administer(f"CREATE DATABASE {name} TEMPLATE {service}_template")
         try:
             yield self.server.url_for(name)
         finally:
@@ -64,9 +66,10 @@ async def place() -> AsyncIterator[Place]:
     """Give a place to measure at, on the disk where the state of `make run` stands too."""
     folder = _folder()
     try:
-        server = await asyncio.to_thread(embedded_postgres.start, folder / "postgres", databases=[TEMPLATE])
+        server = await asyncio.to_thread(embedded_postgres.start, folder / "postgres", databases=[*TEMPLATES])
         try:
-            await upgrade(server.url_for(TEMPLATE), services.points)
+            for template, package in TEMPLATES.items():
+                await upgrade(server.url_for(template), package)
             yield Place(folder, server)
         finally:
             server.stop()

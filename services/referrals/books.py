@@ -36,6 +36,7 @@ class Changes:
     purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     new_refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
+    new_codes: dict[str, Code] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)

@@ -184,15 +184,18 @@ async def _lock_purchases(connection: AsyncConnection, books: Books, wanted: Wan
 
 
 async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    numbers = sorted(wanted.cards | wanted.new_cards)
+    numbers = sorted(wanted.cards | wanted.new_cards.keys())
     if numbers:
         books.cards.update(await fetch(connection, LOAD_CARDS, numbers))
         wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
+        wanted.claiming |= {books.cards[number] for number in wanted.claiming_cards & books.cards.keys()}
     if wanted.new_cards:
         for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
             purchase = Purchase(*row)
             books.purchases[purchase.key] = purchase
             books.parked.setdefault(purchase.card_number or "", []).append(purchase)
+            if purchase.referral_code is not None:
+                wanted.claiming.add(wanted.new_cards[purchase.card_number or ""])
     claiming = [each for each in books.purchases.values() if each.referral_code is not None]
     wanted.codes |= {each.referral_code for each in claiming if each.referral_code is not None}
 
@@ -213,10 +216,11 @@ async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wan
     concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
     names = wanted.customers | {name for row in concerned for name in row if name is not None}
     going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
-    await _lock_customers(connection, books, names | set(going_on.values()))
+    names |= set(going_on.values())
+    await _lock_customers(connection, books, names)
     friends = {row["friend_id"] for row in concerned} | wanted.customers
-    await _load_merged(connection, books, friends)
-    await _load_referrals(connection, books, wanted, friends)
+    await _load_merged(connection, books, names)
+    await _load_referrals(connection, books, wanted, friends, locked=names)
     if books.referrals or wanted.claiming or wanted.merging:
         await _load_what_is_judged(connection, books, wanted)
     if wanted.coding:
@@ -236,9 +240,9 @@ async def _lock_customers(connection: AsyncConnection, books: Books, names: set[
         books.customers[name] = target
 
 
-async def _load_merged(connection: AsyncConnection, books: Books, friends: set[str]) -> None:
+async def _load_merged(connection: AsyncConnection, books: Books, names: set[str]) -> None:
     """Note under which other names customers are known; only few ever were merged."""
-    targets = sorted({each.customer_id for name in friends if (each := books.customers.get(name)) is not None})
+    targets = sorted({each.customer_id for name in names if (each := books.customers.get(name)) is not None})
     for row in await fetch(connection, MERGED_INTO, targets):
         books.merged.setdefault(row["merged_into"], []).append(row["customer_id"])
         books.customers[row["customer_id"]] = books.customers[row["merged_into"]]
@@ -250,16 +254,18 @@ def _all_names(books: Books, names: Iterable[str]) -> list[str]:
     return sorted(targets | {other for target in targets for other in books.merged.get(target, ())})
 
 
-async def _load_referrals(connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str]) -> None:
+async def _load_referrals(
+    connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str], *, locked: set[str]
+) -> None:
     rows = await fetch(connection, LOAD_REFERRALS, sorted(wanted.referrals), _all_names(books, friends))
     for row in rows:
         referral = Referral(*row)
         concerned = {referral.friend_id, referral.referrer_id or referral.friend_id}
-        if not concerned <= books.customers.keys():
+        if not concerned <= locked | books.customers.keys():
             raise CollisionError("a claim was made while the locks were waited for")
         books.referrals[referral.referral_id] = referral
         if referral.is_live:
-            books.live[books.customers[referral.friend_id].customer_id] = referral
+            books.live[books.customer(referral.friend_id).customer_id] = referral
 
 
 async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

@@ -61,7 +61,7 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_CUSTOMERS, UPDATE_PURCHASES, INSERT_CARDS = CUSTOMER.update(), PURCHASE.update(), CARD.insert()
 INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(), SHARE.add()
 
-PUT_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.put(), REFERRAL.put(), REWARD.put()
+INSERT_CODES, UPDATE_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.insert(), CODE.update(), REFERRAL.put(), REWARD.put()
 PUT_PARTNERS, PUT_COMMISSIONS = PARTNER.put(), COMMISSION.put()
 INSERT_TERMS, INSERT_LINES, INSERT_PAYOUTS = TERMS.insert(), LINE.insert(), PAYOUT.insert()
 
@@ -91,7 +91,9 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         # in the order of their arrival, which the identity column keeps
         (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.new_refunds.values()]),
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.refunds.values()]),
-        (PUT_CODES, [CODE.of(each) for each in changes.codes.values()]),
+        # a choice that is retired makes room for another
+        (UPDATE_CODES, [CODE.of(each) for each in changes.codes.values()]),
+        (INSERT_CODES, [CODE.of(each) for each in changes.new_codes.values()]),
         # those that do not count any more first: a friend has one that does
         (PUT_REFERRALS, [REFERRAL.of(each) for each in sorted(changes.referrals.values(), key=_is_live)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),

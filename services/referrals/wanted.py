@@ -38,10 +38,12 @@ class Wanted:
         self.refunded: set[PurchaseKey] = set()
         self.customers: set[str] = set()
         self.cards: set[str] = set()
-        self.new_cards: set[str] = set()
+        self.new_cards: dict[str, str] = {}
+        """Cards that are heard of, with whose they are said to be."""
         self.codes: set[str] = set()
         self.referrals: set[str] = set()
         self.claiming: set[str] = set()
+        self.claiming_cards: set[str] = set()
         self.addresses: set[bytes] = set()
         self.coding: set[str] = set()
         """Customers whose codes are asked for."""
@@ -62,7 +64,7 @@ class Wanted:
                 self._add_customer(command)
             case HearCard(card_number=card_number, customer_id=customer_id):
                 self.customers.add(customer_id)
-                self.new_cards.add(card_number)
+                self.new_cards[card_number] = customer_id
             case HearMerge(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.merging |= {customer_id, into}
@@ -80,10 +82,7 @@ class Wanted:
             case SettleReferral(referral_id=referral_id, friend_id=friend_id):
                 self.referrals.add(referral_id)
                 self.customers.add(friend_id)
-            case MakeCode(customer_id=customer_id):
-                self.customers.add(customer_id)
-                self.coding.add(customer_id)
-            case ChooseCode(customer_id=customer_id, chosen=chosen):
+            case MakeCode(customer_id=customer_id, drawn=chosen) | ChooseCode(customer_id=customer_id, chosen=chosen):
                 self.customers.add(customer_id)
                 self.coding.add(customer_id)
                 self.codes.add(chosen)
@@ -112,11 +111,13 @@ class Wanted:
             self.referrals.add(claim_of_purchase(*key))
             if purchase.customer_id is not None:
                 self.claiming.add(purchase.customer_id)
+            elif purchase.card_number is not None:
+                self.claiming_cards.add(purchase.card_number)
 
     def _add_customer(self, command: HearCustomer) -> None:
         self.customers.add(command.customer_id)
         if command.card_number is not None:
-            self.new_cards.add(command.card_number)
+            self.new_cards[command.card_number] = command.customer_id
         if command.referral_code is not None:
             self.codes.add(command.referral_code)
             self.referrals.add(claim_of_event(command.origin.source, command.origin.id))

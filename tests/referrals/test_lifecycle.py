@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.referrals.commands import Command, HearMerge, RejectClaim, SettleReferral
+from services.referrals.commands import ChooseCode, Command, HearCard, HearMerge, RejectClaim, SettleReferral
 from shared.contracts.referrals import EVENTS
-from tests.referrals.asking import days, events, rewards, states, told
+from tests.referrals.asking import days, events, rewards, rows, states, told
 from tests.referrals.conftest import NOW, Book, claim, code, publish, purchase, refund
 
 AFTER_HOLD = NOW + days(15)
@@ -167,3 +167,32 @@ async def test_rewards_above_the_cap_of_a_month_are_not_given_and_a_refund_makes
     assert (await states(engine))["dora"] == "velocity"
     await book(purchase("R-dora", customer="dora"), now=NOW + days(2))
     assert await rewards(engine) == {"ben": 0, "anna": 500, "cleo": 200, "dora": 200}
+
+
+async def test_a_code_claimed_by_a_purchase_with_a_card_counts_when_the_card_is_known(
+    book: Book, engine: AsyncEngine
+) -> None:
+    await book(code())
+    await book(purchase("R-1", customer=None, card_number="CARD-1", referral_code="7K2M9QFS"))
+    assert await rewards(engine) == {}
+    await book(HearCard("CARD-1", "ben"))
+    assert await rewards(engine) == {"ben": 200}
+    await book(purchase("R-2", customer=None, card_number="CARD-1", referral_code="7K2M9QFS"))
+    assert await states(engine) == {"ben": "qualified"}
+
+
+async def test_a_drawn_code_that_is_taken_stays_with_its_owner(book: Book, engine: AsyncEngine) -> None:
+    await book(code())
+    (second,) = await book(code("carl"))
+    assert (second.status, second.code) == ("refused", "code-taken")
+    (again,) = await book(code("anna", "4T3H-B7KM"))
+    assert again.named is not None
+    assert again.named.code == "7K2M-9QFS"
+    assert [each["customer_id"] for each in await rows(engine, "SELECT customer_id FROM code")] == ["anna"]
+
+
+async def test_another_choice_retires_the_one_before(book: Book, engine: AsyncEngine) -> None:
+    await book(ChooseCode("anna", "ANNAS"), ChooseCode("anna", "WINE"))
+    await book(ChooseCode("anna", "WINES"))
+    live = await rows(engine, "SELECT code FROM code WHERE retired_at IS NULL")
+    assert [each["code"] for each in live] == ["WINES"]

@@ -10,8 +10,10 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
         return Outcome("repeated", named=known)
+    if command.drawn in books.codes:
+        return refused("code-taken", f"{command.drawn} is somebody's code already")
     code = Code(command.drawn, "generated", customer.customer_id, None, books.now)
-    _keep(books, code)
+    _begin(books, code)
     return Outcome("booked", named=code)
 
 
@@ -24,9 +26,9 @@ def choose_code(books: Books, command: ChooseCode) -> Outcome:
         return Outcome("repeated", named=known) if is_theirs else taken
     before = books.codes_of.get(customer.customer_id, {}).get("vanity")
     if before is not None:
-        _keep(books, before._replace(retired_at=books.now))
+        _change(books, before._replace(retired_at=books.now))
     code = Code(command.chosen, "vanity", customer.customer_id, None, books.now)
-    _keep(books, code)
+    _begin(books, code)
     return Outcome("booked", named=code)
 
 
@@ -37,7 +39,7 @@ def retire_code(books: Books, command: RetireCode) -> Outcome:
     if code.retired_at is not None:
         return Outcome("repeated", named=code)
     retired = code._replace(retired_at=books.now)
-    _keep(books, retired)
+    _change(books, retired)
     return Outcome("booked", named=retired)
 
 
@@ -54,7 +56,12 @@ def unknown(code: str) -> Outcome:
     return refused("code-unknown", f"there is no code {code}")
 
 
-def _keep(books: Books, code: Code) -> None:
-    books.codes[code.code] = books.changes.codes[code.code] = code
-    if code.customer_id is not None and code.retired_at is None:
-        books.codes_of.setdefault(code.customer_id, {})[code.kind] = code
+def _begin(books: Books, code: Code) -> None:
+    books.codes[code.code] = books.changes.new_codes[code.code] = code
+    books.codes_of.setdefault(code.customer_id or "", {})[code.kind] = code
+
+
+def _change(books: Books, code: Code) -> None:
+    books.codes[code.code] = code
+    changed = books.changes.new_codes if code.code in books.changes.new_codes else books.changes.codes
+    changed[code.code] = code

@@ -81,7 +81,7 @@ def add_code(books: Books, command: AddPartnerCode) -> Outcome:
         taken = refused("code-taken", f"{command.code} is somebody's code already", "/vanity")
         return Outcome("repeated", named=known) if is_theirs else taken
     code = Code(command.code, "partner", None, partner.partner_id, books.now)
-    books.codes[code.code] = books.changes.codes[code.code] = code
+    books.codes[code.code] = books.changes.new_codes[code.code] = code
     return Outcome("booked", named=code)
 
 

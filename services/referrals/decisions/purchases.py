@@ -7,7 +7,7 @@ from services.referrals.commands import ClaimCode, HearPurchase, HearRefund, Out
 from services.referrals.decisions.claims import claim_code
 from services.referrals.decisions.referrals import settle
 from services.referrals.names import claim_of_purchase
-from services.referrals.records import Purchase, Refund
+from services.referrals.records import Purchase, PurchaseKey, Refund
 from services.referrals.rules import codes, qualifying
 from shared.dates import is_ahead
 
@@ -18,11 +18,10 @@ def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
     if is_ahead(occurred_at, origin.received_at):
         return refused("occurred-in-future", f"{occurred_at} is more than 24 hours ahead", "/occurred_at")
     key = said.shop_id, said.invoice_number
-    purchase = books.purchases.get(key)
-    if purchase is None:
-        purchase = books.purchases[key] = books.changes.new_purchases[key] = Purchase(*key)
-    elif purchase.status != "awaited":
-        return _repeated(books, purchase, said.customer_id)
+    known = books.purchases.get(key)
+    if known is not None and known.status != "awaited":
+        return _repeated(books, known, said.customer_id)
+    purchase = known or _new(books, key)
     purchase.occurred_at, purchase.currency, purchase.total = occurred_at, said.currency, said.total
     purchase.points_paid, purchase.card_number = said.points_paid, said.card_number
     purchase.amount = qualifying.counting(
@@ -32,7 +31,8 @@ def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
     purchase.referral_code = (
         None if said.referral_code is None else codes.spelled(said.referral_code) or said.referral_code
     )
-    _take_waiting_refunds(books, purchase)
+    if known is not None:
+        _take_waiting_refunds(books, known)
     customer_id = said.customer_id or books.cards.get(said.card_number or "")
     if customer_id is not None:
         attach(books, purchase, customer_id)
@@ -40,6 +40,11 @@ def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
     _change(books, purchase)
     purchase.status = "unclaimed" if said.card_number is None else "parked"
     return Outcome("waiting" if purchase.status == "parked" else "booked")
+
+
+def _new(books: Books, key: PurchaseKey) -> Purchase:
+    purchase = books.purchases[key] = books.changes.new_purchases[key] = Purchase(*key)
+    return purchase
 
 
 def _repeated(books: Books, purchase: Purchase, customer_id: str | None) -> Outcome:
@@ -98,9 +103,7 @@ def hear_refund(books: Books, command: HearRefund) -> Outcome:
         said.points_paid,
     )
     key = said.shop_id, said.invoice_number
-    purchase = books.purchases.get(key)
-    if purchase is None:
-        purchase = books.purchases[key] = books.changes.new_purchases[key] = Purchase(*key)
+    purchase = books.purchases.get(key) or _new(books, key)
     if purchase.status != "awaited":
         refusal = _refusal(purchase, refund)
         if refusal is not None:
