@@ -6,10 +6,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Literal
 
 from babel.numbers import is_currency
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from shared import documents
-from shared.contracts.coupons import Percent
+from shared.contracts import coupons
 from shared.contracts.values import Currency, Instant, Money
 from shared.documents import Days, Document, Fault, Months, Rate
 
@@ -41,6 +41,10 @@ DIGITS = (
     | dict.fromkeys(["CLF", "UYW"], 4)
 )
 """Currencies whose minor unit is no hundredth (ISO 4217); locale data has fewer digits where small coins went out of use."""
+
+
+SOME_PERCENT = r"^(?=.*[1-9])([0-9]{1,2}(\.[0-9]{1,4})?|100(\.0{1,4})?)$"
+Percent = Annotated[coupons.Percent, WithJsonSchema({"type": "string", "pattern": SOME_PERCENT, "examples": ["7.5"]})]
 
 
 class Fixed(Document):
