@@ -18,6 +18,13 @@ RewardKind = Literal["points", "coupon", "commission"]
 """Of a reward that is taken back: so that only whoever gave it need look for it."""
 
 REFERRAL = "5d0c7e6a-0e0b-4f0c-9a2f-3f6d1f3c9a10"
+COMMISSION: JsonValue = {
+    "kind": "commission",
+    "amount": "8.93",
+    "currency": "EUR",
+    "shop_id": "webshop-de",
+    "invoice_number": "R-2026-000123",
+}
 PAIR = "9b1f0f4e-1f3c-4a51-9d7a-2f6f0c1f8f20"
 
 
@@ -45,7 +52,7 @@ class ReferralSaid(BaseModel):
     occurred_at: dt.datetime
 
 
-def _example(**more: JsonValue) -> ConfigDict:
+def _said(**more: JsonValue) -> dict[str, JsonValue]:
     said: dict[str, JsonValue] = {
         "customer_id": "c-42",
         "referral_id": REFERRAL,
@@ -56,7 +63,18 @@ def _example(**more: JsonValue) -> ConfigDict:
         "programme_version": 1,
         "occurred_at": "2026-11-23T09:15:00Z",
     }
-    return ConfigDict(json_schema_extra={"examples": [said | more]})
+    return said | more
+
+
+def _example(**more: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [_said(**more)]})
+
+
+def _with_partners(own: dict[str, JsonValue], partners: dict[str, JsonValue]) -> ConfigDict:
+    """An example of a customer's, and one of a partner's."""
+    of_partner = _said(customer_id="wine-blog", partner_id="wine-blog", code="WINEBLOG24")
+    of_partner.pop("referrer_id")
+    return ConfigDict(json_schema_extra={"examples": [_said(**own), of_partner | partners]})
 
 
 class ReferralRegistered(ReferralSaid):
@@ -85,7 +103,10 @@ class ReferralQualified(ReferralSaid):
 class ReferralRewarded(ReferralSaid):
     """`customer_id` gets `reward`, once for each `reward_id` for ever; `rung` tells a bonus for so many recommendations."""
 
-    model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reward={"kind": "points", "points": 500})
+    model_config = _with_partners(
+        {"reward_id": f"{REFERRAL}/referrer/1", "reward": {"kind": "points", "points": 500}},
+        {"reward_id": f"{REFERRAL}/partner/1", "reward": COMMISSION},
+    )
 
     reward_id: Identifier
     reward: Annotated[PointsBenefit | CouponBenefit | Commission, Field(discriminator="kind")]
@@ -106,7 +127,15 @@ class ReferralReversed(ReferralSaid):
     Of a commission only `taken_back` is: the next refund of the same purchase may take back more of the same reward.
     """
 
-    model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reason="refunded")
+    model_config = _with_partners(
+        {"reward_id": f"{REFERRAL}/referrer/1", "reason": "refunded"},
+        {
+            "reward_id": f"{REFERRAL}/partner/1",
+            "reward_kind": "commission",
+            "taken_back": COMMISSION,
+            "reason": "refunded",
+        },
+    )
 
     reward_id: Identifier | None
     reward_kind: RewardKind | None = None

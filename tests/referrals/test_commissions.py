@@ -28,7 +28,7 @@ from shared.contracts.referrals import EVENTS
 from tests.referrals.asking import days, events, rows, states, told
 from tests.referrals.conftest import CONTACTS, NOW, Book, claim, code, publish, purchase, refund
 
-WINE = "WINEBLOG"
+WINE = "WINEBLOGS"
 AFTER_HOLD = NOW + days(30.5)
 NOVEMBER, DECEMBER, JANUARY = dt.date(2026, 11, 1), dt.date(2026, 12, 1), dt.date(2027, 1, 1)
 TEN_PERCENT = {"kind": "share", "percent": "10"}
@@ -173,8 +173,8 @@ async def test_under_review_nothing_is_earned_and_what_is_accepted_earns_from_it
 
 
 async def test_a_friend_belongs_to_whose_claim_came_first_customer_or_partner(book: Book, engine: AsyncEngine) -> None:
-    await book(code(), *partner(), *partner("beer", "BEERBLOG"))
-    await book(claim("ben", WINE), claim("ben", at=-3), claim("ben", "BEERBLOG"))
+    await book(code(), *partner(), *partner("beer", "BEERBLOGS"))
+    await book(claim("ben", WINE), claim("ben", at=-3), claim("ben", "BEERBLOGS"))
     await book(claim("cleo"), claim("cleo", WINE))
     await book(purchase("R-1"), purchase("R-2", customer="cleo"))
     assert await commissions(engine) == {"R-1": "held 10"}
@@ -185,11 +185,11 @@ async def test_a_friend_belongs_to_whose_claim_came_first_customer_or_partner(bo
 async def test_a_claim_that_is_rejected_takes_back_what_it_earned_and_frees_the_friend_for_another(
     book: Book, engine: AsyncEngine
 ) -> None:
-    await book(*partner(), *partner("beer", "BEERBLOG"), claim(spelled=WINE), purchase())
+    await book(*partner(), *partner("beer", "BEERBLOGS"), claim(spelled=WINE), purchase())
     await settled(engine, AFTER_HOLD)
     await book(
         RejectClaim(f"ben claims {WINE}", "staff", "made up"),
-        claim(spelled="BEERBLOG"),
+        claim(spelled="BEERBLOGS"),
         now=AFTER_HOLD,
     )
     found = await rows(engine, "SELECT partner_id, amount::text FROM statement_line ORDER BY partner_id, number")
@@ -227,6 +227,25 @@ async def test_a_customer_who_goes_on_as_another_keeps_earning(book: Book, engin
     await book(HearMerge("ben", "benjamin"))
     await book(purchase("R-2", customer="benjamin", at=1))
     assert await commissions(engine) == {"R-1": "held 10", "R-2": "held 10"}
+
+
+async def test_a_purchase_with_a_partners_code_claims_it_and_earns_at_once(book: Book, engine: AsyncEngine) -> None:
+    await book(*partner())
+    for _ in range(2):
+        await book(purchase("R-1", referral_code="wine-blogs"))
+    assert await commissions(engine) == {"R-1": "held 10"}
+
+
+async def test_of_two_customers_who_are_one_the_earlier_claim_earns_all(book: Book, engine: AsyncEngine) -> None:
+    await book(
+        *partner(), *partner("beer", "BEERBLOGS"), claim(spelled=WINE, at=-2), claim("cleo", "BEERBLOGS", at=-1.5)
+    )
+    await book(purchase("R-1"), purchase("R-2", customer="cleo", at=1))
+    await settled(engine, AFTER_HOLD)
+    await book(HearMerge("cleo", "ben"), now=AFTER_HOLD)
+    found = await rows(engine, "SELECT partner_id, invoice_number FROM commission WHERE status = 'due'")
+    assert sorted(tuple(each.values()) for each in found) == [("wine", "R-1"), ("wine", "R-2")]
+    assert await right(engine)
 
 
 # Payouts

@@ -22,7 +22,7 @@ DAMAGE = {
     ),
     "holds-of-commissions-are-watched": (
         "UPDATE referral SET due_at = NULL WHERE friend_id = 'ben'",
-        "ben claims WINEBLOG",
+        "ben claims WINEBLOGS",
     ),
     "lines-are-numbered": ("DELETE FROM statement_line WHERE partner_id = 'wine' AND number = 1", "wine"),
     "payouts-are-what-statements-say": ("UPDATE payout SET amount = amount + 1", "wine"),
@@ -41,7 +41,7 @@ DAMAGE = {
 @pytest.fixture
 async def history(book: Book, engine: AsyncEngine) -> None:
     """Books in which something of every kind stands."""
-    await book(*partner(), *partner("beer", "BEERBLOG"), claim(spelled=WINE), claim("cleo", "BEERBLOG"))
+    await book(*partner(), *partner("beer", "BEERBLOGS"), claim(spelled=WINE), claim("cleo", "BEERBLOGS"))
     await book(purchase("R-1"), purchase("R-2", "50.00", at=1), purchase("R-3", customer="cleo"))
     await settled(engine, AFTER_HOLD)
     await book(pay(DECEMBER), now=NOW + days(40))
