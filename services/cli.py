@@ -98,6 +98,7 @@ def report(  # noqa: PLR0913 - an option each
     shop: reporting.Shop = None,
     currency: reporting.Currency = None,
     rule: reporting.Rule = None,
+    code: reporting.Code = None,
     limit: reporting.Limit = None,
     cost_per_point: reporting.Cost = None,
     form: reporting.Format = reporting.Form.TABLE,
@@ -107,7 +108,14 @@ def report(  # noqa: PLR0913 - an option each
     if wanted is None:
         reporting.show_all()
         return
-    narrowing = {"shop_id": shop, "currency": currency, "rule": rule, "limit": limit, "cost_per_point": cost_per_point}
+    narrowing = {
+        "shop_id": shop,
+        "currency": currency,
+        "rule": rule,
+        "code": code,
+        "limit": limit,
+        "cost_per_point": cost_per_point,
+    }
     asked = {"first": first, "end": end, "period": period}
     try:
         answer = run(reporting.read(settings_of_environment(), wanted, narrowing=narrowing, **asked))

@@ -1,17 +1,24 @@
 """The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import services.notifications
+import services.notifications.app
+import services.notifications.documents
+import services.notifications.handlers
+import services.notifications.jobs
+import services.notifications.verification
 import services.points
 import services.points.app
 import services.points.documents
 import services.points.handlers
 import services.points.jobs
+import services.points.programme
 import services.points.verification
 import services.referrals
 import services.referrals.app
@@ -19,11 +26,15 @@ import services.referrals.contacts
 import services.referrals.documents
 import services.referrals.handlers
 import services.referrals.jobs
+import services.referrals.programme
 import services.referrals.verification
+from services.notifications.service import NotificationsService
+from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.documents import Document, Fault
 from shared.http import Api
 from shared.jobs import Job
 from shared.messaging.events import Subscription
@@ -34,10 +45,20 @@ from shared.verification import Finding
 Made = TypeVar("Made", bound=Service[Any, Any])
 
 
-class AllSettings(PointsSettings, ReferralsSettings):
+class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     """What every service takes from one environment, for a process that runs or looks after several."""
 
-    services: ClassVar[frozenset[str]] = PointsSettings.services | ReferralsSettings.services
+    services: ClassVar[frozenset[str]] = (
+        PointsSettings.services | ReferralsSettings.services | NotificationsSettings.services
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The document of a shop's rules for a service, and what says where it does not fit together."""
+
+    programme: type[Document]
+    faults: Callable[[Any], Sequence[Fault]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +78,7 @@ class Kind(Generic[Made]):
     job_connections: int
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
+    rules: Rules | None = None
 
     @property
     def url_field(self) -> str:
@@ -81,6 +103,7 @@ POINTS = Kind(
     settings=PointsSettings,
     make=lambda engine, _settings, **options: PointsService(engine, **options),
     create_app=services.points.app.create_app,
+    rules=Rules(services.points.programme.Programme, services.points.programme.faults),
     asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
     says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),
@@ -99,6 +122,7 @@ REFERRALS = Kind(
         engine, contacts=services.referrals.contacts.contacts_of(settings), **options
     ),
     create_app=services.referrals.app.create_app,
+    rules=Rules(services.referrals.programme.Programme, services.referrals.programme.faults),
     asyncapi=services.referrals.documents.asyncapi,
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock
@@ -109,7 +133,25 @@ REFERRALS = Kind(
     verify=services.referrals.verification.verify,
 )
 
-KINDS: Mapping[str, Kind[Any]] = {each.name: each for each in (POINTS, REFERRALS)}
+NOTIFICATIONS = Kind(
+    name="notifications",
+    port=8003,
+    package=services.notifications,
+    settings=NotificationsSettings,
+    make=lambda engine, _settings, **options: NotificationsService(engine, **options),
+    create_app=services.notifications.app.create_app,
+    asyncapi=services.notifications.documents.asyncapi,
+    subscription=lambda notifications: services.notifications.handlers.subscription(
+        notifications.delivery, clock=notifications.clock
+    ),
+    says=("loyalty.notifications",),
+    jobs=services.notifications.jobs.jobs,
+    job_connections=services.notifications.jobs.CONNECTIONS,
+    job_aliases=services.notifications.jobs.ALIASES,
+    verify=services.notifications.verification.verify,
+)
+
+KINDS: Mapping[str, Kind[Any]] = {each.name: each for each in (POINTS, REFERRALS, NOTIFICATIONS)}
 """All of them by name."""
 
 

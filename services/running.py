@@ -5,7 +5,7 @@ import errno
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic
@@ -136,10 +136,15 @@ async def _open(kind: Kind[Made], url: str, settings: Settings) -> AsyncIterator
 
 
 @asynccontextmanager
-async def points_service(settings: Settings) -> AsyncIterator[PointsService]:
-    """Give the points service alone, for the commands that are its own."""
-    async with opened(settings, [POINTS]) as here:
+async def alone(settings: Settings, kind: Kind[Made]) -> AsyncIterator[Made]:
+    """Give one service without the others."""
+    async with opened(settings, [kind]) as here:
         yield here.services[0].service
+
+
+def points_service(settings: Settings) -> AbstractAsyncContextManager[PointsService]:
+    """Give the points service alone, for the commands that are its own."""
+    return alone(settings, POINTS)
 
 
 def worker(of: Opened[Any], settings: Settings, neighbours: Sequence[Opened[Any]] = ()) -> list[Part]:

@@ -7,7 +7,9 @@ from jinja2 import Environment, select_autoescape
 
 from services.points.service import PointsService
 from services.points.summary import campaign_gifts, tier_counts
-from services.registry import POINTS, AllSettings
+from services.referrals.service import ReferralsService
+from services.referrals.summary import recommended
+from services.registry import POINTS, REFERRALS, AllSettings
 from services.running import Opened
 from shared.database import fetch
 
@@ -23,7 +25,8 @@ PURCHASE = (
     '{"shop_id": "webshop-de", "invoice_number": "R-1", "customer_id": "c-42", "currency": "EUR", "total": "119.00"}'
 )
 JSON = "-H 'Content-Type: application/json'"
-
+CODE = '{"customer_id": "c-42", "vanity": "SHOP-WITH-KIM"}'
+CLAIM = '{"code": "SHOP-WITH-KIM", "customer_id": "c-43"}'
 
 KEY = '-H "Authorization: Bearer $LOYALTY_KEY"'
 
@@ -35,6 +38,11 @@ def commands(base: str, *, guarded: bool) -> list[tuple[str, str]]:
         ("Book a purchase and see what it earned", f"{curl} {base}/points/v1/purchases {JSON} -d '{PURCHASE}'"),
         ("See the customer's account", f"{curl} {base}/points/v1/accounts/c-42"),
         ("Read the statement", f"{curl} {base}/points/v1/accounts/c-42/entries"),
+        ("Give the customer a code to recommend you with", f"{curl} {base}/referrals/v1/codes {JSON} -d '{CODE}'"),
+        (
+            "Claim it for a friend, who gets points with their first purchase",
+            f"{curl} {base}/referrals/v1/claims {JSON} -d '{CLAIM}'",
+        ),
     ]
 
 
@@ -67,7 +75,7 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 </head>
 <body><main>
 <h1>Loyalty</h1>
-<p class="lead">Points for purchases, in a ledger that can be trusted. This process runs {{ services | join(" and ") }}{{ ", with Kafka" if kafka else "" }}.</p>
+<p class="lead">Points for purchases, in a ledger that can be trusted, and rewards for recommending. This process runs {{ services | join(" and ") }}{{ ", with Kafka" if kafka else "" }}.</p>
 <dl>
 {% for name, figure in figures %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
 {% endfor %}</dl>
@@ -79,6 +87,10 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 <table><tr><th>Campaign<th>Customers<th>Awards<th>Points</tr>
 {% for each in campaigns %}<tr><td>{{ each.campaign }}<td>{{ "{:,}".format(each.customers) }}<td>{{ "{:,}".format(each.awards) }}<td>{{ "{:,}".format(each.points) }}</tr>
 {% endfor %}</table>{% endif %}
+{% if friends %}<h2>Customers who bring friends</h2>
+<dl>
+{% for name, figure in friends %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
+{% endfor %}</dl>{% endif %}
 <h2>Try this first</h2>
 <ol>
 {% for name, command in commands %}<li>{{ name }}<pre><code>{{ command }}</code></pre></li>
@@ -98,6 +110,17 @@ is no API key yet, so every program on this machine may ask for anything: <code>
 </html>
 """
 )
+
+
+async def _friends(services: Sequence[Opened[Any]]) -> list[tuple[str, int]]:
+    """Return what came of recommendations; nothing is shown before the first friend."""
+    referrals: ReferralsService = next(each.service for each in services if each.kind is REFERRALS)
+    async with referrals.engine.connect() as connection:
+        totals = (await recommended(connection, top=0)).totals
+    if not totals["friends"]:
+        return []
+    names = {"referrers": "Recommend", "friends": "Friends", "buyers": "Bought", "points": "Points for it"}
+    return [(name, totals[figure]) for figure, name in names.items()]
 
 
 async def start_page(services: Sequence[Opened[Any]], settings: AllSettings) -> str:
@@ -120,6 +143,7 @@ async def start_page(services: Sequence[Opened[Any]], settings: AllSettings) -> 
         services=[each.kind.name for each in services],
         tiers=tiers,
         campaigns=campaigns,
+        friends=await _friends(services),
         commands=commands(base, guarded=row["guarded"]),
         guarded=row["guarded"],
         kafka=settings.kafka_bootstrap_servers,

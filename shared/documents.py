@@ -75,6 +75,15 @@ class Fault:
     detail: str
 
 
+class UnpublishableError(Exception):
+    """What was published or done before keeps a document from being published, though it fits together."""
+
+    def __init__(self, pointer: str, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.code = code
+
+
 Content = TypeVar("Content", bound=Document)
 
 

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import services.notifications
 import services.points
 import services.referrals
 from shared import embedded_postgres
@@ -47,6 +48,11 @@ async def referrals_template(server: embedded_postgres.Server) -> str:
     return await _migrated(server, services.referrals)
 
 
+@pytest.fixture(scope="session")
+async def notifications_template(server: embedded_postgres.Server) -> str:
+    return await _migrated(server, services.notifications)
+
+
 @asynccontextmanager
 async def fresh_database(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
     """A copy of the migrated template, dropped afterwards whoever is still connected."""
@@ -70,9 +76,21 @@ async def referrals_url(server: embedded_postgres.Server, referrals_template: st
         yield url
 
 
+@pytest.fixture
+async def notifications_url(server: embedded_postgres.Server, notifications_template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, notifications_template) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 async def module_database_url(server: embedded_postgres.Server, template: str) -> AsyncIterator[str]:
     async with fresh_database(server, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def module_referrals_url(server: embedded_postgres.Server, referrals_template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, referrals_template) as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""`loyalty demo`: 18 months of a real shop's purchases, booked like any other, and what they come to."""
+"""`loyalty demo`: 18 months of a real shop's purchases, booked like any other, friends who came by recommendation, and what all comes to."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.commands import reporting
+from services.commands import demo_friends, reporting
 from services.commands.importing import run as run_import
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS
@@ -20,7 +20,8 @@ from services.points.reports.customers import RETENTION
 from services.points.reports.reader import points_reports
 from services.points.service import PointsService
 from services.points.summary import Summary, campaign_gifts, summary, tier_counts
-from services.registry import POINTS, AllSettings
+from services.referrals.summary import Recommended
+from services.registry import POINTS, REFERRALS, AllSettings, kinds_here
 from services.running import opened, points_service
 from shared.database import create_engine
 from shared.reports.reader import Reports
@@ -74,6 +75,8 @@ class Sums:
     tiers: dict[str, int]
     campaigns: list[dict[str, Any]]
     retention: Answer
+    friends: list[Recommended]
+    """Of the referrals service, where it is here."""
 
 
 async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
@@ -83,16 +86,19 @@ async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
     async with points_service(settings) as points:
         await _publish(points)
     report, _ = await run_import(settings, wanted)
-    async with opened(settings, [POINTS]) as here:
-        (books,) = here.services
-        return report, await _sums(books.service, create_engine(books.url, name="loyalty-demo", reporting=True))
+    with_friends = REFERRALS in kinds_here(settings)
+    async with opened(settings, [POINTS, REFERRALS] if with_friends else [POINTS]) as here:
+        books, *beside = here.services
+        friends = [await demo_friends.recommend(books.service, each.service, SHOP, OPENING) for each in beside]
+        engine = create_engine(books.url, name="loyalty-demo", reporting=True)
+        return report, await _sums(books.service, engine, friends)
 
 
-async def _sums(points: PointsService, engine: AsyncEngine) -> Sums:
+async def _sums(points: PointsService, engine: AsyncEngine, friends: list[Recommended]) -> Sums:
     reports = points_reports(engine, clock=points.clock)
     try:
         async with engine.connect() as connection:
-            return await _loyalty(connection, points, reports)
+            return await _loyalty(connection, points, reports, friends)
     finally:
         await reports.close()
         await engine.dispose()
@@ -106,7 +112,9 @@ async def _publish(points: PointsService) -> None:
             await points.ledger.publish(connection, PROGRAMME, valid_from=OPENING, now=now, actor="loyalty demo")
 
 
-async def _loyalty(connection: AsyncConnection, points: PointsService, reports: Reports) -> Sums:
+async def _loyalty(
+    connection: AsyncConnection, points: PointsService, reports: Reports, friends: list[Recommended]
+) -> Sums:
     programme = (await points.ledger.versions(connection)).at(points.clock()).programme
     purchases = await summary(connection, SHOP)
     first, last = (programme.local_day(purchases.totals[name]) for name in ("first", "last"))
@@ -114,7 +122,7 @@ async def _loyalty(connection: AsyncConnection, points: PointsService, reports: 
         RETENTION, first=first, end=last + dt.timedelta(days=1), period="quarter", narrowing={"shop_id": SHOP}
     )
     tiers, campaigns = await tier_counts(connection, programme.tiers), await campaign_gifts(connection)
-    return Sums(purchases, tiers, campaigns, retention)
+    return Sums(purchases, tiers, campaigns, retention, friends)
 
 
 def show(report: imports.Report, sums: Sums, out: Console) -> None:
@@ -127,6 +135,8 @@ def show(report: imports.Report, sums: Sums, out: Console) -> None:
     out.print(_top(sums.purchases))
     out.print(_tiers(sums.tiers))
     out.print(_campaigns(sums.campaigns))
+    for each in sums.friends:
+        demo_friends.show(each, out)
     reporting.show(sums.retention, out)
     out.print("`make run` serves these accounts; their purchases are those of CDNOW, 1997 and 1998.")
 

@@ -11,7 +11,8 @@ from services.registry import KINDS, Kind, kinds_here
 from services.running import Opened, opened
 
 
-def _known(name: str) -> Kind[Any]:
+def known(name: str) -> Kind[Any]:
+    """Return the service that an option names."""
     if name not in KINDS:
         raise typer.BadParameter(f"should be one of {', '.join(KINDS)}")
     return KINDS[name]
@@ -21,7 +22,7 @@ Only = Annotated[
     Kind[Any] | None,
     typer.Option(
         "--service",
-        parser=_known,
+        parser=known,
         metavar="NAME",
         help="Only this service. [default: those with a database URL, or all]",
     ),

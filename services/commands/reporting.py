@@ -3,7 +3,7 @@
 import datetime as dt
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -15,10 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.points.reports.catalogue import REPORTS
+from services.points.reports.catalogue import REPORTS as POINTS_REPORTS
 from services.points.reports.reader import points_reports
-from services.registry import AllSettings
-from services.running import points_service
+from services.points.service import PointsService
+from services.referrals.reports.catalogue import REPORTS as REFERRALS_REPORTS
+from services.referrals.reports.reader import referrals_reports
+from services.referrals.service import ReferralsService
+from services.registry import POINTS, REFERRALS, AllSettings, Kind
+from services.running import opened
 from shared.reports.drawing import as_svg
 from shared.reports.questions import EARLIEST, LATEST, Period
 from shared.reports.reader import Reports
@@ -28,24 +32,34 @@ from shared.reports.report import Answer, Report
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """A service's reports, and what opens its reader."""
+    """A service's reports, and what makes their reader."""
 
+    kind: Kind[Any]
     catalogue: Mapping[str, Report]
-    opened: Callable[[AllSettings], AbstractAsyncContextManager[Reports]]
+    reader: Callable[[Any, AllSettings], Reports]
+
+    @asynccontextmanager
+    async def opened(self, settings: AllSettings) -> AsyncIterator[Reports]:
+        """Give the reader, on the service's database."""
+        async with opened(settings, [self.kind]) as here:
+            reports = self.reader(here.services[0].service, settings)
+            try:
+                yield reports
+            finally:
+                await reports.close()
 
 
-@asynccontextmanager
-async def _points(settings: AllSettings) -> AsyncIterator[Reports]:
-    async with points_service(settings) as points:
-        reports = points_reports(points.engine, clock=points.clock, account_names=settings.account_names())
-        try:
-            yield reports
-        finally:
-            await reports.close()
+def _points(points: PointsService, settings: AllSettings) -> Reports:
+    return points_reports(points.engine, clock=points.clock, account_names=settings.account_names())
+
+
+def _referrals(referrals: ReferralsService, _: AllSettings) -> Reports:
+    return referrals_reports(referrals.engine, clock=referrals.clock)
 
 
 SERVICES = {
-    "points": Reporting(REPORTS, _points),
+    "points": Reporting(POINTS, POINTS_REPORTS, _points),
+    "referrals": Reporting(REFERRALS, REFERRALS_REPORTS, _referrals),
 }
 """Who has reports; no two have one of the same name."""
 
@@ -97,10 +111,11 @@ To = Annotated[
 Each = Annotated[Period | None, typer.Option("--period", help="What the range is cut into.")]
 Shop = Annotated[str | None, typer.Option("--shop-id", help="Only of this shop.")]
 Currency = Annotated[str | None, typer.Option(help="Only in this currency.")]
+Code = Annotated[str | None, typer.Option(help="Only of this code of a referrer.")]
 Rule = Annotated[str | None, typer.Option(help="Only of this campaign or rule.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="So many rows. [default: 100]")]
 Cost = Annotated[
-    Decimal | None, typer.Option("--cost-per-point", parser=_cost, metavar="AMOUNT", help="For a liability.")
+    Decimal | None, typer.Option("--cost-per-point", parser=_cost, metavar="AMOUNT", help="What one costs.")
 ]
 Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Output = Annotated[Path | None, typer.Option(help="A file instead of the terminal.")]

@@ -20,6 +20,7 @@ from services.points.rules.earning import UNUSED
 from services.points.saving import save
 from shared import answers
 from shared.database import CollisionError, fetch
+from shared.documents import UnpublishableError
 
 LOCK_PROGRAMMES = "LOCK TABLE programme IN SHARE ROW EXCLUSIVE MODE"
 
@@ -44,8 +45,13 @@ OPEN_DRAW = "INSERT INTO draw_secret (campaign, secret, created_at) VALUES ($1, 
 REVEALED = "SELECT campaign FROM draw_secret WHERE revealed_at IS NOT NULL AND campaign = ANY($1::text[]) LIMIT 1"
 
 
-class RevealedError(Exception):
+class RevealedError(UnpublishableError):
     """A campaign would draw by a secret that was revealed: it needs another name, and with it another secret."""
+
+    def __init__(self, campaign: str) -> None:
+        super().__init__(
+            "/campaigns", "secret-revealed", f"the secret of {campaign} was revealed: give it another name"
+        )
 
 
 class Ledger:
@@ -125,6 +131,6 @@ async def _open_draws(
     drawing = [each.name for each in programme.drawing if campaigns.state(each, UNUSED, max(valid_from, now)) != "over"]
     revealed = await fetch(connection, REVEALED, drawing) if drawing else []
     if revealed:
-        raise RevealedError(f"the secret of {revealed[0][0]} was revealed: give it another name")
+        raise RevealedError(revealed[0][0])
     for campaign in programme.drawing:
         await fetch(connection, OPEN_DRAW, campaign.name, secrets.token_bytes(draws.SECRET_BYTES), now)

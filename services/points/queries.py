@@ -77,12 +77,6 @@ WAITING_REFUNDS = """
 SELECT shop_id, invoice_number, refund_id, currency, amount, occurred_at, received_at FROM refund
  WHERE status = 'waiting' ORDER BY received_at, shop_id, invoice_number, refund_id LIMIT $1"""
 
-PROGRAMMES = """
-SELECT version, valid_from, published_at, published_by FROM programme WHERE version < $1 ORDER BY version DESC LIMIT $2"""
-
-PROGRAMME = """
-SELECT version, valid_from, published_at, published_by, document::text AS document FROM programme WHERE version = $1"""
-
 CAMPAIGN_USES = """
 SELECT name, coalesce(sum(u.points), 0)::bigint AS points, coalesce(sum(u.awards), 0)::bigint AS awards,
   count(u.customer_id) AS customers
@@ -107,7 +101,6 @@ SELECT shop_id, invoice_number, customer_id, sample::text AS sample, award->>'ti
 
 DRAWN_AT_ONCE = 5_000
 LAST = 2**63 - 1
-MOST_VERSIONS = 2**31 - 1
 
 
 async def account(connection: AsyncConnection, customer_id: str) -> Account | None:
@@ -258,22 +251,6 @@ def _money(amount: Decimal) -> str:
     """Show an amount with the decimals that it has, at least the usual two."""
     whole, _, part = str(amount).partition(".")
     return f"{whole}.{part.rstrip('0'):0<2}"
-
-
-async def programmes(
-    connection: AsyncConnection, *, before: int = MOST_VERSIONS, limit: int = 1000
-) -> list[dict[str, Any]]:
-    """Return published programmes without their documents, the newest first."""
-    return [dict(row) for row in await fetch(connection, PROGRAMMES, before, limit)]
-
-
-async def programme(connection: AsyncConnection, version: int) -> dict[str, Any] | None:
-    """Return a published programme, and who published it when."""
-    rows = await fetch(connection, PROGRAMME, version)
-    if not rows:
-        return None
-    found = dict(rows[0])
-    return found | {"programme": Programme.model_validate_json(found.pop("document"))}
 
 
 async def campaign_uses(connection: AsyncConnection, names: list[str]) -> dict[str, tuple[Use, int]]:

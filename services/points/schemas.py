@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.points.programme import Programme
 from services.points.records import AdjustmentKind, EntryKind
+from shared import programmes
 from shared.contracts.values import CardNumber, CustomerId, Day, Flag, Identifier, Instant, Whole
 from shared.documents import Name
 from shared.errors import InvalidField
@@ -542,54 +543,18 @@ class RedemptionPage(BaseModel):
     next_cursor: str | None
 
 
-class ProgrammeDraft(BaseModel):
+class ProgrammeDraft(programmes.Draft[Programme]):
     """A programme to be published; without `valid_from` it holds from now on."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"programme": {"rates": {"EUR": "1", "CHF": "0.9"}, "minimum": "5.00"}}]},
-    )
-
-    programme: Programme
-    valid_from: Instant | None = None
+    model_config = _example(programme={"rates": {"EUR": "1", "CHF": "0.9"}, "minimum": "5.00"})
 
 
-class ProgrammeView(BaseModel):
+class ProgrammeView(programmes.View[Programme]):
     """A published programme; the first version is valid from the beginning of time."""
 
-    version: int
-    valid_from: dt.datetime
-    programme: Programme
 
-
-class VersionBrief(BaseModel):
-    """A published version, without its document."""
-
-    version: int
-    valid_from: dt.datetime
-    published_at: dt.datetime
-    published_by: str
-
-
-class VersionPage(BaseModel):
-    """A page of published versions, the newest first."""
-
-    data: list[VersionBrief]
-    next_cursor: str | None
-
-
-class VersionView(VersionBrief):
+class VersionView(programmes.FullVersion[Programme]):
     """A published version, and who published it when."""
-
-    programme: Programme
-
-
-class DifferenceView(BaseModel):
-    """A value that differs; `pointer` leads into the newer programme, of what is gone from it into the older one."""
-
-    pointer: str
-    before: Any
-    after: Any
 
 
 class DifferenceList(BaseModel):
@@ -597,7 +562,7 @@ class DifferenceList(BaseModel):
 
     model_config = _example(data=[{"pointer": "/rates/EUR", "before": "1", "after": "2"}])
 
-    data: list[DifferenceView]
+    data: list[programmes.DifferenceView]
 
 
 class ProgrammeTrial(BaseModel):

@@ -16,16 +16,15 @@ from services.points.ledger import Ledger
 from services.points.programme import Programme, Version
 from services.points.records import Account
 from services.points.rules.trial import Comparison, compare
-from shared import audit
 from shared.clock import utc_now
-from shared.database import database_errors, transact
-from shared.service import Service
+from shared.database import database_errors
+from shared.publishing import Publishing
 
 MOST_SAMPLES = 2_000
 """So many past purchases a draft of the programme is tried on."""
 
 
-class PointsService(Service[Request, Reply]):
+class PointsService(Publishing[Request, Reply, Programme]):
     """The ledger behind the batches, and what is read of it or tried on it beside them."""
 
     def __init__(
@@ -44,32 +43,6 @@ class PointsService(Service[Request, Reply]):
         async with database_errors(), self.engine.connect() as connection:
             # never committed, so closing the connection takes back what was decided
             return await self.ledger.preview(connection, commands, now=self.clock())
-
-    async def programme_now(self) -> Version:
-        """Return the programme that holds now."""
-        async with database_errors(), self.engine.connect() as connection:
-            return (await self.ledger.versions(connection)).at(self.clock())
-
-    async def publish(
-        self,
-        programme: Programme,
-        *,
-        valid_from: dt.datetime,
-        now: dt.datetime,
-        actor: str,
-        request_id: str | None = None,
-    ) -> tuple[Version, bool]:
-        """Publish a programme without faults. Answers its version, and whether that is new."""
-
-        async def work(connection: AsyncConnection) -> tuple[Version, bool]:
-            version, is_new = await self.ledger.publish(
-                connection, programme, valid_from=valid_from, now=now, actor=actor
-            )
-            if is_new:
-                await audit.record(connection, actor, "programme.publish", f"version {version.version}", request_id)
-            return version, is_new
-
-        return await transact(self.engine, work)
 
     async def try_out(self, draft: Programme, current: Version, *, largest: int, open_windows: bool) -> Comparison:
         """Return what a draft without faults would have changed for the newest purchases of the sample."""

@@ -1,5 +1,7 @@
 """What a shop's purchases come to: figures for its owner, read from the books as a whole."""
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,14 @@ TOP = """
 SELECT customer_id, count(*) AS invoices, sum(total) AS turnover, sum(points)::bigint AS points
   FROM purchase WHERE shop_id = $1 AND status = 'booked'
  GROUP BY customer_id ORDER BY turnover DESC, customer_id LIMIT $2"""
+
+BUYERS = """
+SELECT customer_id, min(occurred_at) AS first FROM purchase WHERE shop_id = $1 AND status = 'booked'
+ GROUP BY customer_id ORDER BY first, customer_id"""
+
+SOLD = """
+SELECT shop_id, invoice_number, customer_id, occurred_at, currency, total FROM purchase
+ WHERE shop_id = $1 AND customer_id = ANY($2::text[]) AND status = 'booked' ORDER BY occurred_at, invoice_number"""
 
 TIERS = "SELECT tier, count(*) AS customers FROM account WHERE status <> 'merged' GROUP BY tier"
 
@@ -53,3 +63,13 @@ async def summary(connection: AsyncConnection, shop_id: str, *, top: int = 5) ->
     (totals,) = await fetch(connection, TOTALS, shop_id)
     best = await fetch(connection, TOP, shop_id, top)
     return Summary(dict(totals), [dict(row) for row in best])
+
+
+async def buyers(connection: AsyncConnection, shop_id: str) -> dict[str, dt.datetime]:
+    """Return when each customer of a shop bought first, the oldest of them first."""
+    return dict(await fetch(connection, BUYERS, shop_id))
+
+
+async def sold(connection: AsyncConnection, shop_id: str, customers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what some customers of a shop bought, in the order in which they did."""
+    return [dict(row) for row in await fetch(connection, SOLD, shop_id, customers)]

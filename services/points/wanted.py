@@ -213,6 +213,7 @@ class Wanted:
         if command.card_number is not None:
             self.cards.add(command.card_number)
             self.enrolled_cards.add(command.card_number)
+            self.debited.add(command.customer_id)
 
     def _add_card(self, command: ReplaceCard) -> None:
         self.customers.add(command.customer_id)

@@ -1,11 +1,12 @@
 """Benefits as documents have them: those of the contract, but what nobody knows in them is refused."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from shared.contracts import coupons
+from shared.contracts.values import Day
 from shared.documents import Document, Fault
 
 
@@ -34,13 +35,12 @@ class CouponTerms(Document, coupons.CouponTerms):
 class PointsBenefit(Document, coupons.PointsBenefit):
     """Points, booked by whoever keeps points."""
 
-    kind: Literal["points"] = "points"
+    expires_on: Day | None = None
 
 
 class CouponBenefit(Document, coupons.CouponBenefit):
     """A coupon, issued by whoever keeps coupons."""
 
-    kind: Literal["coupon"] = "coupon"
     coupon: CouponTerms
 
 

@@ -114,10 +114,11 @@ class SettleReferral:
 
 @dataclass(frozen=True, slots=True)
 class MakeCode:
-    """Give a customer their code; `drawn` is the one to take where they have none."""
+    """Give a customer their code; `drawn` is the one to take where they have none, else one to `spare` that nobody has."""
 
     customer_id: str
     drawn: str
+    spare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,17 @@ class Contacts:
     def _secret(self) -> bytes:
         return self._read_secret()
 
+    @cached_property
+    def pepper(self) -> bytes:
+        """What makes a digest of a whole request one that only this installation can make."""
+        return contacts.keyed_hash("request", "", self._secret)
+
     def hashed(self, *, email: str | None = None, phone: str | None = None, address: str | None = None) -> Contact:
         """Return the hashes of what was said; what is no e-mail address or phone number counts as not said."""
         return Contact(
             self._hash("email", None if email is None else contacts.email(email)),
             self._hash("phone", None if phone is None else contacts.phone(phone, self._region)),
-            self._hash("address", address),
+            self._hash("address", None if address is None else contacts.address(address)),
         )
 
     def _hash(self, kind: contacts.Kind, normalised: str | None) -> bytes | None:

@@ -66,9 +66,9 @@ class Programme(Document):
     """Whose months count."""
     currency: Currency = "EUR"
     """A purchase in another one never qualifies."""
-    friend: Benefit | None = PointsBenefit(points=200)
+    friend: Benefit | None = PointsBenefit(kind="points", points=200)
     """Due at once on the purchase that qualifies."""
-    referrer: Benefit | None = PointsBenefit(points=500)
+    referrer: Benefit | None = PointsBenefit(kind="points", points=500)
     """Due after the hold."""
     minimum: Money = Decimal("20.00")
     """What the purchase must come to, without shipping, gift cards, and what points paid or was refunded."""
@@ -89,8 +89,8 @@ class Programme(Document):
     review_deadline: Literal["reject", "accept"] = "reject"
     """What becomes of a claim that nobody decided on."""
     ladder: Annotated[list[Rung], Field(max_length=50)] = [
-        Rung(count=5, benefit=PointsBenefit(points=1_000)),
-        Rung(count=10, benefit=PointsBenefit(points=2_500)),
+        Rung(count=5, benefit=PointsBenefit(kind="points", points=1_000)),
+        Rung(count=10, benefit=PointsBenefit(kind="points", points=2_500)),
     ]
     valid_from: Instant | None = None
     valid_until: Instant | None = None

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.referrals.commands import Reply, Request
 from services.referrals.contacts import Contacts
 from services.referrals.lifecycle import Lifecycle
+from services.referrals.programme import Programme
 from shared.clock import utc_now
-from shared.service import Service
+from shared.publishing import Publishing
 
 
-class ReferralsService(Service[Request, Reply]):
+class ReferralsService(Publishing[Request, Reply, Programme]):
     """The writer behind the batches."""
 
     def __init__(

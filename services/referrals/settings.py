@@ -23,3 +23,5 @@ class ReferralsSettings(Settings):
     """
     referrals_phone_region: Region = "DE"
     """The country of phone numbers that say none."""
+    referrals_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
+    """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""

@@ -98,8 +98,13 @@ code = sa.Table(
     sa.Column("retired_at", INSTANT),
     sa.CheckConstraint("kind IN ('generated', 'vanity', 'partner')", name="kind"),
     sa.CheckConstraint("(customer_id IS NULL) <> (partner_id IS NULL)", name="owner"),
+    sa.Index(
+        "code_generated",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("kind = 'generated' AND retired_at IS NULL"),
+    ),
     sa.Index("code_partner", "partner_id", postgresql_where=sa.text("partner_id IS NOT NULL")),
-    sa.Index("code_generated", "customer_id", unique=True, postgresql_where=sa.text("kind = 'generated'")),
     sa.Index(
         "code_vanity",
         "customer_id",

@@ -82,7 +82,11 @@ class Wanted:
             case SettleReferral(referral_id=referral_id, friend_id=friend_id):
                 self.referrals.add(referral_id)
                 self.customers.add(friend_id)
-            case MakeCode(customer_id=customer_id, drawn=chosen) | ChooseCode(customer_id=customer_id, chosen=chosen):
+            case MakeCode(customer_id=customer_id, drawn=drawn, spare=spare):
+                self.customers.add(customer_id)
+                self.coding.add(customer_id)
+                self.codes |= {drawn, *spare}
+            case ChooseCode(customer_id=customer_id, chosen=chosen):
                 self.customers.add(customer_id)
                 self.coding.add(customer_id)
                 self.codes.add(chosen)

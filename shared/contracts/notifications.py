@@ -1,9 +1,9 @@
 """What the notifications service says of coupons and surveys, as far as others act on it."""
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.contracts.coupons import FreeArticle, MoneyVoucher, PercentageVoucher, PointsBenefit, Shipping
 from shared.contracts.envelope import Envelope
@@ -19,6 +19,7 @@ class CouponEnded(BaseModel):
                 {
                     "code": "XMAS-7K2M-9QF4-T3HJ",
                     "customer_id": "c-42",
+                    "coupon_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
                     "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
                     "occurred_at": "2026-11-23T09:15:00Z",
                 }
@@ -28,7 +29,10 @@ class CouponEnded(BaseModel):
 
     code: Identifier
     customer_id: CustomerId
+    coupon_id: Identifier | None = None
     claim_id: Identifier | None = None
+    shop_id: Identifier | None = None
+    invoice_number: Identifier | None = None
     occurred_at: Instant | None = None
 
 
@@ -43,6 +47,13 @@ class CouponVoidedEvent(Envelope):
     """`loyalty.coupon.voided.v1` on `loyalty.notifications`: no till will take it, and none has."""
 
     type: Literal["loyalty.coupon.voided.v1"]
+    data: CouponEnded
+
+
+class CouponExpiredEvent(Envelope):
+    """`loyalty.coupon.expired.v1` on `loyalty.notifications`: its time is over, and no till has taken it."""
+
+    type: Literal["loyalty.coupon.expired.v1"]
     data: CouponEnded
 
 
@@ -100,3 +111,11 @@ class SurveyAnsweredEvent(Envelope):
 
     type: Literal["loyalty.survey.answered.v1"]
     data: SurveyAnswered
+
+
+EVENTS: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        CouponIssuedEvent | CouponRedeemedEvent | CouponVoidedEvent | CouponExpiredEvent, Field(discriminator="type")
+    ]
+)
+"""What is said today."""

@@ -21,6 +21,10 @@ SELECT set_config('statement_timeout', '{SECONDS}s', true), set_config('work_mem
   set_config('max_parallel_workers_per_gather', '0', true)"""
 """One report takes one core: the others are for awards."""
 
+TIME_ZONE = """
+SELECT document ->> 'time_zone' AS time_zone FROM programme WHERE valid_from <= $1
+ ORDER BY valid_from DESC, version DESC LIMIT 1"""
+
 Zone = Callable[[AsyncConnection, dt.datetime], Awaitable[ZoneInfo]]
 """Tells whose local days count at an instant."""
 
@@ -104,3 +108,9 @@ class Reports:
     async def close(self) -> None:
         """Leave the database."""
         await self._engine.dispose()
+
+
+async def programme_zone(connection: AsyncConnection, now: dt.datetime) -> ZoneInfo:
+    """Return the time zone of the programme that is valid, of a service that has one."""
+    (row,) = await fetch(connection, TIME_ZONE, now)
+    return ZoneInfo(row["time_zone"] or "UTC")

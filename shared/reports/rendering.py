@@ -3,13 +3,14 @@
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from shared.reports.report import Answer, Column, Report
+from shared.reports.questions import Question
+from shared.reports.report import Answer, Column, Findings, Report
 from shared.spreadsheets import harmless
 
 CENTS = 2
@@ -69,6 +70,17 @@ def brief(report: Report) -> dict[str, Any]:
         "method": report.method,
         "parameters": sorted(report.takes),
         "columns": _columns(report.columns),
+    }
+
+
+def as_examples(
+    reports: Mapping[str, Report], asked: Question, findings: Mapping[str, Findings]
+) -> dict[str, dict[str, Any]]:
+    """Return what reports might find as examples of an API's document, by their names."""
+    answers = {name: Answer(reports[name], asked, found) for name, found in findings.items()}
+    return {
+        name: {"summary": answer.report.title, "value": orjson.loads(as_json(answer))}
+        for name, answer in answers.items()
     }
 
 

@@ -22,6 +22,9 @@ MEDIA_TYPES: Mapping[str, Format] = {"application/json": "json", "text/csv": "cs
 
 RETRY_AFTER_SECONDS = 5
 
+MOST_ROWS = 10_000
+Limit = Annotated[int, Field(ge=1, le=MOST_ROWS)]
+
 UNNARROWED = frozenset({"from_", "to", "period", "format"})
 """What of a query tells the range and the form of an answer, not what it is about."""
 
@@ -56,6 +59,23 @@ class ReportView(BaseModel):
     summary: dict[str, Any]
 
 
+class ReportBrief(BaseModel):
+    """A report that can be asked for; `parameters` are what it takes beside `from`, `to` and `period`."""
+
+    name: str
+    title: str
+    says: str
+    method: str
+    parameters: list[str]
+    columns: list[ColumnView]
+
+
+class ReportList(BaseModel):
+    """All reports."""
+
+    data: list[ReportBrief]
+
+
 class Asked(BaseModel):
     """The query of a report."""
 
@@ -78,17 +98,18 @@ class Asked(BaseModel):
 def report_routes(
     reports: Mapping[str, Report],
     *,
-    lists: type[BaseModel],
     asked_by: Callable[..., Asked],
     examples: Mapping[str, Any],
 ) -> APIRouter:
     """Return the routes of a service's reports, which its app reads with `app.state.reports`.
 
-    `lists` is the shape of their list, and `asked_by` a dependency that gives the query with what narrows them.
+    `asked_by` is a dependency that gives the query with what narrows them.
     """
     router = APIRouter(prefix="/v1/reports", route_class=Guarded, tags=["reports"])
 
-    @router.get("", response_model=lists, openapi_extra=needs("reports:read"), summary="The reports that there are")
+    @router.get(
+        "", response_model=ReportList, openapi_extra=needs("reports:read"), summary="The reports that there are"
+    )
     async def list_reports() -> Response:
         return _json({"data": [brief(report) for report in reports.values()]})
 

@@ -1,4 +1,4 @@
-"""Shares and means, rounded once; shares are percentages."""
+"""Shares and means, rounded once; shares are percentages, and so is retention."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -13,6 +13,17 @@ def percent(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
 def mean(total: int | Decimal, count: int | Decimal) -> Decimal | None:
     """Return the share of each of so many; of nobody there is none."""
     return rounded(Decimal(total) / count) if count else None
+
+
+def retention(before: int, active: int, new: int) -> Decimal | None:
+    """Return (E - N) / S * 100 (rule 32); customers who came back can lift it above 100."""
+    return percent(active - new, before)
+
+
+def churn(before: int, active: int, new: int) -> Decimal | None:
+    """Return what retention leaves of 100 (rule 32)."""
+    kept = retention(before, active, new)
+    return None if kept is None else 100 - kept
 
 
 def rounded(value: Decimal) -> Decimal:

@@ -38,6 +38,8 @@ SECRETS = {
     "POSTGRES_PASSWORD": "administrators",
     "POINTS_DATABASE_PASSWORD": "ofPoints",
     "REFERRALS_DATABASE_PASSWORD": "ofReferrals",
+    "NOTIFICATIONS_DATABASE_PASSWORD": "ofNotifications",
+    "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
@@ -97,6 +99,11 @@ def test_no_two_services_enter_with_the_same_password() -> None:
 def test_only_what_makes_databases_has_the_administrators_password() -> None:
     knowing = {name for name, each in FILE.items() if SECRETS["POSTGRES_PASSWORD"] in str(each.content)}
     assert knowing == {"postgres", *(name for name in FILE if name.endswith("-database"))}
+
+
+def test_every_process_of_referrals_and_no_other_has_the_key_of_contact_data() -> None:
+    knowing = {name for name, each in FILE.items() if SECRETS["REFERRALS_CONTACT_KEY"] in str(each.content)}
+    assert knowing == {each.name for each in OURS if owner_of(each) == "referrals"}
 
 
 def test_nothing_but_an_api_is_reached_from_outside_and_that_from_this_machine_only() -> None:

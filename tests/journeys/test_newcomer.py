@@ -1,5 +1,6 @@
 """`make run` as a newcomer meets it: one command, a start page, and books that outlive whatever happens to the process."""
 
+import datetime as dt
 import html
 import json
 import os
@@ -47,13 +48,14 @@ def without_news(said: str) -> list[str]:
     return [line for line in said.splitlines() if not any(news in line for news in NEWS)]
 
 
-def book(running: Running, invoice: str, total: str = "10.00") -> httpx.Response:
-    purchase = {"shop_id": "s", "invoice_number": invoice, "customer_id": "c-1", "currency": "EUR", "total": total}
-    return httpx.post(f"{running.url}/points/v1/purchases", json=purchase, timeout=PATIENCE_SECONDS)
+def book(running: Running, invoice: str, total: str = "10.00", customer: str = "c-1", **more: str) -> httpx.Response:
+    purchase = {"shop_id": "s", "invoice_number": invoice, "customer_id": customer, "currency": "EUR", "total": total}
+    return httpx.post(f"{running.url}/points/v1/purchases", json=purchase | more, timeout=PATIENCE_SECONDS)
 
 
 def balance(running: Running, customer: str = "c-1") -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{running.url}/points/v1/accounts/{customer}").json()["balance"]
+    account = httpx.get(f"{running.url}/points/v1/accounts/{customer}")
+    found: dict[str, Any] = account.json()["balance"] if account.is_success else {"available": 0}
     return found
 
 
@@ -72,10 +74,15 @@ def test_the_lines_of_the_start_page_work_as_they_are_printed(served: Running) -
     page = httpx.get(served.url).text
     lines = [html.unescape(each) for each in re.findall(r"<code>(curl .*?)</code>", page)]
     answers = [json.loads(subprocess.check_output(["sh", "-c", line], text=True)) for line in lines]
-    purchase, account, statement = answers
+    purchase, account, statement, code, claim = answers
     assert (purchase["points"], purchase["balance"]["available"]) == (119, 119)
     assert account["balance"]["available"] == 119
     assert [entry["points"] for entry in statement["data"]] == [119]
+    assert (code["code"], claim["referrer_id"], claim["status"]) == ("SHOPWITHKIM", "c-42", "claimed")
+    assert book(served, "F-1", "25.00", customer="c-43").status_code == 201
+    eventually(lambda: balance(served, "c-43")["available"] == 25 + 200)
+    friends = re.findall(r"<dt>(Friends|Bought|Points for it)</dt><dd>([\d,]+)", httpx.get(served.url).text)
+    assert friends == [("Friends", "1"), ("Bought", "1"), ("Points for it", "200")]
 
 
 def test_everything_that_the_start_page_links_to_answers(served: Running) -> None:
@@ -114,6 +121,28 @@ def test_the_books_outlive_a_restart_and_the_death_of_everything(tmp_path: Path)
     with serving(tmp_path) as running:
         assert balance(running)["available"] == 200
         assert book(running, "more-9").status_code == 200
+        verified = command("verify", data_dir=str(tmp_path))
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_friends_purchase_with_a_code_rewards_both_though_everything_dies(tmp_path: Path) -> None:
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=20)).isoformat()
+    with serving(tmp_path) as running:
+        answer = httpx.post(f"{running.url}/referrals/v1/codes", json={"customer_id": "anna"}, timeout=PATIENCE_SECONDS)
+        sale = {"customer": "ben", "referral_code": answer.json()["code"], "occurred_at": long_ago}
+        assert book(running, "R-1", "30.00", **sale).status_code == 201
+        running.kill()
+    with serving(tmp_path) as running:
+        eventually(lambda: balance(running, "anna")["available"] == 500)
+        eventually(lambda: balance(running, "ben")["available"] == 30 + 200)
+        running.kill()
+    with serving(tmp_path) as running:
+        assert book(running, "R-1", "30.00", **sale).status_code == 200
+        assert (balance(running, "anna")["available"], balance(running, "ben")["available"]) == (500, 230)
+        back = {"refund_id": "1", "currency": "EUR", "amount": "30.00"}
+        refund = httpx.post(f"{running.url}/points/v1/purchases/s/R-1/refunds", json=back, timeout=PATIENCE_SECONDS)
+        assert refund.status_code == 201
+        eventually(lambda: [balance(running, name)["available"] for name in ("anna", "ben")] == [0, 0])
         verified = command("verify", data_dir=str(tmp_path))
         assert verified.returncode == 0, verified.stdout + verified.stderr
 

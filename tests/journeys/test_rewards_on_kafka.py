@@ -1,18 +1,14 @@
-"""Claims and their coupons on real Kafka, while a process dies: each ends once, as the tills said."""
+"""Claims and their coupons through points and notifications on real Kafka, while both die: each ends once, as the tills said."""
 
-from collections import Counter
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from tests.brokers import Broker
-from tests.journeys.coupons import NOTIFICATIONS, Coupons
 from tests.processes import Running, command, loyalty, wait_until_ready
 from tests.shared.messaging.waiting import until
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -25,7 +21,8 @@ REWARD = {
     "points": 100,
     "stock": CLAIMS,
 }
-STATES = "SELECT status, count(*) FROM reward_claim GROUP BY status ORDER BY status"
+CLAIM_STATES = "SELECT status, count(*) FROM reward_claim GROUP BY status ORDER BY status"
+COUPON_STATES = "SELECT status, count(*) FROM coupon GROUP BY status ORDER BY status"
 
 
 def claim(running: Running, number: int) -> dict[str, Any]:
@@ -45,34 +42,48 @@ def cancel(running: Running, claimed: dict[str, Any]) -> httpx.Response:
     return httpx.post(place, json={"reason": "by mistake"})
 
 
-async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: str) -> None:
-    settings = {"points_database_url": database_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
-    books = await asyncpg.connect(database_url)
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
-    coupons = Coupons(broker.bootstrap_servers)
-    with loyalty("services", "points", **settings) as first:
-        wait_until_ready(first)
-        eventually(lambda: NOTIFICATIONS in admin.list_topics(timeout=10).topics)
-        assert httpx.post(f"{first.url}/v1/rewards", json=REWARD).status_code == 201
-        claims = [claim(first, number) for number in range(CLAIMS)]
-        eventually(lambda: Counter(coupons.read())["claimed"] == CLAIMS)
+def redeem(running: Running, claimed: dict[str, Any]) -> None:
+    """Take a coupon at a till."""
+    purchase = {"shop_id": "s", "invoice_number": f"with {claimed['code']}"}
+    answer = httpx.post(f"{running.url}/v1/coupons/{claimed['code']}/redeem", json=purchase)
+    assert answer.status_code == 201, answer.text
+
+
+async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: str, notifications_url: str) -> None:
+    points_settings = {"points_database_url": database_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
+    settings = {"notifications_database_url": notifications_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
+    books, coupons = await asyncpg.connect(database_url), await asyncpg.connect(notifications_url)
+    with (
+        loyalty("services", "points", **points_settings) as points,
+        loyalty("services", "notifications", **settings) as tills,
+    ):
+        wait_until_ready(points)
+        wait_until_ready(tills)
+        assert httpx.post(f"{points.url}/v1/rewards", json=REWARD).status_code == 201
+        claims = [claim(points, number) for number in range(CLAIMS)]
+        await until(lambda: states(coupons, COUPON_STATES), {"issued": CLAIMS}, seconds=60)
         for each in claims[:10]:
-            coupons.redeem(each["code"])
-        answers = [cancel(first, each).status_code for each in claims[5:20]]
-        assert set(answers) <= {201, 409}
-        first.kill()
-    with loyalty("services", "points", **settings) as second:
-        wait_until_ready(second)
-        eventually(lambda: coupons.read() and Counter(coupons.ended.values())["voided"] == 10)
-        await until(lambda: states(books), {"cancelled": 10, "claimed": 10, "fulfilled": 10}, seconds=60)
-        eventually(lambda: Counter(coupons.read())["cancelled"] == 10)
-        assert second.interrupt() == 0
-        assert "Traceback" not in second.said()
+            redeem(tills, each)
+        assert {cancel(points, each).status_code for each in claims[5:20]} <= {201, 409}
+        points.kill()
+        tills.kill()
+    with (
+        loyalty("services", "points", **points_settings) as points,
+        loyalty("services", "notifications", **settings) as tills,
+    ):
+        ends = {"issued": 10, "redeemed": 10, "voided": 10}
+        await until(lambda: states(coupons, COUPON_STATES), ends, seconds=60)
+        await until(lambda: states(books, CLAIM_STATES), {"cancelled": 10, "claimed": 10, "fulfilled": 10}, seconds=60)
+        for running in (points, tills):
+            assert running.interrupt() == 0
+            assert "Traceback" not in running.said()
     assert await books.fetchval("SELECT sum(available)::int FROM account") == 1000
-    assert await books.fetchval("SELECT count(*) FROM dead_letter") == 0
-    assert command("verify", points_database_url=database_url).returncode == 0
-    await books.close()
+    for connection in (books, coupons):
+        assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
+        await connection.close()
+    both = {"points_database_url": database_url, "notifications_database_url": notifications_url}
+    assert command("verify", **both).returncode == 0
 
 
-async def states(books: asyncpg.Connection) -> dict[str, int]:
-    return dict(await books.fetch(STATES))
+async def states(connection: asyncpg.Connection, statement: str) -> dict[str, int]:
+    return dict(await connection.fetch(statement))

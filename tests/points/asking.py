@@ -1,38 +1,16 @@
-"""Asking the API in tests: with a key of one's own, and what a refusal has to look like."""
+"""Asking the points service's API in tests, with a key of one's own."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.app import create_app
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared import api_keys
-from shared.database import fetch
-from shared.errors import MEDIA_TYPE
+from tests.asking import pointers, refusal, rows
 from tests.points.conftest import NOW
-
-
-async def rows(engine: AsyncEngine, statement: str) -> list[dict[str, Any]]:
-    async with engine.connect() as connection:
-        return [dict(row) for row in await fetch(connection, statement)]
-
-
-def refusal(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check that a request was refused, and return the problem."""
-    assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), answer.text
-    document: dict[str, Any] = answer.json()
-    assert (document["code"], document["status"]) == (code, status)
-    assert document["type"] == f"urn:loyalty:problem:{code}"
-    assert document["detail"]
-    return document
-
-
-def pointers(problem: dict[str, Any]) -> set[str | None]:
-    return {error.get("pointer") for error in problem["errors"]}
 
 
 @asynccontextmanager
@@ -43,3 +21,6 @@ async def asking_with_key(points: PointsService, name: str, *scopes: str) -> Asy
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as asking:
         yield asking
+
+
+__all__ = ["asking_with_key", "pointers", "refusal", "rows"]

@@ -193,6 +193,26 @@ async def test_a_card_belongs_to_one_customer(book: Book) -> None:
     assert [each.code for each in outcomes] == [None, "card-taken", "account-conflict"]
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_the_card_of_a_registration_counts_though_a_purchase_was_heard_first(
+    book: Book, engine: AsyncEngine, *, together: bool
+) -> None:
+    commands = [
+        refund("R-2", amount="33.33"),
+        purchase("R-2", customer=None, card_number="SHOP-1"),
+        purchase("R-1"),
+        enrolment("c-1", "SHOP-1"),
+        enrolment("c-1", "SHOP-1"),
+    ]
+    outcomes = await book(*commands) if together else [(await book(each))[0] for each in commands]
+    assert [each.status for each in outcomes] == ["waiting", "waiting", "booked", "booked", "repeated"]
+    assert await rows(engine, "SELECT card_number, available FROM account") == [
+        {"card_number": "SHOP-1", "available": 166}
+    ]
+    told = "SELECT count(*) AS of FROM outbox WHERE convert_from(payload, 'UTF8') LIKE '%card.replaced.v1%'"
+    assert await rows(engine, told) == [{"of": 1}]
+
+
 # Claims
 
 

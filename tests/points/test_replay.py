@@ -23,7 +23,7 @@ from shared.database import create_engine, fetch, transact
 from shared.requests import Origin
 from tests.conftest import fresh_database
 from tests.points.conftest import publish, purchase, refund
-from tests.points.reports.conftest import SALES, retail_folder  # noqa: F401 - a fixture
+from tests.retail import SALES, retail_folder  # noqa: F401 - a fixture
 
 DAY = dt.timedelta(days=1)
 LONDON = ZoneInfo("Europe/London")

@@ -1,16 +1,12 @@
 """The REST API as tills, shops and hostile clients use it, on the real database."""
 
-import ast
 import asyncio
 import csv
 import datetime as dt
-import inspect
 import io
 import json
 import re
 from collections.abc import AsyncIterator
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import asyncpg
@@ -32,6 +28,7 @@ from shared.audit import deeds
 from shared.database import create_engine, fetch
 from shared.messaging.decoding import decode
 from shared.messaging.events import Received
+from tests.asking import refusal_codes
 from tests.points.asking import asking_with_key, pointers, refusal, rows
 
 PURCHASE = {
@@ -1054,18 +1051,8 @@ async def test_a_path_that_is_none_is_refused(
     refusal(await client.request(method, path), status, code)
 
 
-def refusal_codes() -> set[str]:
-    """Return every code that the books refuse a command with, read from their source."""
-    modules = [import_module(each.name) for each in iter_modules(decisions.__path__, f"{decisions.__name__}.")]
-    trees = [ast.parse(inspect.getsource(module)) for module in modules]
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    refused = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "refused"]
-    refused += [call.args[1] for call in calls if getattr(call.func, "id", "") == "Outcome" and len(call.args) > 1]
-    return {code.value for code in refused if isinstance(code, ast.Constant) and isinstance(code.value, str)}
-
-
 async def test_every_refusal_has_its_status_and_stands_in_the_document(client: httpx.AsyncClient) -> None:
-    codes = refusal_codes()
+    codes = refusal_codes(decisions)
     assert len(codes) > 15
     assert codes <= REFUSALS.keys()
     document = (await client.get("/openapi.json")).text

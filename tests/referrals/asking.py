@@ -1,17 +1,20 @@
-"""Reading the books of referrals in tests."""
+"""Reading the books of referrals in tests, and asking their API with a key of one's own."""
 
 import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import fetch
-
-
-async def rows(engine: AsyncEngine, statement: str) -> list[dict[str, Any]]:
-    async with engine.connect() as connection:
-        return [dict(row) for row in await fetch(connection, statement)]
+from services.referrals.app import create_app
+from services.referrals.service import ReferralsService
+from services.referrals.settings import ReferralsSettings
+from shared import api_keys
+from tests.asking import pointers, refusal, rows
+from tests.referrals.conftest import NOW
 
 
 async def events(engine: AsyncEngine) -> list[dict[str, Any]]:
@@ -47,3 +50,20 @@ async def rewards(engine: AsyncEngine) -> dict[str, int]:
 
 def days(count: float) -> dt.timedelta:
     return dt.timedelta(days=count)
+
+
+@asynccontextmanager
+async def asking_with_key(referrals: ReferralsService, name: str, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with referrals.engine.begin() as connection:
+        key = await api_keys.create(connection, name, scopes, now=NOW, actor="test")
+    async with asking(referrals, {"Authorization": f"Bearer {key}"}) as client:
+        yield client
+
+
+def asking(referrals: ReferralsService, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    """Return a client of a process of one's own."""
+    transport = httpx.ASGITransport(create_app(referrals, ReferralsSettings()))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+
+
+__all__ = ["asking", "asking_with_key", "days", "events", "pointers", "refusal", "rewards", "rows", "states", "told"]

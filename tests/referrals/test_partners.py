@@ -110,7 +110,7 @@ async def test_codes_are_drawn_or_chosen_and_belong_to_one(client: httpx.AsyncCl
     assert (chosen.status_code, chosen.json()["code"]) == (201, "WINEBLOG24")
     assert (await client.post("/partners/wine/codes", json={"vanity": "WINEBLOG24"})).status_code == 200
     refusal(await client.post("/partners/beer/codes", json={"vanity": "WINEBLOG24"}), 409, "code-taken")
-    refusal(await client.post("/partners/beer/codes", json={"vanity": "BEERBLOG"}), 422, "vanity-unfit")
+    refusal(await client.post("/partners/beer/codes", json={"vanity": "BEERBLOG"}), 422, "vanity-invalid")
     listed = [each["code"] for each in (await client.get("/partners/wine/codes")).json()["data"]]
     assert listed == [drawn.json()["code"], "WINEBLOG24"]
 

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.slow
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
 
+KEY = "the-contact-key-of-these-tests-00"
+
 LETTER = """
 INSERT INTO dead_letter (consumer, topic, code, error, digest) VALUES ($1, 'loyalty.purchases', 'c', 'e', '')"""
 
 
 @pytest.fixture
 def urls(database_url: str, referrals_url: str) -> dict[str, str]:
-    return {"points_database_url": database_url, "referrals_database_url": referrals_url}
+    return {"points_database_url": database_url, "referrals_database_url": referrals_url, "referrals_contact_key": KEY}
 
 
 @pytest.fixture
@@ -118,6 +120,20 @@ def test_a_service_that_there_is_not_is_refused_by_name() -> None:
     refused = command("verify", "--service", "lunch")
     assert refused.returncode == 2
     assert "points, referrals" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "line", [["migrate"], ["verify", "--service", "referrals"], ["services", "referrals"], ["serve"]], ids=" ".join
+)
+def test_referrals_on_a_configured_database_without_their_key_say_so_in_a_line(
+    urls: dict[str, str], line: list[str]
+) -> None:
+    del urls["referrals_contact_key"]
+    ended = command(*line, **urls)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "LOYALTY_REFERRALS_CONTACT_KEY: is needed beside LOYALTY_REFERRALS_DATABASE_URL (openssl rand -hex 32)\n",
+    )
 
 
 async def test_in_one_process_without_a_broker_what_one_says_reaches_the_others(

@@ -5,12 +5,12 @@ from dataclasses import replace
 from services.points.books import Books
 from services.points.commands import ChangeStatus, GiveTier, MergeAccounts, Outcome, ReplaceCard, refused
 from services.points.decisions import entries
-from services.points.decisions.accounts import card_refusal, own_card
+from services.points.decisions.accounts import card_refusal
+from services.points.decisions.enrolment import change_card
 from services.points.decisions.events import balance_of, emit
-from services.points.decisions.purchases import attach
 from services.points.decisions.tiers import NONE, answer, end_floor, raise_to, watch_review
 from services.points.records import Account
-from services.points.rules import cards, tiers
+from services.points.rules import tiers
 from services.points.rules.earning import UNUSED
 from services.points.rules.tiers import Counts
 
@@ -41,14 +41,7 @@ def replace_card(books: Books, command: ReplaceCard) -> Outcome:
     refusal = card_refusal(books, number, account) if number is not None else None
     if refusal is not None:
         return refusal
-    before, account.card_number = account.card_number, number or cards.card_number(books.serials.popleft())
-    if books.cards.get(account.card_number) is None:
-        own_card(books, account.card_number, account.customer_id)
-    books.changes.changed_standings[account.customer_id] = account
-    data = {"customer_id": account.customer_id, "card_number": account.card_number, "replaced": before}
-    emit(books, account, "loyalty.card.replaced.v1", data)
-    for purchase in books.parked.pop(account.card_number, ()):
-        attach(books, purchase, account)
+    change_card(books, account, number)
     return answer("booked", books, account)
 
 

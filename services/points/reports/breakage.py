@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.reports import runoff
-from services.points.reports.narrowing import cost
 from services.points.reports.runoff import Age, Cohort
 from shared.database import fetch
+from shared.reports.narrowing import cost
 from shared.reports.questions import Question, distance, label, midnight, shifted, start_of
 from shared.reports.report import Chart, Column, Findings, Report
 from shared.reports.shares import percent

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports import measures
-from services.points.reports.counted import COUNTED, COUNTS, narrowed
+from services.points.reports.counted import COUNTED
 from shared.database import fetch
+from shared.reports.purchases import COUNTS, RETURNS, narrowed
 from shared.reports.questions import Question
 from shared.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
-from shared.reports.shares import mean, percent
+from shared.reports.shares import churn, mean, percent, retention
 
 PATTERNS = f"""
 WITH shopper AS (
@@ -22,11 +22,8 @@ WITH shopper AS (
   pattern AS MATERIALIZED (SELECT active, count(*) AS customers FROM shopper GROUP BY active)"""
 """How many customers bought in which periods; bit 0 is all time before the first bound."""
 
-RETURNS = f"""{PATTERNS}
-SELECT coalesce(sum(customers) FILTER (WHERE active >> n - 1 & 1 = 1), 0)::bigint AS before,
-    coalesce(sum(customers) FILTER (WHERE active >> n & 1 = 1), 0)::bigint AS active,
-    coalesce(sum(customers) FILTER (WHERE active & (2::bigint << n) - 1 = 1::bigint << n), 0)::bigint AS new,
-    coalesce(sum(customers) FILTER (WHERE active >> n - 1 & 3 = 3), 0)::bigint AS kept
+BY_PERIOD = f"""{PATTERNS}
+SELECT {RETURNS}
   FROM generate_series(2, cardinality($4) - 1) AS n LEFT JOIN pattern ON true GROUP BY n ORDER BY n"""
 
 MEMBERS = """
@@ -59,14 +56,14 @@ SELECT floor(seconds / 86400)::int AS days, count(*) AS intervals, sum(seconds) 
 
 
 async def _returns(connection: AsyncConnection, question: Question) -> Sequence[Any]:
-    return await fetch(connection, RETURNS, *narrowed(question), question.bounds_with_the_one_before())
+    return await fetch(connection, BY_PERIOD, *narrowed(question), question.bounds_with_the_one_before())
 
 
 async def read_retention(connection: AsyncConnection, question: Question) -> Findings:
     """Return the share of customers that was kept from one period to the next, by both ways to count it."""
     rows = []
     for span, (before, active, new, kept) in zip(question.spans, await _returns(connection, question), strict=True):
-        shares = measures.retention(before, active, new), percent(kept, before)
+        shares = retention(before, active, new), percent(kept, before)
         rows.append((span.label, before, active, new, kept, *shares, question.is_complete(span)))
     return Findings(rows)
 
@@ -75,7 +72,7 @@ async def read_churn(connection: AsyncConnection, question: Question) -> Finding
     """Return the share of customers that was lost from one period to the next, by both ways to count it."""
     rows = []
     for span, (before, active, new, kept) in zip(question.spans, await _returns(connection, question), strict=True):
-        shares = measures.churn(before, active, new), percent(before - kept, before)
+        shares = churn(before, active, new), percent(before - kept, before)
         rows.append((span.label, before, active - new, before - kept, *shares, question.is_complete(span)))
     return Findings(rows)
 

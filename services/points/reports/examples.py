@@ -6,12 +6,10 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from services.points.reports.catalogue import REPORTS
 from shared.reports.questions import question
-from shared.reports.rendering import as_json
-from shared.reports.report import Answer, Findings
+from shared.reports.rendering import as_examples
+from shared.reports.report import Findings
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 23)
@@ -73,8 +71,4 @@ FINDINGS = {
 
 def examples() -> Mapping[str, Any]:
     """Return an answer of each report for which there is one, by its name."""
-    answers = {name: Answer(REPORTS[name], ASKED, findings) for name, findings in FINDINGS.items()}
-    return {
-        name: {"summary": answer.report.title, "value": orjson.loads(as_json(answer))}
-        for name, answer in answers.items()
-    }
+    return as_examples(REPORTS, ASKED, FINDINGS)

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports.narrowing import account_names, cost
+from services.points.reports.narrowing import account_names
 from services.points.rules.bookkeeping import SIDES, BookAccount, postings
 from shared.database import fetch
+from shared.reports.narrowing import cost
 from shared.reports.questions import Question
 from shared.reports.report import Chart, Column, Findings, Report
 

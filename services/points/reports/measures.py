@@ -1,19 +1,8 @@
-"""The arithmetic of retention and of what a customer is worth, apart from where the numbers come from."""
+"""The arithmetic of what a customer is worth, apart from where the numbers come from."""
 
 from decimal import Decimal
 
-from shared.reports.shares import percent, rounded
-
-
-def retention(before: int, active: int, new: int) -> Decimal | None:
-    """Return (E - N) / S * 100 (rule 32); customers who came back can lift it above 100."""
-    return percent(active - new, before)
-
-
-def churn(before: int, active: int, new: int) -> Decimal | None:
-    """Return what retention leaves of 100 (rule 32)."""
-    kept = retention(before, active, new)
-    return None if kept is None else 100 - kept
+from shared.reports.shares import rounded
 
 
 def discount_a_period(yearly: Decimal, periods_a_year: int) -> Decimal:

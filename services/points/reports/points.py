@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.records import MOVES
-from services.points.reports.narrowing import cost
 from shared.database import fetch
+from shared.reports.narrowing import cost
 from shared.reports.questions import Question, label, start_of
 from shared.reports.report import COMPLETE, PERIOD, Chart, Column, Findings, Report
 from shared.reports.shares import percent

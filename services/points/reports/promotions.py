@@ -5,9 +5,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.points.reports.counted import COUNTED, COUNTS, narrowed
-from services.points.reports.narrowing import limit, rule
+from services.points.reports.counted import COUNTED
+from services.points.reports.narrowing import rule
 from shared.database import fetch
+from shared.reports.narrowing import limit
+from shared.reports.purchases import COUNTS, narrowed
 from shared.reports.questions import Question
 from shared.reports.report import CURRENCY, Chart, Column, Findings, Report
 from shared.reports.shares import mean, percent

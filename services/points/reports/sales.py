@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.points.reports import measures
-from services.points.reports.counted import COUNTED, COUNTS, NARROWED, narrowed
-from services.points.reports.narrowing import limit
+from services.points.reports.counted import COUNTED
 from shared.database import fetch
+from shared.reports.narrowing import limit
+from shared.reports.purchases import COUNTS, NARROWED, narrowed
 from shared.reports.questions import MONTHS, MONTHS_A_YEAR, Question, Span
 from shared.reports.report import COMPLETE, CURRENCY, PERIOD, Chart, Column, Findings, Report
 from shared.reports.shares import mean, percent

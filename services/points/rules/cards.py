@@ -18,5 +18,9 @@ def card_number(serial: int) -> str:
 
 def is_mistyped(number: str) -> bool:
     """Tell whether a number of our own range fails its check digit; other numbers are the shop's affair."""
-    ours = len(number) == DIGITS and number.startswith(PREFIX) and number.isdecimal() and number.isascii()
-    return ours and check_digit(number[:-1]) != number[-1]
+    return is_ours(number) and check_digit(number[:-1]) != number[-1]
+
+
+def is_ours(number: str) -> bool:
+    """Tell whether a number is of our own range, mistyped or not."""
+    return len(number) == DIGITS and number.startswith(PREFIX) and number.isdecimal() and number.isascii()

@@ -10,9 +10,10 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
         return Outcome("repeated", named=known)
-    if command.drawn in books.codes:
+    drawn = next((each for each in (command.drawn, *command.spare) if each not in books.codes), None)
+    if drawn is None:
         return refused("code-taken", f"{command.drawn} is somebody's code already")
-    code = Code(command.drawn, "generated", customer.customer_id, None, books.now)
+    code = Code(drawn, "generated", customer.customer_id, None, books.now)
     _begin(books, code)
     return Outcome("booked", named=code)
 
@@ -47,6 +48,8 @@ def share_code(books: Books, command: ShareCode) -> Outcome:
     code = books.codes.get(command.code)
     if code is None:
         return unknown(command.code)
+    if code.retired_at is not None:
+        return refused("code-retired", f"{code.code} claims nothing any more")
     place = code.code, command.channel, books.now.astimezone(books.programme.zone).date()
     books.changes.shares[place] = books.changes.shares.get(place, 0) + 1
     return Outcome("booked", named=code)
@@ -65,3 +68,6 @@ def _change(books: Books, code: Code) -> None:
     books.codes[code.code] = code
     changed = books.changes.new_codes if code.code in books.changes.new_codes else books.changes.codes
     changed[code.code] = code
+    theirs = {} if code.customer_id is None else books.codes_of.get(books.customer(code.customer_id).customer_id, {})
+    if code.kind in theirs and theirs[code.kind].code == code.code:
+        del theirs[code.kind]

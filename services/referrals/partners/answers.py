@@ -3,26 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from services.referrals.answers import answer, refusal
 from services.referrals.commands import Outcome
 from services.referrals.partners.statements import payout_view
 from services.referrals.records import Code, Partner
-from shared.errors import MEDIA_TYPE, InvalidField, problem
 from shared.requests import Answer
-
-REFUSALS = {
-    "code-taken": 409,
-    "month-not-over": 409,
-    "nothing-to-pay": 409,
-    "partner-currency-fixed": 409,
-    "partner-exists": 409,
-    "partner-retired": 409,
-    "partner-unknown": 404,
-    "statement-paid": 409,
-    "terms-faulty": 422,
-}
-"""The HTTP status of each refusal by the rules."""
 
 
 def render_partner(outcomes: Sequence[Outcome]) -> Answer:
@@ -59,14 +44,4 @@ def code_view(code: Code) -> dict[str, Any]:
 
 
 def _answer(outcome: Outcome, body: dict[str, Any] | None) -> Answer:
-    if outcome.status == "refused" or body is None:
-        return _refusal(outcome)
-    status = 200 if outcome.status == "repeated" else 201
-    return Answer(status, orjson.dumps(body, option=orjson.OPT_UTC_Z))
-
-
-def _refusal(outcome: Outcome) -> Answer:
-    code, detail = outcome.code or "", outcome.detail or ""
-    fields = [InvalidField(pointer=outcome.pointer, code=code, detail=detail)] if outcome.pointer else []
-    status = REFUSALS.get(code, 409)
-    return Answer(status, problem(status, code, detail, fields, **outcome.more).body(), MEDIA_TYPE)
+    return refusal(outcome) if outcome.status == "refused" or body is None else answer(outcome, body)

@@ -25,7 +25,6 @@ from services.referrals.partners.schemas import (
     PartnerCodeWish,
     PartnerDraft,
     PartnerPage,
-    PartnerRetirement,
     PartnerView,
     PayoutNote,
     PayoutView,
@@ -34,8 +33,9 @@ from services.referrals.partners.schemas import (
 )
 from services.referrals.partners.statements import Statement, as_csv, money, view
 from services.referrals.records import Partner
+from services.referrals.routes import service_of
 from services.referrals.rules import codes
-from services.referrals.service import ReferralsService
+from services.referrals.schemas import Reason
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, caller, needs
 from shared.errors import ProblemError, field_error, problem_responses
@@ -52,11 +52,6 @@ Format = Literal["json", "csv", "pdf"]
 MEDIA_TYPES: Mapping[str, Format] = {"application/json": "json", "text/csv": "csv", "application/pdf": "pdf"}
 Month = Annotated[str, Path(pattern=r"^(19[7-9]|20[0-9]|21[0-9])[0-9]-(0[1-9]|1[0-2])$", examples=["2026-11"])]
 Wanted = Annotated[Literal["held", "due", "paid", "reversed"] | None, Query()]
-
-
-def service_of(http: HttpRequest) -> ReferralsService:
-    referrals: ReferralsService = http.app.state.service
-    return referrals
 
 
 # Partners
@@ -127,9 +122,7 @@ async def set_terms(http: HttpRequest, partner_id: Segment, change: TermsChange)
     summary="Let a partner's codes claim nothing any more; what they claimed goes on earning",
     responses={**SAME, **problem_responses(UNKNOWN | {409: [REUSED]})},
 )
-async def retire_partner(
-    http: HttpRequest, partner_id: Segment, why: PartnerRetirement, key: KeyHeader = None
-) -> Response:
+async def retire_partner(http: HttpRequest, partner_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
     return await ask(http, RetirePartner(partner_id, why.reason), render_partner, key)
 
 
@@ -144,14 +137,13 @@ async def retire_partner(
     summary="Give a partner another code, drawn or of their choice",
     responses={
         200: {"model": PartnerCodeView, "description": "they have it already"},
-        **problem_responses(UNKNOWN | {409: ["code-taken", "partner-retired", REUSED], 422: ["vanity-unfit"]}),
+        **problem_responses(UNKNOWN | {409: ["code-taken", "partner-retired", REUSED], 422: ["vanity-invalid"]}),
     },
 )
 async def add_code(http: HttpRequest, partner_id: Segment, wish: PartnerCodeWish, key: KeyHeader = None) -> Response:
     code = codes.generate() if wish.vanity is None else codes.vanity(wish.vanity)
     if code is None:
-        detail = "a code has 4 to 20 letters and digits, but not 8, as drawn ones have"
-        raise field_error("/vanity", "vanity-unfit", detail)
+        raise field_error("/vanity", "vanity-invalid", "should be 4 to 20 letters and digits, and not 8")
     return await ask(http, AddPartnerCode(partner_id, code), render_code, key)
 
 

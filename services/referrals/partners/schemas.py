@@ -68,14 +68,6 @@ class TermsChange(BaseModel):
     terms: Terms
 
 
-class PartnerRetirement(BaseModel):
-    """Why a partner is retired; it stands in the audit trail."""
-
-    model_config = _example(reason="contract ended")
-
-    reason: Title
-
-
 class PartnerCodeWish(BaseModel):
     """A code of the partner's choice: 4 to 20 letters and digits, but not 8; without it one is drawn."""
 

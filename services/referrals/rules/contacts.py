@@ -1,6 +1,7 @@
 """Contact data that names the same person: normalised, and kept as a keyed hash only (rule 24)."""
 
 import hmac
+import ipaddress
 from typing import Literal, NamedTuple
 
 import phonenumbers
@@ -29,7 +30,10 @@ PROVIDERS = {
 }
 """Those who deliver `name+tag` to `name`, under the domain that theirs are one with."""
 
-Kind = Literal["email", "phone", "address"]
+Kind = Literal["email", "phone", "address", "request"]
+
+HOME_BITS = 64
+"""So many bits of an IPv6 address one home has; it chooses the others anew every day."""
 
 
 def email(text: str) -> str | None:
@@ -64,6 +68,17 @@ def phone(text: str, region: str) -> str | None:
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def address(text: str) -> str:
+    """Return an address as it is compared: an IP address in one spelling, a postal one without its case and blanks."""
+    words = " ".join(text.casefold().split())
+    try:
+        found = ipaddress.ip_address(words)
+    except ValueError:
+        return words
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else found
+    return str(mapped or ipaddress.ip_network((found, HOME_BITS), strict=False))
 
 
 def keyed_hash(kind: Kind, normalised: str, secret: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -105,13 +106,15 @@ def test_what_is_wrong_is_said_in_one_line(words: list[str], said: str, database
 
 
 @pytest.mark.slow
-def test_the_demo_sums_up_and_books_once(database_url: str) -> None:
-    first = command("demo", points_database_url=database_url)
-    again = command("demo", points_database_url=database_url)
+def test_the_demo_sums_up_and_books_once(database_url: str, referrals_url: str) -> None:
+    urls = {"points_database_url": database_url, "referrals_database_url": referrals_url}
+    first = command("demo", referrals_contact_key="k" * 32, **urls)
+    again = command("demo", referrals_contact_key="k" * 32, **urls)
     assert first.returncode == again.returncode == 0, first.stderr + again.stderr
     assert "69,659 purchases, 2,658,599 points" in first.stdout
     assert "all of it was there already" in again.stdout
     assert all(figure in again.stdout for figure in ("23,570", "2,500,315.63 USD", "1998-Q2", "Gold", "holidays 1997"))
+    assert re.search("friends who came with it +│ 503 ", again.stdout)
     assert first.stdout.splitlines()[1:] == again.stdout.splitlines()[1:]
 
 

@@ -1,13 +1,10 @@
 """Two years of real invoices, in the books and beside them in DuckDB, where the same questions are asked in other words.
 
-The books are filled past the ledger, so that reports are tested apart from it. What the invoices lack (shops, refunds,
-offers, another currency) follows from their numbers.
+The books are filled past the ledger, so that reports are tested apart from it.
 """
 
 import datetime as dt
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,34 +19,11 @@ from shared.database import create_engine
 from shared.reports.reader import Reports
 from shared.reports.report import Answer
 from tests.conftest import fresh_database
+from tests.retail import END, FIRST, NOW, ask, retail, retail_folder  # noqa: F401 - fixtures
 
-FIRST, END = dt.date(2009, 12, 1), dt.date(2011, 12, 10)
-NOW = dt.datetime(2011, 12, 9, 13, tzinfo=dt.UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 Read = Callable[..., Awaitable[Answer]]
-Ask = Callable[..., list[tuple[Any, ...]]]
-
-SALES = """
-CREATE TABLE sale AS
-WITH line AS (
-    SELECT * FROM read_csv('{folder}/online_retail_2009_2010.csv.zst', all_varchar = true)
-     WHERE InvoiceDate < '2010-12-01'
-    UNION ALL SELECT * FROM read_csv('{folder}/online_retail_2010_2011.csv.zst', all_varchar = true)),
-  invoice AS (
-    SELECT InvoiceNo AS invoice, nullif(CustomerID, '') AS customer, min(InvoiceDate::timestamp) AS sold_at,
-        sum(Quantity::decimal(18, 4) * UnitPrice::decimal(18, 4))::decimal(18, 4) AS total
-      FROM line WHERE InvoiceNo NOT LIKE 'C%' AND InvoiceNo NOT LIKE 'A%'
-       AND Quantity::decimal(18, 4) > 0 AND UnitPrice::decimal(18, 4) > 0 GROUP BY ALL)
-SELECT invoice, customer, sold_at, total, invoice::int AS n,
-    CASE WHEN n % 40 = 0 THEN total WHEN n % 10 = 3 THEN (total / 2)::decimal(18, 2) ELSE 0 END::decimal(18, 4) AS refunded,
-    CASE WHEN n % 3 = 0 THEN 'london' ELSE 'leeds' END AS shop, CASE WHEN n % 13 = 0 THEN 'EUR' ELSE 'GBP' END AS currency,
-    n % 7 = 0 AS promoted, n % 11 = 0 AS bonus, floor(total)::bigint AS base, base + CASE WHEN bonus THEN 50 ELSE 0 END AS points
-  FROM invoice"""
-
-COUNTED = (
-    "CREATE VIEW bought AS SELECT *, total - refunded AS kept FROM sale WHERE customer IS NOT NULL AND refunded < total"
-)
 
 STAGED = """
 CREATE TEMP TABLE sale (invoice text, customer text, sold_at timestamp, total numeric, refunded numeric, shop text, currency text,
@@ -88,28 +62,10 @@ BOOKED = (
 
 
 @pytest.fixture(scope="session")
-def retail_folder() -> Path:
-    folder = os.environ.get("ONLINE_RETAIL_DIR")
-    if folder is None and os.environ.get("CI") == "true":
-        pytest.fail("ONLINE_RETAIL_DIR is not set")
-    if folder is None:
-        pytest.skip("ONLINE_RETAIL_DIR is not set")
-    return Path(folder)
-
-
-# DuckDB counts types that annotations hold at the end of the process as leaks, so they are strings
-@pytest.fixture(scope="session")
-def retail(retail_folder: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
-    connection = duckdb.connect()
-    connection.execute(SALES.format(folder=retail_folder))
-    connection.execute(COUNTED)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture(scope="session")
 async def retail_url(
-    server: embedded_postgres.Server, template: str, retail: "duckdb.DuckDBPyConnection"
+    server: embedded_postgres.Server,
+    template: str,
+    retail: "duckdb.DuckDBPyConnection",  # noqa: F811 - the fixture
 ) -> AsyncIterator[str]:
     async with fresh_database(server, template) as url:
         rows = retail.execute("SELECT * EXCLUDE (n) FROM sale").fetchall()
@@ -142,13 +98,3 @@ def read(reports: Reports) -> Read:
         return await reports.read(REPORTS[name], first=first, end=end, period=period, narrowing=narrowing)
 
     return reading
-
-
-@pytest.fixture
-def ask(retail: "duckdb.DuckDBPyConnection") -> Ask:
-    """Ask DuckDB."""
-
-    def asking(question: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        return retail.execute(question, arguments).fetchall()
-
-    return asking

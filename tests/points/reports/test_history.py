@@ -40,8 +40,7 @@ from shared.reports.reader import Reports
 from shared.reports.report import Answer
 from tests.conftest import fresh_database
 from tests.points.conftest import publish, purchase, refund
-from tests.points.reports.conftest import FIRST, Ask
-from tests.points.reports.test_retail import same_share
+from tests.retail import FIRST, Ask, same_share
 
 Deed = tuple[dt.datetime, Command]
 

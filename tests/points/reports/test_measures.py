@@ -1,25 +1,10 @@
-"""The arithmetic of the reports."""
+"""The arithmetic of the reports on points."""
 
 from decimal import Decimal
 
 import pytest
 
-from services.points.reports.measures import churn, discount_a_period, expected_value, retention
-
-
-def test_rule_32_retention_is_those_of_before_who_are_there_without_the_new_ones() -> None:
-    assert retention(1000, 900, 200) == 70
-    assert churn(1000, 900, 200) == 30
-
-
-def test_customers_who_come_back_lift_retention_above_100() -> None:
-    assert retention(100, 150, 20) == 130
-    assert churn(100, 150, 20) == -30
-
-
-def test_of_nobody_none_are_kept_and_none_lost() -> None:
-    assert retention(0, 5, 5) is None
-    assert churn(0, 5, 5) is None
+from services.points.reports.measures import discount_a_period, expected_value
 
 
 @pytest.mark.parametrize("periods", [1, 4, 12])

@@ -16,7 +16,8 @@ from shared.reports.drawing import as_svg
 from shared.reports.questions import question
 from shared.reports.rendering import as_csv, as_json
 from shared.reports.report import Answer, Findings
-from tests.points.reports.conftest import BERLIN, NOW, Read
+from tests.points.reports.conftest import BERLIN, Read
+from tests.retail import NOW
 
 SVG = "{http://www.w3.org/2000/svg}"
 

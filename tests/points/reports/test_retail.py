@@ -2,11 +2,11 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from tests.points.reports.conftest import Ask, Read
+from tests.points.reports.conftest import Read
+from tests.retail import Ask, same_share
 
 ACTIVE = """
 WITH active AS (SELECT DISTINCT customer, date_trunc('month', sold_at) AS month FROM bought),
@@ -19,11 +19,6 @@ SELECT strftime(month, '%Y-%m'),
     (SELECT count(*) FROM active a SEMI JOIN active b ON a.customer = b.customer AND b.month = a.month - interval 1 month
       WHERE a.month = m.month) AS kept
   FROM month m ORDER BY month"""
-
-
-def same_share(found: Decimal | None, part: Any, whole: Any) -> bool:
-    """Compare a percentage with the float that it should be."""
-    return found is None if not whole else abs(float(found or 0) - float(part) / float(whole) * 100) < 0.0051
 
 
 async def test_the_files_are_those_that_the_readme_describes(ask: Ask) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.referrals.rules.contacts import email, keyed_hash, phone
+from services.referrals.rules.contacts import address, email, keyed_hash, phone
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,18 @@ def test_a_hash_is_of_its_kind_and_of_its_key() -> None:
     }
     assert len(hashes) == 4
     assert keyed_hash("email", "anna@example.com", b"key") in hashes
+
+
+@pytest.mark.parametrize(
+    ("text", "compared"),
+    [
+        (" 203.0.113.7 ", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0:1::7", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:aaaa:bbbb:cccc:dddd", "2001:db8:0:1::/64"),
+        ("Hauptstraße  1,\t10115 BERLIN", "hauptstrasse 1, 10115 berlin"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_compared_and_not_its_spelling(text: str, compared: str) -> None:
+    assert address(text) == compared

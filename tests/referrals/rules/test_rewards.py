@@ -28,7 +28,10 @@ NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 def test_the_friend_gets_theirs_at_once_and_the_referrer_waits() -> None:
     due = at_qualifying(PROGRAMME, has_referrer=True)
-    assert due == [("friend", "given", PointsBenefit(points=200)), ("referrer", "held", PointsBenefit(points=500))]
+    assert due == [
+        ("friend", "given", PointsBenefit(kind="points", points=200)),
+        ("referrer", "held", PointsBenefit(kind="points", points=500)),
+    ]
 
 
 def test_a_side_without_a_benefit_gets_nothing() -> None:

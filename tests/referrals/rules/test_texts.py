@@ -11,7 +11,7 @@ CODE = "7K2M-9QFS"
 
 
 def coupon(**value: str) -> CouponBenefit:
-    return CouponBenefit(coupon=CouponTerms.model_validate({"value": value}))
+    return CouponBenefit(kind="coupon", coupon=CouponTerms.model_validate({"value": value}))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_link_carries_the_code() -> None:
 @pytest.mark.parametrize(
     ("benefit", "german", "english"),
     [
-        (PointsBenefit(points=1_500), "1.500 Punkte", "1,500 points"),
+        (PointsBenefit(kind="points", points=1_500), "1.500 Punkte", "1,500 points"),
         (coupon(kind="percentage_voucher", percent="12.50"), "12,5 % Rabatt", "12.5 % off"),
         (coupon(kind="percentage_voucher", percent="10"), "10 % Rabatt", "10 % off"),
         (coupon(kind="money_voucher", amount="5.00", currency="EUR"), "einen Gutschein über 5,00 EUR", "5.00 EUR off"),
@@ -65,4 +65,4 @@ def test_how_a_benefit_is_called(benefit: Benefit, german: str, english: str) ->
 
 def test_a_coupon_with_a_title_is_called_by_it() -> None:
     terms = {"value": {"kind": "shipping"}, "titles": {"de": "freie Fahrt", "en": "a free ride"}}
-    assert said(CouponBenefit(coupon=CouponTerms.model_validate(terms)), "en-GB") == "a free ride"
+    assert said(CouponBenefit(kind="coupon", coupon=CouponTerms.model_validate(terms)), "en-GB") == "a free ride"

@@ -133,7 +133,11 @@ def _keep_codes() -> None:
         sa.PrimaryKeyConstraint("code"),
     )
     op.create_index(
-        "code_generated", "code", ["customer_id"], unique=True, postgresql_where=sa.text("kind = 'generated'")
+        "code_generated",
+        "code",
+        ["customer_id"],
+        unique=True,
+        postgresql_where=sa.text("kind = 'generated' AND retired_at IS NULL"),
     )
     op.create_index(
         "code_vanity",

@@ -1,0 +1,54 @@
+"""The notifications service's application: where its parts are put together, once."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+import services.notifications
+from services.notifications import routes
+from services.notifications.documents import asyncapi
+from services.notifications.service import NotificationsService
+from services.notifications.settings import NotificationsSettings
+from shared.auth import Keys, is_loopback
+from shared.http import Api, Check, health_routes
+from shared.service import database_checks
+
+DESCRIPTION = """Coupons that work at the till: checked, reserved for a basket, redeemed once, released."""
+
+
+def create_app(
+    notifications: NotificationsService,
+    settings: NotificationsSettings,
+    *,
+    checks: Mapping[str, Check] | None = None,
+) -> Api:
+    """Return the service's API; `checks` beside the database's say whether it is ready."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await notifications.close()
+
+    app = Api(
+        service="notifications",
+        title="Loyalty: notifications",
+        version="1.0.0",
+        description=DESCRIPTION,
+        max_request_bytes=settings.max_request_bytes,
+        lifespan=lifespan,
+    )
+    app.state.service = notifications
+    app.state.settings = settings
+    app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
+    app.include_router(routes.router)
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def events() -> JSONResponse:
+        return JSONResponse(asyncapi())
+
+    app.include_router(
+        health_routes({**database_checks(notifications.engine, services.notifications), **(checks or {})})
+    )
+    return app

@@ -1,0 +1,138 @@
+"""What the world asks of the books, and what it is answered; plain values, whichever way they came."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from services.notifications.records import Coupon, Origin
+from shared import requests
+from shared.requests import Deed
+
+SOURCE = "/loyalty/notifications"
+"""The `source` of every event that this service says itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCoupon:
+    """Let a customer have a coupon, once for its id for ever; good for `valid_days` after today, or until an instant."""
+
+    coupon_id: str
+    customer_id: str
+    origin: Origin
+    code: str
+    value: str
+    titles: str = "{}"
+    valid_days: int | None = None
+    valid_until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VoidCoupon:
+    """Take a coupon back, unless a till took it; one that has not been heard of is void when it comes."""
+
+    coupon_id: str
+    customer_id: str
+    origin: Origin
+    reason: str
+    code: str | None = None
+
+
+class UseCoupons(NamedTuple):
+    """Hear which codes a purchase named."""
+
+    shop_id: str
+    invoice_number: str
+    total: Decimal
+    codes: tuple[str, ...]
+    occurred_at: dt.datetime
+
+
+class TakeBack(NamedTuple):
+    """Hear that so much of a purchase was taken back."""
+
+    shop_id: str
+    invoice_number: str
+    refund_id: str
+    amount: Decimal
+
+
+class ReserveCoupon(NamedTuple):
+    """Keep a coupon for a basket, for so many seconds."""
+
+    code: str
+    reservation: str
+    seconds: int
+
+
+class RedeemCoupon(NamedTuple):
+    """Take a coupon for a purchase."""
+
+    code: str
+    shop_id: str
+    invoice_number: str
+    reservation: str | None = None
+
+
+class ReleaseCoupon(NamedTuple):
+    """Give a coupon back that a basket had."""
+
+    code: str
+    reservation: str
+
+
+class SettleCoupon(NamedTuple):
+    """Book what has become due: the end of a coupon."""
+
+    code: str
+
+
+Command = IssueCoupon | VoidCoupon | UseCoupons | TakeBack | ReserveCoupon | RedeemCoupon | ReleaseCoupon | SettleCoupon
+
+
+class Outcome(NamedTuple):
+    """What became of one command; `now` is when that was so."""
+
+    status: Literal["booked", "repeated", "ignored", "refused"]
+    code: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+    coupon: Coupon | None = None
+    now: dt.datetime | None = None
+    more: Mapping[str, object] = MappingProxyType({})
+    """What a refusal says beside its code."""
+
+    @property
+    def is_new(self) -> bool:
+        return self.status == "booked"
+
+
+def refused(code: str, detail: str, pointer: str | None = None, **more: object) -> Outcome:
+    """Refuse a command by the rules: nothing of it is booked."""
+    return Outcome("refused", code, detail, pointer, more=more)
+
+
+Request = requests.Request[Command, Outcome]
+Reply = requests.Reply[Outcome]
+
+
+def deed(command: Command, _outcome: Outcome) -> Deed | None:
+    """Return what is written in the audit trail."""
+    found = AUDITED.get(type(command))
+    return None if found is None else found(command)
+
+
+def lasts(command: Command) -> bool:
+    """Whether only its key tells a repeat from another one like it, so that its answer is kept for ever."""
+    return isinstance(command, RedeemCoupon)
+
+
+AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
+    IssueCoupon: lambda it: Deed("coupon.issue", f"{it.coupon_id} for {it.customer_id}"),
+    VoidCoupon: lambda it: Deed("coupon.void", it.coupon_id, it.reason),
+    ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
+    RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
+    ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+}

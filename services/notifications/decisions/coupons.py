@@ -1,0 +1,210 @@
+"""The life of a coupon: issued once, reserved for a basket, taken by one purchase, void or over (rule 27)."""
+
+import datetime as dt
+from dataclasses import replace
+from typing import Literal
+
+import orjson
+
+from services.notifications.books import Books
+from services.notifications.commands import (
+    IssueCoupon,
+    Outcome,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
+    SettleCoupon,
+    VoidCoupon,
+    refused,
+)
+from services.notifications.decisions.events import emit
+from services.notifications.records import Coupon, Use
+
+ENDED = {
+    "redeemed": "a till has taken it",
+    "voided": "it was taken back",
+    "expired": "it is over",
+}
+
+
+def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
+    known = books.coupons.get(command.coupon_id)
+    if known is not None:
+        return _answer(books, known, is_new=False)
+    if command.code in books.by_code:
+        return refused("code-taken", f"{command.code} is another coupon's code", "/code")
+    until = command.valid_until
+    if command.valid_days is not None:
+        until = _end_of_day(books.now) + dt.timedelta(days=command.valid_days)
+    coupon = Coupon(
+        command.coupon_id,
+        command.customer_id,
+        command.origin,
+        "issued",
+        command.code,
+        command.value,
+        command.titles,
+        books.now,
+        until,
+    )
+    books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
+    books.by_code[command.code] = coupon
+    details = {"value": orjson.Fragment(command.value), "valid_until": until}
+    emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
+    _take_for_earliest(books, coupon)
+    return _answer(books, coupon)
+
+
+def _end_of_day(now: dt.datetime) -> dt.datetime:
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + dt.timedelta(days=1)
+
+
+def _take_for_earliest(books: Books, coupon: Coupon) -> None:
+    """Let the first purchase have it that named its code before it was heard of."""
+    waiting = [use for use in books.uses.values() if use.code == coupon.code and use.status == "unknown"]
+    for use in sorted(waiting, key=lambda each: (each.occurred_at, each.key)):
+        use_coupon(books, coupon, use)
+
+
+def void_coupon(books: Books, command: VoidCoupon) -> Outcome:
+    """Take a coupon back; whether or not that could be, its end is said, so that whoever waits for it knows."""
+    coupon = books.coupons.get(command.coupon_id)
+    if coupon is None:
+        return _void_unheard(books, command)
+    if coupon.status in {"redeemed", "voided"}:
+        return _answer(books, coupon, is_new=False)
+    _end(books, coupon, "voided", command.reason)
+    return _answer(books, coupon)
+
+
+def _void_unheard(books: Books, command: VoidCoupon) -> Outcome:
+    coupon = Coupon(
+        command.coupon_id, command.customer_id, command.origin, "issued", command.code, None, "{}", books.now
+    )
+    books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
+    if coupon.code is not None:
+        books.by_code[coupon.code] = coupon
+    _end(books, coupon, "voided", command.reason)
+    return _answer(books, coupon)
+
+
+def settle_coupon(books: Books, command: SettleCoupon) -> Outcome:
+    """Answer with the coupon: what was due on it is booked already, as on every one of the batch."""
+    coupon = books.by_code.get(command.code)
+    return Outcome("ignored") if coupon is None else _answer(books, coupon, is_new=False)
+
+
+def lapse(books: Books, coupon: Coupon) -> None:
+    """Book what time alone brings: a basket's time is over, the coupon's time is over."""
+    found = coupon.status_at(books.now)
+    if found == coupon.status:
+        return
+    if found == "expired":
+        _end(books, coupon, "expired", "time-over")
+    else:
+        _free(books, coupon)
+
+
+# At the till
+
+
+def reserve_coupon(books: Books, command: ReserveCoupon) -> Outcome:
+    coupon = books.by_code.get(command.code)
+    if coupon is None:
+        return unknown(command.code)
+    if coupon.status == "reserved" and coupon.reservation == command.reservation:
+        return _answer(books, coupon, is_new=False)
+    if coupon.status != "issued":
+        return not_free(coupon)
+    coupon.status, coupon.reservation = "reserved", command.reservation
+    coupon.reserved_until = books.now + dt.timedelta(seconds=command.seconds)
+    books.keep(coupon)
+    return _answer(books, coupon)
+
+
+def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
+    coupon = books.by_code.get(command.code)
+    if coupon is None:
+        return unknown(command.code)
+    if coupon.status == "reserved" and coupon.reservation != command.reservation:
+        return not_free(coupon)
+    if coupon.status != "reserved":
+        return _answer(books, coupon, is_new=False)
+    _free(books, coupon)
+    return _answer(books, coupon)
+
+
+def redeem_coupon(books: Books, command: RedeemCoupon) -> Outcome:
+    coupon = books.by_code.get(command.code)
+    if coupon is None:
+        return unknown(command.code)
+    if _is_taken_by(coupon, command.shop_id, command.invoice_number):
+        return _answer(books, coupon, is_new=False)
+    has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
+    if coupon.status != "issued" and not has_it:
+        return not_free(coupon)
+    use = Use(command.code, command.shop_id, command.invoice_number, "unknown", books.now)
+    use_coupon(books, coupon, use)
+    return _answer(books, coupon)
+
+
+def use_coupon(books: Books, coupon: Coupon, use: Use) -> None:
+    """Let a purchase have a coupon that is free, or note that it named one which is not."""
+    if _is_taken_by(coupon, use.shop_id, use.invoice_number):
+        use.status = "redeemed"
+    elif coupon.status in {"issued", "reserved"}:
+        use.status = "redeemed"
+        coupon.shop_id, coupon.invoice_number = use.shop_id, use.invoice_number
+        _end(books, coupon, "redeemed", None)
+    else:
+        use.status = "conflict"
+    books.keep_use(use)
+
+
+def free_coupon(books: Books, coupon: Coupon, use: Use) -> None:
+    """Give a coupon back whose purchase was taken back as a whole, unless its own time is over."""
+    use.status = "freed"
+    books.keep_use(use)
+    if _is_taken_by(coupon, use.shop_id, use.invoice_number):
+        coupon.shop_id = coupon.invoice_number = coupon.ended_at = None
+        _free(books, coupon)
+        lapse(books, coupon)
+
+
+def _is_taken_by(coupon: Coupon, shop_id: str, invoice_number: str) -> bool:
+    return coupon.status == "redeemed" and (coupon.shop_id, coupon.invoice_number) == (shop_id, invoice_number)
+
+
+def _free(books: Books, coupon: Coupon) -> None:
+    coupon.status, coupon.reservation, coupon.reserved_until = "issued", None, None
+    books.keep(coupon)
+
+
+def _end(books: Books, coupon: Coupon, status: Literal["redeemed", "voided", "expired"], reason: str | None) -> None:
+    coupon.status, coupon.ended_at, coupon.reason = status, books.now, reason
+    coupon.reservation = coupon.reserved_until = None
+    books.keep(coupon)
+    if coupon.code is None:
+        return
+    claim = {"claim_id": coupon.coupon_id} if coupon.origin == "reward" else {}
+    place = (
+        {} if coupon.invoice_number is None else {"shop_id": coupon.shop_id, "invoice_number": coupon.invoice_number}
+    )
+    data = {"coupon_id": coupon.coupon_id, "code": coupon.code, **claim, **place}
+    emit(books, coupon.customer_id, f"coupon.{status}", data)
+
+
+def unknown(code: str) -> Outcome:
+    return refused("code-unknown", f"there is no coupon {code}")
+
+
+def not_free(coupon: Coupon) -> Outcome:
+    if coupon.status == "reserved":
+        return refused("coupon-reserved", "another basket has it", until=coupon.reserved_until)
+    return refused(f"coupon-{coupon.status}", ENDED[coupon.status])
+
+
+def _answer(books: Books, coupon: Coupon, *, is_new: bool = True) -> Outcome:
+    # as it is now, whatever the same batch makes of it
+    return Outcome("booked" if is_new else "repeated", coupon=replace(coupon), now=books.now)

@@ -1,0 +1,30 @@
+"""What the world hears of a decision: events numbered for their customer, owed in the same transaction."""
+
+from typing import Any
+
+import orjson
+
+from services.notifications.books import Books
+from services.notifications.commands import SOURCE
+
+NOTIFICATIONS_TOPIC = "loyalty.notifications"
+
+
+def emit(books: Books, customer_id: str, kind: str, data: dict[str, Any]) -> None:
+    """Owe the world an event; the customer's lock orders its numbers, and the outbox with them."""
+    customer = books.customer(customer_id)
+    customer.event_sequence += 1
+    if customer_id not in books.changes.new_customers:
+        books.changes.customers[customer_id] = customer
+    event = {
+        "specversion": "1.0",
+        "id": f"{customer_id}:{customer.event_sequence}",
+        "source": SOURCE,
+        "type": f"loyalty.{kind}.v1",
+        "subject": customer_id,
+        "time": books.now,
+        "sequence": f"{customer.event_sequence:020d}",
+        "datacontenttype": "application/json",
+        "data": {"customer_id": customer_id, "occurred_at": books.now, **data},
+    }
+    books.changes.outbox.append((NOTIFICATIONS_TOPIC, customer_id, orjson.dumps(event).decode()))

@@ -1,0 +1,146 @@
+"""What the notifications service does with what it hears: each event type becomes a command, each outcome a verdict."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Discriminator, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifications.commands import (
+    Command,
+    IssueCoupon,
+    Outcome,
+    Request,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
+from services.notifications.delivery import Delivery
+from services.notifications.records import Origin
+from services.notifications.rules.codes import draw
+from shared import codes
+from shared.contracts.coupons import CouponBenefit
+from shared.contracts.points import RewardCancellingEvent, RewardClaimedEvent
+from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
+from shared.contracts.referrals import (
+    PairCompletedEvent,
+    PairReversedEvent,
+    ReferralReversedEvent,
+    ReferralRewardedEvent,
+)
+from shared.messaging.events import Received, Status, Subscription, Verdict
+
+CONSUMER = "notifications"
+PURCHASES_TOPIC = "loyalty.purchases"
+POINTS_TOPIC = "loyalty.points"
+REFERRALS_TOPIC = "loyalty.referrals"
+TOPICS = (PURCHASES_TOPIC, POINTS_TOPIC, REFERRALS_TOPIC)
+
+EVENTS: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        PurchaseCompletedEvent
+        | PurchaseRefundedEvent
+        | RewardClaimedEvent
+        | RewardCancellingEvent
+        | ReferralRewardedEvent
+        | ReferralReversedEvent
+        | PairCompletedEvent
+        | PairReversedEvent,
+        Discriminator("type"),
+    ]
+)
+
+
+def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command | None:
+    said = event.data
+    if not said.coupon_codes:
+        return None
+    spelled = tuple(dict.fromkeys(codes.spelled(each) or each for each in said.coupon_codes))
+    occurred_at = said.occurred_at or event.time or received_at
+    return UseCoupons(said.shop_id, said.invoice_number, said.total, spelled, occurred_at)
+
+
+def take_back(event: PurchaseRefundedEvent, _received_at: dt.datetime) -> Command:
+    said = event.data
+    return TakeBack(said.shop_id, said.invoice_number, said.refund_id, said.amount)
+
+
+def keep_reward(event: RewardClaimedEvent, _received_at: dt.datetime) -> Command | None:
+    said = event.data
+    if said.code is None:
+        return None
+    value, titles = orjson.dumps(said.value).decode(), orjson.dumps(said.titles).decode()
+    code = codes.spelled(said.code) or said.code
+    return IssueCoupon(said.claim_id, said.customer_id, "reward", code, value, titles, valid_until=said.valid_until)
+
+
+def cancel_reward(event: RewardCancellingEvent, _received_at: dt.datetime) -> Command:
+    said = event.data
+    code = None if said.code is None else codes.spelled(said.code) or said.code
+    return VoidCoupon(said.claim_id, said.customer_id, "reward", said.reason or "cancelled", code)
+
+
+def issue_reward(event: ReferralRewardedEvent | PairCompletedEvent, _received_at: dt.datetime) -> Command | None:
+    """Issue the coupon that a recommendation or a pair brings; points are not ours."""
+    said = event.data
+    if not isinstance(said.reward, CouponBenefit):
+        return None
+    terms = said.reward.coupon
+    return IssueCoupon(
+        said.reward_id,
+        said.customer_id,
+        _origin(event.type),
+        draw(terms.code_prefix),
+        terms.value.model_dump_json(),
+        orjson.dumps(terms.titles).decode(),
+        terms.valid_days,
+    )
+
+
+def take_reward_back(event: ReferralReversedEvent | PairReversedEvent, _received_at: dt.datetime) -> Command | None:
+    said = event.data
+    if said.reward_id is None or said.reward_kind not in {None, "coupon"}:
+        return None
+    return VoidCoupon(said.reward_id, said.customer_id, _origin(event.type), said.reason)
+
+
+def _origin(kind: str) -> Origin:
+    return "pair" if kind.startswith("loyalty.pair.") else "referral"
+
+
+HANDLERS: dict[str, Callable[[Any, dt.datetime], Command | None]] = {
+    "loyalty.purchase.completed.v1": use_coupons,
+    "loyalty.purchase.refunded.v1": take_back,
+    "loyalty.reward.claimed.v1": keep_reward,
+    "loyalty.reward.cancelling.v1": cancel_reward,
+    "loyalty.referral.rewarded.v1": issue_reward,
+    "loyalty.referral.reversed.v1": take_reward_back,
+    "loyalty.pair.completed.v1": issue_reward,
+    "loyalty.pair.reversed.v1": take_reward_back,
+}
+
+VERDICTS: dict[str, Status] = {
+    "booked": "accepted",
+    "repeated": "duplicate",
+    "ignored": "skipped",
+    "refused": "rejected",
+}
+
+
+def subscription(delivery: Delivery, *, clock: Callable[[], dt.datetime]) -> Subscription:
+    """Return what the service hears, for a consumer of any kind."""
+
+    async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
+        commands = [HANDLERS[each.event.type](each.event, each.received_at) for each in events]
+        asked = [command for command in commands if command is not None]
+        replies = await delivery.book(connection, [Request(asked)], now=clock()) if asked else []
+        outcomes = iter(replies[0].outcomes if replies else ())
+        return [Verdict("skipped") if command is None else verdict_on(next(outcomes)) for command in commands]
+
+    return Subscription(CONSUMER, TOPICS, EVENTS, handle)
+
+
+def verdict_on(outcome: Outcome) -> Verdict:
+    return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)

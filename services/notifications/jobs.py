@@ -1,0 +1,83 @@
+"""The jobs of the notifications service: coupons end with their time, and what was kept long enough is let go."""
+
+import datetime as dt
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.notifications.commands import Request, SettleCoupon
+from services.notifications.service import NotificationsService
+from shared.database import fetch, transact
+from shared.housekeeping import ANSWERS, KEPT, LETTERS, Old, count, let_go
+from shared.jobs import Job, Tell
+
+BATCH = 1_000
+
+CONNECTIONS = 3
+"""What an engine for these jobs needs: one for each lock, one for the batches."""
+
+ALIASES = {"expire-coupons": "settle"}
+
+COUNT_DUE = """
+SELECT count(*) AS coupons FROM coupon WHERE valid_until <= $1 AND status IN ('issued', 'reserved')"""
+
+DUE = """
+SELECT code FROM coupon WHERE valid_until <= $1 AND status IN ('issued', 'reserved') ORDER BY valid_until, coupon_id LIMIT $2"""
+
+
+def jobs(notifications: NotificationsService, engine: AsyncEngine) -> list[Job]:
+    """Return the service's jobs; `engine` has `CONNECTIONS` of its own, so that they take none from the API."""
+    return [
+        Job(
+            "settle",
+            "coupons: those end whose time is over",
+            dt.timedelta(minutes=1),
+            partial(settle, notifications, engine),
+            partial(_count_due, notifications),
+        ),
+        Job(
+            "housekeeping",
+            "answers and settled dead letters: what was kept long enough is let go",
+            dt.timedelta(hours=1),
+            partial(_keep_house, notifications, engine),
+            partial(_count_old, notifications),
+        ),
+    ]
+
+
+async def settle(notifications: NotificationsService, engine: AsyncEngine, tell: Tell) -> int:
+    """End every coupon whose time is over, those first that have waited longest. Answers how many coupons that were."""
+    now, done = notifications.clock(), 0
+    async with engine.connect() as connection:
+        due = await _count_due(notifications, connection)
+    while codes := await transact(engine, partial(_next, now)):
+        request = Request([SettleCoupon(code) for code in codes])
+        await transact(engine, partial(notifications.delivery.book, requests=[request], now=now))
+        notifications.committed()
+        done += len(codes)
+        tell(done, max(due, done))
+    return done
+
+
+async def _next(now: dt.datetime, connection: AsyncConnection) -> list[str]:
+    return [row["code"] for row in await fetch(connection, DUE, now, BATCH)]
+
+
+async def _count_due(notifications: NotificationsService, connection: AsyncConnection) -> int:
+    return int((await fetch(connection, COUNT_DUE, notifications.clock()))[0]["coupons"])
+
+
+# What is old
+
+
+def _old(notifications: NotificationsService) -> list[Old]:
+    before = notifications.clock() - KEPT
+    return [Old(ANSWERS, before), Old(LETTERS, before)]
+
+
+async def _keep_house(notifications: NotificationsService, engine: AsyncEngine, tell: Tell) -> int:
+    return await let_go(engine, _old(notifications), tell)
+
+
+async def _count_old(notifications: NotificationsService, connection: AsyncConnection) -> int:
+    return await count(connection, _old(notifications))

@@ -1,0 +1,87 @@
+"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, customers, sorted inside.
+
+A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import fields
+from zlib import crc32
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifications.books import Books
+from services.notifications.commands import Request
+from services.notifications.records import Coupon, Customer, Sale, Use
+from services.notifications.wanted import Wanted
+from shared import answers
+from shared.columns import joined, rows_of
+from shared.database import fetch
+
+CODE_LOCKS, BUCKETS = 0x636F6465, 256
+"""So many locks stand for all codes, since a transaction can hold only some thousands."""
+
+LOCK_CODES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
+
+SALE_COLUMNS = ", ".join(f"s.{each.name}" for each in fields(Sale))
+LOCK_SALES = f"""
+SELECT {SALE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
+  JOIN sale s ON s.shop_id = k.shop_id AND s.invoice_number = k.invoice_number
+ ORDER BY s.shop_id, s.invoice_number FOR UPDATE OF s"""
+
+LOAD_REFUNDS = f"""
+SELECT r.shop_id, r.invoice_number, r.refund_id FROM {rows_of("text", "text", "text")} AS k(shop_id, invoice_number, refund_id)
+  JOIN refund r ON r.shop_id = k.shop_id AND r.invoice_number = k.invoice_number AND r.refund_id = k.refund_id"""
+
+USE_COLUMNS = ", ".join(f"u.{each.name}" for each in fields(Use))
+LOAD_USES = f"""
+SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[])
+ UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
+  JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
+
+COUPON_COLUMNS = ", ".join(
+    f"{each.name}::text" if each.name in {"value", "titles"} else each.name for each in fields(Coupon)
+)
+LOCK_COUPONS = f"""
+SELECT {COUPON_COLUMNS} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
+ ORDER BY coupon_id FOR UPDATE"""
+
+LOCK_CUSTOMERS = """
+SELECT customer_id, event_sequence FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+
+
+async def load(connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
+    """Return the part of the books that the requests touch."""
+    wanted = Wanted(command for request in requests for command in request.commands)
+    books = Books(now, answers=await answers.load(connection, requests))
+    if wanted.codes:
+        await fetch(
+            connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(code.encode()) % BUCKETS for code in wanted.codes})
+        )
+    if wanted.sales:
+        for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
+            sale = Sale(*row)
+            books.sales[sale.key] = sale
+    if wanted.refunds:
+        books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
+    await _load_uses(connection, books, wanted)
+    await _lock_coupons(connection, books, wanted)
+    return books
+
+
+async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.codes)):
+        use = Use(*row)
+        books.uses[use.key] = use
+        wanted.codes.add(use.code)
+
+
+async def _lock_coupons(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, LOCK_COUPONS, sorted(wanted.coupons), sorted(wanted.codes)):
+        coupon = Coupon(*row)
+        books.coupons[coupon.coupon_id] = coupon
+        wanted.customers.add(coupon.customer_id)
+        if coupon.code is not None:
+            books.by_code[coupon.code] = coupon
+    for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
+        books.customers[row["customer_id"]] = Customer(*row)

@@ -1,0 +1,1 @@
+"""What is right for coupons and messages, without I/O and without a clock."""

@@ -1,0 +1,45 @@
+"""What a batch has decided, written with a handful of set-based statements."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifications import tables
+from services.notifications.books import Changes
+from shared.columns import Columns, joined, rows_of
+from shared.database import fetch
+
+CUSTOMER = Columns(tables.customer, "customer_id event_sequence")
+COUPON = Columns(
+    tables.coupon,
+    "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
+    " invoice_number ended_at reason",
+)
+USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at")
+SALE = Columns(tables.sale, "shop_id invoice_number total refunded")
+REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
+
+INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
+INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
+INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
+INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
+
+INSERT_OUTBOX = f"""
+INSERT INTO outbox (topic, key, payload)
+SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "text")} AS k(topic, key, payload)"""
+
+
+async def save(connection: AsyncConnection, changes: Changes) -> None:
+    """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
+    for statement, rows in (
+        (INSERT_SALES, [SALE.of(changes.new_sales[key]) for key in sorted(changes.new_sales)]),
+        (UPDATE_SALES, [SALE.of(each) for each in changes.sales.values()]),
+        (INSERT_REFUNDS, sorted(changes.refunds)),
+        (INSERT_COUPONS, [COUPON.of(changes.new_coupons[name]) for name in sorted(changes.new_coupons)]),
+        (UPDATE_COUPONS, [COUPON.of(each) for each in changes.coupons.values()]),
+        (INSERT_USES, [USE.of(changes.new_uses[key]) for key in sorted(changes.new_uses)]),
+        (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
+        (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
+        (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (INSERT_OUTBOX, changes.outbox),
+    ):
+        if rows:
+            await fetch(connection, statement, *joined(rows, 0))

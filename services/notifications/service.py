@@ -1,0 +1,25 @@
+"""The notifications service put together: its database, its writer and the batches that calls form."""
+
+import datetime as dt
+from collections.abc import Callable
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.notifications.commands import Reply, Request
+from services.notifications.delivery import Delivery
+from shared.clock import utc_now
+from shared.service import Service
+
+
+class NotificationsService(Service[Request, Reply]):
+    """The writer behind the batches."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.delivery = Delivery()
+        super().__init__(engine, self.delivery, clock=clock, committed=committed)

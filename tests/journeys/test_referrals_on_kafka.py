@@ -1,0 +1,216 @@
+"""Hundreds of friends on real Kafka, while points and referrals die and come back: everybody has what the facts say, once."""
+
+import datetime as dt
+import itertools
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from services.referrals.commands import MakeCode, Request
+from services.referrals.lifecycle import Lifecycle
+from services.referrals.programme import Programme
+from services.referrals.rules import codes
+from shared.database import create_engine, transact
+from tests.brokers import Broker
+from tests.journeys.friends import COUPONS, CUSTOMERS, POINTS, PURCHASES, Claim, Crowd, Record, Said
+from tests.journeys.reading import end_of, standing_on
+from tests.processes import Running, command, loyalty
+from tests.shared.messaging.waiting import until
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+REFERRERS = 15
+TIMES = int(os.environ.get("JOURNEY_TIMES", "2"))
+KILLS = 4
+PATIENCE = 60
+KEY = "the-contact-key-of-this-journey-00"
+
+HEARD = {
+    "points": (PURCHASES, CUSTOMERS, "loyalty.referrals"),
+    "referrals": (PURCHASES, CUSTOMERS, "loyalty.points"),
+}
+READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset WHERE topic = $1"
+UNSENT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM dead_letter WHERE relayed_at IS NULL)"
+DEAD = "SELECT code, count(*) FROM dead_letter GROUP BY code"
+BALANCES = "SELECT customer_id, available, pending, held FROM account"
+
+
+class Journey:
+    """The crowd, the broker, the books of both services, and their processes."""
+
+    def __init__(self, servers: str, urls: dict[str, str], rng: random.Random, now: dt.datetime) -> None:
+        self.servers = servers
+        self.urls = urls
+        self.rng = rng
+        self.crowd = Crowd(servers, {f"r-{number}": codes.generate() for number in range(REFERRERS)}, rng, now)
+        self.books: dict[str, asyncpg.Connection] = {}
+        self.running: dict[str, Running] = {}
+        self.said: list[str] = []
+        self.claims: list[Future[httpx.Response]] = []
+        self._ends = ExitStack()
+        self._tills = self._ends.enter_context(ThreadPoolExecutor(2))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        urls = {f"{name}_database_url": url for name, url in self.urls.items()}
+        return urls | {"referrals_contact_key": KEY, "kafka_bootstrap_servers": self.servers}
+
+    @contextmanager
+    def open(self) -> Iterator["Journey"]:
+        with self._ends:
+            yield self
+
+    def start(self, name: str) -> None:
+        line = ("services", name, *([] if name == "referrals" else ["--no-api"]))
+        self.running[name] = self._ends.enter_context(loyalty(*line, **self._own(name)))
+
+    def _own(self, name: str) -> dict[str, str]:
+        others = {f"{other}_" for other in HEARD if other != name}
+        return {each: value for each, value in self.settings.items() if not each.startswith(tuple(others))}
+
+    def kill(self, name: str) -> None:
+        self.running[name].kill()
+        self.said.append(self.running[name].said())
+
+    def say(self, said: list[Said]) -> None:
+        """Send records, and have the claims made beside them."""
+        for each in said:
+            if isinstance(each, Claim):
+                self.claims.append(self._tills.submit(self._insist, each))
+            else:
+                self.crowd.send(each)
+
+    def _insist(self, claim: Claim) -> httpx.Response:
+        """Claim, again until it is answered."""
+        headers = {"Idempotency-Key": claim.customer_id.partition(":")[0]}
+        while True:
+            with suppress(httpx.TransportError):
+                url = f"{self.running['referrals'].url}/v1/claims"
+                answer = httpx.post(url, json=claim._asdict(), headers=headers, timeout=PATIENCE)
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    return answer
+            time.sleep(0.05)
+
+    async def prepare(self) -> None:
+        """Have two versions of the programme, and a code of each referrer."""
+        engine, lifecycle, now = create_engine(self.urls["referrals"], name="tests"), Lifecycle(), self.crowd.now
+        for rules in (POINTS, COUPONS):
+            programme, begins = Programme.model_validate(rules.document), now - dt.timedelta(days=rules.days_ago)
+            async with engine.begin() as connection:
+                await lifecycle.publish(connection, programme, valid_from=begins, now=now, actor="tester")
+        request = Request([MakeCode(name, code) for name, code in self.crowd.codes.items()])
+        await transact(engine, lambda connection: lifecycle.book(connection, [request], now=now))
+        await engine.dispose()
+
+    async def read(self, name: str) -> int:
+        """Return how much a service has read of what the crowd sent."""
+        return sum([int(await self.books[name].fetchval(READ, topic)) for topic in (PURCHASES, CUSTOMERS)])
+
+    async def all_is_through(self) -> bool:
+        """Tell whether each has said all it has to say, and read all that the others said."""
+        for name, topics in HEARD.items():
+            if await self.books[name].fetchval(UNSENT):
+                return False
+            if any([await self.books[name].fetchval(READ, topic) < end_of(self.servers, topic) for topic in topics]):
+                return False
+        return not any([await each.fetchval(UNSENT) for each in self.books.values()])
+
+
+@pytest.fixture
+async def journey(broker: Broker, database_url: str, referrals_url: str) -> AsyncIterator[Journey]:
+    seed = int(os.environ.get("JOURNEY_SEED", "20261124"))
+    print(f"JOURNEY_SEED={seed}")  # noqa: T201 - makes a failure repeatable
+    urls = {"points": database_url, "referrals": referrals_url}
+    journey = Journey(broker.bootstrap_servers, urls, random.Random(seed), dt.datetime.now(dt.UTC))
+    journey.books = {name: await asyncpg.connect(url) for name, url in urls.items()}
+    with journey.open():
+        yield journey
+    for each in journey.books.values():
+        await each.close()
+
+
+async def test_everybody_gets_what_the_facts_say_whatever_dies_and_comes_again(journey: Journey) -> None:
+    await journey.prepare()
+    begin(journey)
+    await invite_while_both_die(journey)
+    await until(journey.all_is_through, wanted=True, seconds=PATIENCE)
+    for running in journey.running.values():
+        assert running.interrupt() == 0
+        journey.said.append(running.said())
+    assert "Traceback" not in "".join(journey.said)
+    await the_points_are_those_of_the_model(journey)
+    await every_reward_was_said_once(journey)
+    assert {name: dict(await each.fetch(DEAD)) for name, each in journey.books.items()} == dict.fromkeys(
+        HEARD, DEAD_LETTERS
+    )
+    verified = command("verify", **journey.settings)
+    assert verified.returncode == 0, verified.stdout
+
+
+def begin(journey: Journey) -> None:
+    for name in HEARD:
+        journey.start(name)
+    admin = AdminClient({"bootstrap.servers": journey.servers, "log_level": 0})
+    wanted = set(itertools.chain(*HEARD.values()))
+    eventually(lambda: wanted <= admin.list_topics(timeout=10).topics.keys())
+
+
+async def invite_while_both_die(journey: Journey) -> None:
+    said = journey.crowd.invite(TIMES)
+    journey.say(BAD)
+    portion = len(said) // KILLS + 1
+    for number in range(KILLS):
+        journey.say(said[number * portion : (number + 1) * portion])
+        name = list(HEARD)[number % 2]
+        await at_a_random_moment(journey, name, portion)
+        journey.kill(name)
+        journey.start(name)
+    # much of it comes once more
+    journey.say(journey.rng.sample(said, len(said) // 4))
+    journey.crowd.flush()
+    assert {each.result(PATIENCE).status_code for each in journey.claims} == {201}
+
+
+async def at_a_random_moment(journey: Journey, name: str, portion: int) -> None:
+    """Return when a service is somewhere in the last portion."""
+    wanted = journey.crowd.sent.total() - int(portion * journey.rng.random())
+    deadline = time.monotonic() + PATIENCE
+    while (read := await journey.read(name)) < wanted:
+        assert time.monotonic() < deadline, f"{name} has read {read} of {wanted} records"
+        time.sleep(0.005)
+
+
+BAD: list[Said] = [Record(PURCHASES, "nobody", b"{"), Record(CUSTOMERS, "nobody", None)]
+DEAD_LETTERS = {"event-malformed": 1, "event-empty": 1}
+
+
+async def the_points_are_those_of_the_model(journey: Journey) -> None:
+    wanted = {name: (points, 0, 0) for name, points in journey.crowd.points().items()}
+    rows = await journey.books["points"].fetch(BALANCES)
+    found = dict.fromkeys(wanted, (0, 0, 0)) | {row[0]: tuple(row)[1:] for row in rows}
+    assert {name: (found[name], wanted[name]) for name in found if found[name] != wanted[name]} == {}
+
+
+async def every_reward_was_said_once(journey: Journey) -> None:
+    """At least once, that is: the same event may come again, but no reward is said by two of them."""
+    events: dict[tuple[str, str], Any] = {}
+    for record in standing_on(journey.servers, "loyalty.referrals"):
+        event = orjson.loads(record.value)
+        assert events.setdefault((event["subject"], event["sequence"]), event) == event
+    rewarded = [event["data"] for event in events.values() if event["type"] == "loyalty.referral.rewarded.v1"]
+    assert len({each["reward_id"] for each in rewarded}) == len(rewarded)
+    kinds = {(each["reward"]["kind"], each["side"]) for each in rewarded}
+    assert kinds == set(itertools.product(("points", "coupon"), ("friend", "referrer")))
+    granted = await journey.books["points"].fetch("SELECT reward_id FROM points_grant")
+    assert {row[0] for row in granted} == {each["reward_id"] for each in rewarded if each["reward"]["kind"] == "points"}

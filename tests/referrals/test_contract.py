@@ -1,0 +1,59 @@
+"""The referrals service's API against its own document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+
+from tests.contract import (
+    AUTHORIZED,
+    FUZZING,
+    KEY,
+    every_operation_needs_a_scope,
+    keeps_to_its_document,
+    play_examples,
+    schema_of,
+)
+from tests.processes import Running, loyalty, wait_until_ready
+
+
+@pytest.fixture(scope="module")
+def running(module_referrals_url: str) -> Iterator[Running]:
+    settings = {
+        "referrals_database_url": module_referrals_url,
+        "referrals_contact_key": "a secret of these tests,32 bytes".replace(" ", "-"),
+        # whoever fuzzes guesses
+        "referrals_guesses_per_minute": "1000000",
+        "bootstrap_key": KEY,
+    }
+    with loyalty("services", "referrals", **settings) as process:
+        wait_until_ready(process)
+        yield process
+
+
+schema = schema_of("referrals")
+
+
+@schema.parametrize()
+@FUZZING
+def test_every_operation_keeps_to_its_document(case: schemathesis.Case[Any], running: Running) -> None:
+    keeps_to_its_document(case, running)
+
+
+def test_every_operation_needs_a_scope(running: Running) -> None:
+    every_operation_needs_a_scope(running)
+
+
+def test_every_request_example_works(running: Running) -> None:
+    """What exists is named in the paths, so that each example does what its operation is there for."""
+    made = httpx.post(f"{running.url}/v1/codes", json={"customer_id": "c-42"}, headers=AUTHORIZED).json()
+    claim = {"code": made["code"], "customer_id": "c-44"}
+    claimed = httpx.post(f"{running.url}/v1/claims", json=claim, headers=AUTHORIZED).json()
+    names = {"code": made["code"], "referral_id": claimed["referral_id"]}
+    statuses = play_examples(running, names)
+    # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared
+    refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
+    assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused
+    assert len(statuses) >= 6
