@@ -51,9 +51,10 @@ def test_every_request_example_works(running: Running) -> None:
     made = httpx.post(f"{running.url}/v1/codes", json={"customer_id": "c-42"}, headers=AUTHORIZED).json()
     claim = {"code": made["code"], "customer_id": "c-44"}
     claimed = httpx.post(f"{running.url}/v1/claims", json=claim, headers=AUTHORIZED).json()
-    names = {"code": made["code"], "referral_id": claimed["referral_id"]}
+    names = {"code": made["code"], "referral_id": claimed["referral_id"], "partner_id": "wine-blog", "month": "2026-10"}
     statuses = play_examples(running, names)
-    # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared
+    # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared,
+    # and a partner who has brought nobody yet is not paid
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused
     assert len(statuses) >= 6

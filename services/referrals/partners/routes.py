@@ -114,19 +114,7 @@ async def set_terms(http: HttpRequest, partner_id: Segment, change: TermsChange)
     return await ask(http, SetTerms(partner_id, change.terms, caller(http).name), render_partner, None)
 
 
-@router.post(
-    "/{partner_id:segment}/retire",
-    response_model=PartnerView,
-    status_code=201,
-    openapi_extra=KEEP,
-    summary="Let a partner's codes claim nothing any more; what they claimed goes on earning",
-    responses={**SAME, **problem_responses(UNKNOWN | {409: [REUSED]})},
-)
-async def retire_partner(http: HttpRequest, partner_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
-    return await ask(http, RetirePartner(partner_id, why.reason), render_partner, key)
-
-
-# Codes
+# Codes, and their end
 
 
 @router.post(
@@ -159,6 +147,18 @@ async def list_codes(http: HttpRequest, partner_id: Segment) -> Response:
     async with service_of(http).engine.connect() as connection:
         found = await queries.codes(connection, partner_id)
     return as_json({"data": [code_view(each) for each in found]})
+
+
+@router.post(
+    "/{partner_id:segment}/retire",
+    response_model=PartnerView,
+    status_code=201,
+    openapi_extra=KEEP,
+    summary="Let a partner's codes claim nothing any more; what they claimed goes on earning",
+    responses={**SAME, **problem_responses(UNKNOWN | {409: [REUSED]})},
+)
+async def retire_partner(http: HttpRequest, partner_id: Segment, why: Reason, key: KeyHeader = None) -> Response:
+    return await ask(http, RetirePartner(partner_id, why.reason), render_partner, key)
 
 
 # Commissions
