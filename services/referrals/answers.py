@@ -22,6 +22,8 @@ REFUSALS = {
     "friend-is-oneself": 409,
     "friend-not-new": 409,
     "limit-below-pairs": 409,
+    "month-not-over": 409,
+    "nothing-to-pay": 409,
     "occurred-in-future": 422,
     "offer-exists": 409,
     "offer-faulty": 422,
@@ -36,9 +38,15 @@ REFUSALS = {
     "pair-expired": 409,
     "pair-taken": 409,
     "pair-unknown": 404,
+    "partner-currency-fixed": 409,
+    "partner-exists": 409,
+    "partner-retired": 409,
+    "partner-unknown": 404,
     "purchase-conflict": 409,
     "refund-currency": 422,
     "refund-exceeds-purchase": 409,
+    "statement-paid": 409,
+    "terms-faulty": 422,
 }
 """The HTTP status of each refusal by the rules."""
 

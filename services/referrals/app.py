@@ -10,6 +10,7 @@ import services.referrals
 from services.referrals import claims, programmes, routes
 from services.referrals.documents import asyncapi
 from services.referrals.pairs import routes as pair_routes
+from services.referrals.partners import routes as partner_routes
 from services.referrals.reports import routes as report_routes
 from services.referrals.reports.reader import referrals_reports
 from services.referrals.service import ReferralsService
@@ -54,6 +55,7 @@ def create_app(
     app.include_router(routes.router)
     app.include_router(claims.router)
     app.include_router(pair_routes.router)
+    app.include_router(partner_routes.router)
     app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

@@ -3,20 +3,26 @@
 import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from services.referrals.programme import Programme, Versions
 from services.referrals.records import (
     Code,
+    Commission,
     Customer,
+    Line,
     Listing,
     Pair,
     PairReward,
+    Partner,
+    Payout,
     Purchase,
     PurchaseKey,
     Referral,
     Refund,
     RefundKey,
     Reward,
+    TermsVersion,
 )
 from services.referrals.rules.claims import Counts
 from shared.requests import Answers
@@ -49,6 +55,11 @@ class Changes:
     """How many more places in the budget of an offer are held."""
     pairs: dict[str, Pair] = field(default_factory=dict)
     pair_rewards: dict[str, PairReward] = field(default_factory=dict)
+    partners: dict[str, Partner] = field(default_factory=dict)
+    terms: list[TermsVersion] = field(default_factory=list)
+    commissions: dict[tuple[str, PurchaseKey], Commission] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    payouts: list[Payout] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -63,6 +74,9 @@ class Books:
 
     `pairs` holds those that are named and those of customers whose purchases may matter to them, `pairs_of` their ids by
     customer; `pair_counts` counts those that a customer is of now, by customer and offer, `most_pairs` the most that any is.
+
+    Partners are locked too: `commissions` are those of a referral, `booked` is what their lines come to up to the end of
+    a month.
     """
 
     now: dt.datetime
@@ -91,6 +105,10 @@ class Books:
     pairs_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     pair_counts: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     pair_rewards: dict[str, dict[str, PairReward]] = field(default_factory=lambda: defaultdict(dict))
+    partners: dict[str, Partner] = field(default_factory=dict)
+    commissions: dict[str, dict[PurchaseKey, Commission]] = field(default_factory=lambda: defaultdict(dict))
+    booked: dict[tuple[str, dt.date], Decimal] = field(default_factory=dict)
+    payouts: dict[tuple[str, dt.date], Payout] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 

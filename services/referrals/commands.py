@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from services.referrals.offers import Offer
-from services.referrals.records import Code, Listing, Pair, Referral
+from services.referrals.records import Code, Listing, Pair, Partner, Payout, Referral
+from services.referrals.terms import Terms
 from shared import requests
+from shared.contracts.coupons import Language
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
 from shared.requests import Deed, Origin
 
@@ -162,6 +164,34 @@ class RetireOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPartner:
+    """Let somebody recommend the shop for money."""
+
+    partner_id: str
+    name: str
+    language: Language
+    terms: Terms
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTerms:
+    """Let claims from now on earn a partner something else."""
+
+    partner_id: str
+    terms: Terms
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetirePartner:
+    """Let a partner's codes claim nothing any more; what they claimed goes on earning."""
+
+    partner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvitePair:
     """Let a customer begin a pair with a friend, or with whoever comes with its code."""
 
@@ -197,6 +227,24 @@ class SettlePair:
     pair_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AddPartnerCode:
+    """Give a partner another code, drawn or of their choice."""
+
+    partner_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayPartner:
+    """Note that a partner was paid all that is due up to the end of a month; that closes it."""
+
+    partner_id: str
+    month: dt.date
+    reference: str
+    actor: str
+
+
 Command = (
     HearPurchase
     | HearRefund
@@ -218,6 +266,11 @@ Command = (
     | AcceptPair
     | CancelPair
     | SettlePair
+    | OpenPartner
+    | SetTerms
+    | RetirePartner
+    | AddPartnerCode
+    | PayPartner
 )
 
 
@@ -232,6 +285,8 @@ class Outcome(NamedTuple):
     named: Code | None = None
     listing: Listing | None = None
     pair: Pair | None = None
+    partner: Partner | None = None
+    payout: Payout | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code, in numbers and instants."""
 
@@ -272,4 +327,9 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     InvitePair: lambda it: Deed("pair.invite", f"{it.pair_id} by {it.customer_id}"),
     AcceptPair: lambda it: Deed("pair.accept", f"{it.pair_id} by {it.friend_id}"),
     CancelPair: lambda it: Deed("pair.cancel", it.pair_id, it.reason),
+    OpenPartner: lambda it: Deed("partner.open", it.partner_id),
+    SetTerms: lambda it: Deed("partner.terms", it.partner_id),
+    RetirePartner: lambda it: Deed("partner.retire", it.partner_id, it.reason),
+    AddPartnerCode: lambda it: Deed("partner.code", f"{it.code} of {it.partner_id}"),
+    PayPartner: lambda it: Deed("partner.pay", f"{it.partner_id} for {it.month:%Y-%m}", it.reference),
 }

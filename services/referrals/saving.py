@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
 from services.referrals.books import Changes
-from services.referrals.records import Listing
+from services.referrals.records import Commission, Listing
 from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 
@@ -28,7 +28,8 @@ CODE = Columns(tables.code, "code kind customer_id partner_id created_at retired
 REFERRAL = Columns(
     tables.referral,
     "referral_id code friend_id referrer_id partner_id programme_version source claimed_at received_at status reason"
-    " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by due_at",
+    " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by"
+    " terms_version commissions_due_at due_at",
 )
 REWARD = Columns(tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung")
 NEW_OFFER = Columns(tables.offer, "offer_id document created_at retired_at")
@@ -40,6 +41,20 @@ PAIR = Columns(
 )
 PAIR_REWARD = Columns(tables.pair_reward, "reward_id pair_id customer_id side round status decided_at")
 SHARE = Columns(tables.share, "code channel on shares")
+PARTNER = Columns(
+    tables.partner,
+    "partner_id name language created_at event_sequence line_number paid paid_through retired_at",
+)
+TERMS = Columns(tables.partner_terms, "partner_id version valid_from document set_by")
+COMMISSION = Columns(
+    tables.commission,
+    "referral_id shop_id invoice_number partner_id occurred_at hold_until currency status amount sold refunded round month",
+)
+LINE = Columns(
+    tables.statement_line,
+    "partner_id number month amount referral_id shop_id invoice_number reason sold refunded booked_at",
+)
+PAYOUT = Columns(tables.payout, "partner_id month amount currency reference paid_at paid_by")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 
 HOT = (PURCHASE, CUSTOMER, OUTBOX)
@@ -64,6 +79,14 @@ UPDATE_MERGED, UPDATE_CODES, UPDATE_REFERRALS, PUT_REWARDS = (
     REWARD.put(),
 )
 INSERT_OFFERS, PUT_PAIRS, PUT_PAIR_REWARDS = NEW_OFFER.insert(), PAIR.put(), PAIR_REWARD.put()
+PUT_PARTNERS, PUT_COMMISSIONS = PARTNER.put(), COMMISSION.put()
+INSERT_TERMS, INSERT_LINES, INSERT_PAYOUTS = TERMS.insert(), LINE.insert(), PAYOUT.insert()
+
+
+def _reversed_first(commission: Commission) -> tuple[object, ...]:
+    """Order commissions so that a sale is no longer one partner's before it is another's."""
+    return commission.status != "reversed", commission.referral_id, *commission.key
+
 
 # at once, since a budget and the places taken of it are judged together
 CHANGE_OFFERS = f"""
@@ -101,6 +124,11 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (CHANGE_OFFERS, _changed_offers(changes)),
         (PUT_PAIRS, [PAIR.of(changes.pairs[name]) for name in sorted(changes.pairs)]),
         (PUT_PAIR_REWARDS, [PAIR_REWARD.of(changes.pair_rewards[name]) for name in sorted(changes.pair_rewards)]),
+        (PUT_PARTNERS, [PARTNER.of(changes.partners[name]) for name in sorted(changes.partners)]),
+        (INSERT_TERMS, changes.terms),
+        (PUT_COMMISSIONS, [COMMISSION.of(each) for each in sorted(changes.commissions.values(), key=_reversed_first)]),
+        (INSERT_LINES, changes.lines),
+        (INSERT_PAYOUTS, changes.payouts),
         (ADD_SHARES, [(*place, shares) for place, shares in sorted(changes.shares.items())]),
     ):
         if rows:

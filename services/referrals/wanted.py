@@ -1,10 +1,12 @@
 """What a batch of commands needs of the books: noted before anything is asked of the database."""
 
+import datetime as dt
 from collections.abc import Iterable
 
 from services.referrals.commands import (
     AcceptClaim,
     AcceptPair,
+    AddPartnerCode,
     CancelPair,
     ChooseCode,
     ClaimCode,
@@ -18,9 +20,13 @@ from services.referrals.commands import (
     InvitePair,
     KeepOffer,
     MakeCode,
+    OpenPartner,
+    PayPartner,
     RejectClaim,
     RetireCode,
     RetireOffer,
+    RetirePartner,
+    SetTerms,
     SettlePair,
     SettleReferral,
     ShareCode,
@@ -61,6 +67,8 @@ class Wanted:
         """Customers who begin or accept a pair."""
         self.since = LATEST
         """From when on it is heard what was bought."""
+        self.partners: set[str] = set()
+        self.paying: set[tuple[str, dt.date]] = set()
         for command in commands:
             self._add(command)
 
@@ -104,6 +112,8 @@ class Wanted:
                 self.codes.add(chosen)
             case RetireCode(code=code) | ShareCode(code=code):
                 self.codes.add(code)
+            case OpenPartner() | SetTerms() | RetirePartner() | AddPartnerCode() | PayPartner():
+                self._add_partner(command)
             case _:
                 self._add_pairing(command)
 
@@ -123,6 +133,13 @@ class Wanted:
             case CancelPair(pair_id=pair_id) | SettlePair(pair_id=pair_id):
                 self.pairs.add(pair_id)
         self.customers |= self.pairing
+
+    def _add_partner(self, command: OpenPartner | SetTerms | RetirePartner | AddPartnerCode | PayPartner) -> None:
+        self.partners.add(command.partner_id)
+        if isinstance(command, AddPartnerCode):
+            self.codes.add(command.code)
+        if isinstance(command, PayPartner):
+            self.paying.add((command.partner_id, command.month))
 
     def _add_purchase(self, command: HearPurchase) -> None:
         purchase = command.purchase

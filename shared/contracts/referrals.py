@@ -18,15 +18,24 @@ RewardKind = Literal["points", "coupon", "commission"]
 """Of a reward that is taken back: so that only whoever gave it need look for it."""
 
 REFERRAL = "5d0c7e6a-0e0b-4f0c-9a2f-3f6d1f3c9a10"
+COMMISSION: JsonValue = {
+    "kind": "commission",
+    "amount": "8.93",
+    "currency": "EUR",
+    "shop_id": "webshop-de",
+    "invoice_number": "R-2026-000123",
+}
 PAIR = "9b1f0f4e-1f3c-4a51-9d7a-2f6f0c1f8f20"
 
 
 class Commission(BaseModel):
-    """Money that the shop owes a partner for a sale; it stands on the partner's statement."""
+    """Money for a sale that stands on a partner's statement: the shop owes it, or takes it back."""
 
     kind: Literal["commission"]
     amount: Money
     currency: Currency
+    shop_id: Identifier
+    invoice_number: Identifier
 
 
 class ReferralSaid(BaseModel):
@@ -43,7 +52,7 @@ class ReferralSaid(BaseModel):
     occurred_at: dt.datetime
 
 
-def _example(**more: JsonValue) -> ConfigDict:
+def _said(**more: JsonValue) -> dict[str, JsonValue]:
     said: dict[str, JsonValue] = {
         "customer_id": "c-42",
         "referral_id": REFERRAL,
@@ -54,7 +63,18 @@ def _example(**more: JsonValue) -> ConfigDict:
         "programme_version": 1,
         "occurred_at": "2026-11-23T09:15:00Z",
     }
-    return ConfigDict(json_schema_extra={"examples": [said | more]})
+    return said | more
+
+
+def _example(**more: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [_said(**more)]})
+
+
+def _with_partners(own: dict[str, JsonValue], partners: dict[str, JsonValue]) -> ConfigDict:
+    """An example of a customer's, and one of a partner's."""
+    of_partner = _said(customer_id="wine-blog", partner_id="wine-blog", code="WINEBLOG24")
+    of_partner.pop("referrer_id")
+    return ConfigDict(json_schema_extra={"examples": [_said(**own), of_partner | partners]})
 
 
 class ReferralRegistered(ReferralSaid):
@@ -68,7 +88,10 @@ class ReferralRegistered(ReferralSaid):
 
 
 class ReferralQualified(ReferralSaid):
-    """The friend made the purchase that counts; the referrer's reward is due at `hold_until`."""
+    """The friend made the purchase that counts; the referrer's reward is due at `hold_until`.
+
+    A partner is told of every purchase that earns a commission.
+    """
 
     model_config = _example(shop_id="webshop-de", invoice_number="R-2026-000123", hold_until="2026-12-07T09:15:00Z")
 
@@ -80,7 +103,10 @@ class ReferralQualified(ReferralSaid):
 class ReferralRewarded(ReferralSaid):
     """`customer_id` gets `reward`, once for each `reward_id` for ever; `rung` tells a bonus for so many recommendations."""
 
-    model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reward={"kind": "points", "points": 500})
+    model_config = _with_partners(
+        {"reward_id": f"{REFERRAL}/referrer/1", "reward": {"kind": "points", "points": 500}},
+        {"reward_id": f"{REFERRAL}/partner/1", "reward": COMMISSION},
+    )
 
     reward_id: Identifier
     reward: Annotated[PointsBenefit | CouponBenefit | Commission, Field(discriminator="kind")]
@@ -96,12 +122,24 @@ class ReferralRejected(ReferralSaid):
 
 
 class ReferralReversed(ReferralSaid):
-    """The purchase that counted was taken back; what `customer_id` got for it is taken back too, where they had it."""
+    """The purchase that counted was taken back; what `customer_id` got for it is taken back too, where they had it.
 
-    model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reason="refunded")
+    Of a commission only `taken_back` is: the next refund of the same purchase may take back more of the same reward.
+    """
+
+    model_config = _with_partners(
+        {"reward_id": f"{REFERRAL}/referrer/1", "reason": "refunded"},
+        {
+            "reward_id": f"{REFERRAL}/partner/1",
+            "reward_kind": "commission",
+            "taken_back": COMMISSION,
+            "reason": "refunded",
+        },
+    )
 
     reward_id: Identifier | None
     reward_kind: RewardKind | None = None
+    taken_back: Commission | None = None
     reason: str
 
 

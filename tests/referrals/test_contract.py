@@ -63,9 +63,10 @@ def test_every_request_example_works(running: Running) -> None:
     keyed = {**AUTHORIZED, "Idempotency-Key": "invitation"}
     pair = httpx.post(f"{running.url}/v1/pairs", json=invitation, headers=keyed).json()
     names = {"code": made["code"], "referral_id": claimed["referral_id"]}
-    names |= {"offer_id": "winter", "pair_id": pair["pair_id"]}
+    names |= {"offer_id": "winter", "pair_id": pair["pair_id"], "partner_id": "wine-blog", "month": "2026-10"}
     statuses = play_examples(running, names)
-    # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared
+    # the code of an example is one that nobody was given, and to claim it is answered; one that was retired is not shared,
+    # and a partner who has brought nobody yet is not paid
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     # and the code of a referrer is not that of a pair
     unknown = {name for name in refused if "/invitations/" in name}

@@ -8,6 +8,7 @@ from services.referrals.books import Books
 from services.referrals.commands import (
     AcceptClaim,
     AcceptPair,
+    AddPartnerCode,
     CancelPair,
     ChooseCode,
     ClaimCode,
@@ -21,12 +22,16 @@ from services.referrals.commands import (
     InvitePair,
     KeepOffer,
     MakeCode,
+    OpenPartner,
     Outcome,
+    PayPartner,
     RejectClaim,
     Reply,
     Request,
     RetireCode,
     RetireOffer,
+    RetirePartner,
+    SetTerms,
     SettlePair,
     SettleReferral,
     ShareCode,
@@ -38,6 +43,7 @@ from services.referrals.decisions.codes import choose_code, make_code, retire_co
 from services.referrals.decisions.customers import hear_card, hear_customer, hear_merge, hear_tier
 from services.referrals.decisions.offers import keep_offer, retire_offer
 from services.referrals.decisions.pairs import accept_pair, cancel_pair, invite_pair, settle, settle_pair
+from services.referrals.decisions.partners import add_code, open_partner, pay_partner, retire_partner, set_terms
 from services.referrals.decisions.purchases import hear_purchase, hear_refund
 from services.referrals.decisions.referrals import release, settle_referral
 from shared.requests import Desk
@@ -63,6 +69,11 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     AcceptPair: accept_pair,
     CancelPair: cancel_pair,
     SettlePair: settle_pair,
+    OpenPartner: open_partner,
+    SetTerms: set_terms,
+    RetirePartner: retire_partner,
+    AddPartnerCode: add_code,
+    PayPartner: pay_partner,
 }
 
 
