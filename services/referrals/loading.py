@@ -39,6 +39,13 @@ SELECT {", ".join(each.name for each in fields(Refund))} FROM refund
  WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY arrival"""
 
 LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+# in a few buckets, since a batch may name a thousand cards, and each lock is a place in memory
+LOCK_CARDS = """
+SELECT pg_advisory_xact_lock($2, bucket) FROM (
+  SELECT DISTINCT hashtext(number) & 255 AS bucket FROM unnest($1::text[]) AS number ORDER BY bucket) b"""
+CARDS = 0x63617264
+"""The name of these locks among the advisory ones."""
+
 CARDS_OF = "SELECT card_number, customer_id FROM card WHERE customer_id = ANY($1::text[])"
 
 CODE_COLUMNS = ", ".join(Code._fields)
@@ -166,6 +173,11 @@ async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted)
     numbers = sorted(wanted.cards | wanted.new_cards.keys())
     if numbers:
         books.cards.update(await fetch(connection, LOAD_CARDS, numbers))
+        unknown = [number for number in numbers if number not in books.cards]
+        if unknown:
+            # or a purchase and whose its card is miss each other
+            await fetch(connection, LOCK_CARDS, unknown, CARDS)
+            books.cards.update(await fetch(connection, LOAD_CARDS, unknown))
         wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
         wanted.claiming |= {books.cards[number] for number in wanted.claiming_cards & books.cards.keys()}
     if wanted.new_cards:
