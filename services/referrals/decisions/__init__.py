@@ -67,9 +67,13 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the referrals and pairs, then answer each request in turn; each sees what those before it did."""
-    for referral in list(books.referrals.values()):
-        release(books, referral)
+    """Book what is due on the referrals, those first that have waited longest, and on pairs, then answer each request in turn.
+
+    Each sees what those before it did.
+    """
+    due = [(each.due_at, name) for name, each in books.referrals.items() if each.due_at is not None]
+    for _, name in sorted(due):
+        release(books, books.referrals[name])
     for pair in list(books.pairs.values()):
         settle(books, pair)
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)

@@ -76,7 +76,7 @@ def _judged(books: Books, code: Code | None) -> claims.Code | None:
     if code.customer_id is None:
         return claims.Code(None, is_retired=code.retired_at is not None)
     referrer = books.customer(code.customer_id)
-    chain = books.chains.get(referrer.customer_id, frozenset())
+    chain = books.up_the_chain(referrer.customer_id)
     return claims.Code(_person(books, referrer), chain, is_retired=code.retired_at is not None)
 
 
@@ -100,7 +100,6 @@ def _register(books: Books, referral: Referral) -> None:
     books.live[referral.friend_id] = referral
     if referral.status == "review":
         referral.review_until = claims.review_until(books.now, programme)
-    _lengthen_chain(books, referral)
     details = {"status": referral.status, "qualifies_until": referral.qualifies_until}
     if referral.review_until is not None:
         details["review_until"] = referral.review_until
@@ -112,16 +111,8 @@ def _count(books: Books, referral: Referral) -> None:
     """Let claims that follow in the same batch see this one."""
     if referral.address_hash is not None:
         books.from_address[referral.address_hash] += 1
-    if referral.referrer_id is not None and referral.status != "rejected":
-        known = books.counts.get(referral.referrer_id, Counts())
-        more = {"within_day": known.within_day + 1, "within_month": known.within_month + 1}
-        books.counts[referral.referrer_id] = known._replace(**more)
-
-
-def _lengthen_chain(books: Books, referral: Referral) -> None:
-    referrer = referral.referrer_id
-    if referrer is not None:
-        books.chains[referral.friend_id] = books.chains.get(referrer, frozenset()) | {referrer}
+    if referral.is_live:
+        books.count(referral, 1)
 
 
 # What staff decide
