@@ -307,22 +307,38 @@ async def test_a_hundred_who_accept_at_once_share_a_budget_of_thirty(referrals_u
         await engine.dispose()
 
 
-async def test_a_basket_and_the_acceptance_that_are_booked_at_once_complete_the_pair(
-    referrals_url: str, book: Book
-) -> None:
-    engine = create_engine(referrals_url, name="two processes", pool_size=10)
-    await book(offer(**JOINT, per_customer=None), *(invite(f"p-{n}", f"c-{n}") for n in range(20)))
+async def at_once(url: str, *commands: Command) -> None:
+    """Book each in a transaction of its own, all at the same time."""
+    engine = create_engine(url, name="processes", pool_size=10)
 
     async def one(command: Command) -> None:
         lifecycle = Lifecycle()
         await transact(engine, lambda connection: lifecycle.book(connection, [Request([command])], now=NOW))
 
+    await asyncio.gather(*(one(each) for each in commands))
+    await engine.dispose()
+
+
+async def test_a_basket_and_the_acceptance_that_are_booked_at_once_complete_the_pair(
+    referrals_url: str, book: Book, engine: AsyncEngine
+) -> None:
+    await book(offer(**JOINT, per_customer=None), *(invite(f"p-{n}", f"c-{n}") for n in range(20)))
     baskets = [purchase(f"R-{n}", customer=f"f-{n}", companion_id=f"c-{n}") for n in range(20)]
     accepts = [accept(f"p-{n}", f"f-{n}") for n in range(20)]
-    await asyncio.gather(*(one(each) for pair in zip(baskets, accepts, strict=True) for each in pair))
+    await at_once(referrals_url, *(each for both in zip(baskets, accepts, strict=True) for each in both))
     assert set((await pairs(engine)).values()) == {"completed"}
     assert len(await pair_rewards(engine)) == 40
-    await engine.dispose()
+
+
+async def test_a_purchase_by_card_and_whose_it_is_that_are_booked_at_once_complete_the_pair(
+    referrals_url: str, book: Book, engine: AsyncEngine
+) -> None:
+    await book(offer(**JOINT, per_customer=None))
+    await book(*(invite(f"p-{n}", f"c-{n}") for n in range(20)), *(accept(f"p-{n}", f"f-{n}") for n in range(20)))
+    by_card = [purchase(f"R-{n}", customer=None, card_number=f"card-{n}", companion_id=f"c-{n}") for n in range(20)]
+    cards = [HearCard(f"card-{n}", f"f-{n}") for n in range(20)]
+    await at_once(referrals_url, *(each for both in zip(by_card, cards, strict=True) for each in both))
+    assert set((await pairs(engine)).values()) == {"completed"}
 
 
 # Repeats and ends
