@@ -232,7 +232,8 @@ INVARIANTS = (
         f"""
         SELECT referral_id, status, due_at, review_until, qualified_at, hold_until, claimed_at, qualifies_until
           FROM ({REFERRALS}) r
-         WHERE due_at IS DISTINCT FROM CASE status WHEN 'review' THEN review_until WHEN 'qualified' THEN hold_until END
+         WHERE due_at IS DISTINCT FROM least(
+                CASE status WHEN 'review' THEN review_until WHEN 'qualified' THEN hold_until END, commissions_due_at)
             OR (status = 'review') <> (review_until IS NOT NULL)
             OR status IN ('qualified', 'rewarded') AND hold_until IS DISTINCT FROM
                 qualified_at + interval '1 second' * 86400 * (rules->>'hold_days')::int

@@ -116,6 +116,8 @@ class Wanted:
                 self._add_partner(command)
             case _:
                 self._add_pairing(command)
+            case _:
+                self._add_pairing(command)
 
     def _add_pairing(self, command: Command) -> None:
         match command:
