@@ -34,6 +34,8 @@ async def findings(connection: AsyncConnection, invariants: Sequence[Invariant])
     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     # generous for one report at a time: these queries sort and hash whole tables
     await connection.execute(text("SET LOCAL work_mem = '256MB'"))
+    # of tables that were just filled nothing is known yet, and a row by row search through them would never end
+    await connection.execute(text("SET LOCAL enable_nestloop = off"))
     checked = [await _check(connection, invariant) for invariant in invariants]
     return [finding for finding in checked if finding is not None]
 

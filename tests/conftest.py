@@ -94,6 +94,12 @@ async def module_referrals_url(server: embedded_postgres.Server, referrals_templ
         yield url
 
 
+@pytest.fixture(scope="module")
+async def module_notifications_url(server: embedded_postgres.Server, notifications_template: str) -> AsyncIterator[str]:
+    async with fresh_database(server, notifications_template) as url:
+        yield url
+
+
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     made = create_engine(database_url, name="tests", pool_size=5)

@@ -2,20 +2,24 @@
 
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.commands.agreeing import compare
 from services.commands.here import Only, services_here
 from services.commands.terminal import AsJson, out, run, show
-from services.registry import Kind
+from services.registry import POINTS, REFERRALS, Kind
 from services.running import Opened
 from shared import audit
 from shared.database import create_engine
 from shared.verification import Finding
 
 Findings = dict[str, list[Finding]]
-"""What is wrong, by service."""
+"""What is wrong, by service, and by services that do not agree."""
 
 
 def verify(*, only: Only = None, as_json: AsJson = False) -> None:
@@ -35,14 +39,26 @@ def verify(*, only: Only = None, as_json: AsJson = False) -> None:
 
 async def _verify(only: Kind[Any] | None) -> Findings:
     async with services_here(only) as services:
-        return {each.kind.name: await _findings(each) for each in services}
+        found = {each.kind.name: await _findings(each) for each in services}
+        here = {each.kind: each for each in services}
+        if here.keys() >= {POINTS, REFERRALS}:
+            async with _reading(here[REFERRALS]) as referrals, _reading(here[POINTS]) as points:
+                found["referrals and points"] = await compare(referrals, points)
+        return found
 
 
 async def _findings(of: Opened[Any]) -> list[Finding]:
+    async with _reading(of) as connection:
+        return await of.kind.verify(connection)
+
+
+@asynccontextmanager
+async def _reading(of: Opened[Any]) -> AsyncIterator[AsyncConnection]:
+    """Give a connection for statements that read whole tables."""
     engine = create_engine(of.url, name="loyalty-verify", reporting=True)
     try:
         async with engine.connect() as connection:
-            return await of.kind.verify(connection)
+            yield connection
     finally:
         await engine.dispose()
 

@@ -24,6 +24,8 @@ from services.referrals.records import (
 from services.referrals.rules.claims import Counts
 from shared.requests import Answers
 
+DAY = dt.timedelta(days=1)
+
 
 @dataclass(slots=True)
 class Changes:
@@ -36,9 +38,11 @@ class Changes:
     purchases: dict[PurchaseKey, Purchase] = field(default_factory=dict)
     new_refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
     new_codes: dict[str, Code] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
+    new_referrals: dict[str, Referral] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)
     rewards: dict[str, Reward] = field(default_factory=dict)
     partners: dict[str, Partner] = field(default_factory=dict)
@@ -54,10 +58,10 @@ class Books:
     """What was loaded. A customer stands under each name that the batch knows them by, also those they were merged from.
 
     `purchases` holds those that are named, and all of friends whose referral may change: `sales` by customer. `referrals`
-    holds those that are named and the live ones of friends; `rewards` theirs, and what referrers have from the ladder.
-    `given` counts rewards of referrers by month, `rewarded` their referrals that are rewarded now, `chains` names who is
-    up the chain of a referrer, `counts` earlier claims by referrer, `from_address` by address. Partners are locked too:
-    `commissions` are those of a referral, `booked` is what their lines come to up to the end of a month.
+    holds those that are named and the live ones of friends, and of everybody up the chain of those whose codes are claimed;
+    `rewards` theirs, and what referrers have from the ladder. `given` counts rewards of referrers by month, `rewarded` their
+    referrals that are rewarded now, `counts` earlier claims by referrer, `from_address` by address. Partners are
+    locked too: `commissions` are those of a referral, `booked` is what their lines come to up to the end of a month.
     """
 
     now: dt.datetime
@@ -78,7 +82,6 @@ class Books:
     ladder: dict[str, dict[str, Reward]] = field(default_factory=lambda: defaultdict(dict))
     given: dict[tuple[str, dt.date], int] = field(default_factory=lambda: defaultdict(int))
     rewarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    chains: dict[str, frozenset[str]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     from_address: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     partners: dict[str, Partner] = field(default_factory=dict)
@@ -106,6 +109,26 @@ class Books:
         """Note that a customer changed."""
         if customer.customer_id not in self.changes.new_customers:
             self.changes.customers[customer.customer_id] = customer
+
+    def count(self, referral: Referral, claims: int) -> None:
+        """Let what follows in the batch see a claim on a referrer, or see it no more."""
+        if referral.referrer_id is None:
+            return
+        referrer = self.customer(referral.referrer_id).customer_id
+        within_day = claims if referral.received_at > self.now - DAY else 0
+        within_month = claims if self.programme.month(referral.received_at) == self.programme.month(self.now) else 0
+        more = Counts(within_day=within_day, within_month=within_month)
+        self.counts[referrer] = self.counts.get(referrer, Counts()).plus(more)
+
+    def up_the_chain(self, name: str) -> frozenset[str]:
+        """Return who referred a customer, who referred that one, and so on."""
+        found: set[str] = set()
+        while (referral := self.live.get(name)) is not None and referral.referrer_id is not None:
+            name = self.customer(referral.referrer_id).customer_id
+            if name in found:
+                break
+            found.add(name)
+        return frozenset(found)
 
     def programme_of(self, referral: Referral) -> Programme:
         return self.versions.number(referral.programme_version).programme

@@ -13,7 +13,7 @@ def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI document."""
     return document(
         "referrals",
-        hears={PURCHASES_TOPIC: ["purchase"], CUSTOMERS_TOPIC: ["customer"], POINTS_TOPIC: ["account", "tier"]},
+        hears={PURCHASES_TOPIC: ["purchase"], CUSTOMERS_TOPIC: ["customer"], POINTS_TOPIC: ["account", "card", "tier"]},
         heard=EVENTS,
         says={REFERRALS_TOPIC: said.EVENTS},
     )

@@ -1,7 +1,7 @@
-"""What a batch needs of the books, locked before it is decided: purchases, customers, then partners, sorted inside.
+"""What a batch needs of the books, locked before it is decided: cards, purchases, customers, then partners, sorted inside.
 
-Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as) is looked up first and
-locked with them; where that changed before the locks were had, the batch begins again.
+Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as, where codes are claimed all
+who are up the chain) is looked up first and locked with them; where that changed before the locks were had, the batch begins again.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from dataclasses import fields
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import terms
-from services.referrals.books import Books
+from services.referrals.books import DAY, Books
 from services.referrals.commands import Request
 from services.referrals.programme import Programme, Version, Versions
 from services.referrals.records import Code, Commission, Customer, Partner, Payout, Purchase, Referral, Refund, Reward
@@ -39,15 +39,23 @@ LOAD_REFUNDS = f"""
 SELECT {", ".join(each.name for each in fields(Refund))} FROM refund
  WHERE (shop_id, invoice_number) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY arrival"""
 
+# a card that nobody knows has no row to lock
+LOCK_CARDS = """
+SELECT pg_advisory_xact_lock(hashtextextended(card_number, 0)) FROM (
+  SELECT unnest($1::text[]) AS card_number ORDER BY 1) AS k"""
 LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
 CARDS_OF = "SELECT card_number, customer_id FROM card WHERE customer_id = ANY($1::text[])"
 
 CODE_COLUMNS = ", ".join(Code._fields)
 LOAD_CODES = f"SELECT {CODE_COLUMNS} FROM code WHERE code = ANY($1::text[])"
-CODES_OF = f"SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND retired_at IS NULL"
+CODES_OF = f"""
+SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND (kind = 'generated' OR retired_at IS NULL)
+ ORDER BY created_at"""
 
 CONCERNED = f"""
-WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id),
+WITH named AS MATERIALIZED (
+    SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id
+     UNION SELECT friend_id FROM referral WHERE referral_id = ANY($2::text[])),
   known AS MATERIALIZED (
     SELECT customer_id FROM named
      UNION SELECT c.merged_into FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
@@ -57,6 +65,17 @@ WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS
 SELECT r.friend_id, r.referrer_id FROM names n JOIN referral r ON r.friend_id = n.customer_id AND r.status <> 'rejected'
  UNION SELECT friend_id, referrer_id FROM referral WHERE referral_id = ANY($2::text[])
  UNION SELECT customer_id, NULL FROM known"""
+
+UP_THE_CHAIN = f"""
+WITH RECURSIVE up AS (
+  SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id
+   UNION SELECT o.customer_id FROM up u CROSS JOIN LATERAL (
+      SELECT merged_into FROM customer WHERE customer_id = u.customer_id AND merged_into IS NOT NULL
+       UNION ALL SELECT customer_id FROM customer WHERE merged_into = u.customer_id
+       UNION ALL SELECT referrer_id FROM referral
+         WHERE friend_id = u.customer_id AND status <> 'rejected' AND referrer_id IS NOT NULL) AS o(customer_id))
+SELECT customer_id FROM up"""
+"""Every name of everybody who is up the chain of some."""
 
 GOING_ON = (
     "SELECT customer_id, merged_into FROM customer WHERE merged_into IS NOT NULL AND customer_id = ANY($1::text[])"
@@ -90,20 +109,13 @@ SELECT referrer_id, count(*) AS referrals FROM referral
  WHERE referrer_id = ANY($1::text[]) AND status = 'rewarded' GROUP BY referrer_id"""
 
 CLAIMS_ON = """
-SELECT referrer_id, count(*) FILTER (WHERE received_at > $2) AS within_day, count(*) AS within_month
+SELECT referrer_id, count(*) FILTER (WHERE received_at > $2) AS within_day,
+    count(*) FILTER (WHERE received_at >= $3) AS within_month
   FROM referral WHERE referrer_id = ANY($1::text[]) AND status <> 'rejected' AND received_at >= least($2, $3)
  GROUP BY referrer_id"""
 FROM_ADDRESS = """
 SELECT address_hash, count(*) AS claims FROM referral
  WHERE address_hash = ANY($1::bytea[]) AND received_at > $2 GROUP BY address_hash"""
-
-CHAINS = """
-WITH RECURSIVE chain AS (
-  SELECT unnest($1::text[]) AS start, unnest($1::text[]) AS customer_id
-   UNION SELECT c.start, coalesce(t.merged_into, r.referrer_id) FROM chain c
-    JOIN referral r ON r.friend_id = c.customer_id AND r.status <> 'rejected' AND r.referrer_id IS NOT NULL
-    LEFT JOIN customer t ON t.customer_id = r.referrer_id)
-SELECT start, customer_id FROM chain WHERE customer_id <> start"""
 
 LOCK_PARTNERS = """
 SELECT partner_id, name, language, created_at, event_sequence, line_number, paid, paid_through, retired_at FROM partner
@@ -124,8 +136,6 @@ PAYOUTS = f"""
 SELECT {", ".join(f"p.{name}" for name in Payout._fields)} FROM {rows_of("text", "date")} AS k(partner_id, month)
   JOIN payout p ON p.partner_id = k.partner_id AND p.month = k.month"""
 
-DAY = dt.timedelta(days=1)
-
 
 class Loader:
     """Loads and locks; keeps nothing but the published programmes it has read."""
@@ -145,9 +155,9 @@ class Loader:
         wanted = Wanted(command for request in requests for command in request.commands)
         books = Books(now, await self.versions(connection))
         books.answers = await answers.load(connection, requests)
-        if wanted.purchases:
-            await _lock_purchases(connection, books, wanted)
         await _load_cards(connection, books, wanted)
+        await _lock_purchases(connection, books, wanted)
+        _note_claims(books, wanted)
         if wanted.codes:
             await _load_codes(connection, books, wanted)
         if wanted.customers or wanted.referrals:
@@ -169,12 +179,34 @@ async def _load_versions(connection: AsyncConnection) -> Versions:
     )
 
 
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    numbers = wanted.cards | wanted.new_cards.keys()
+    if not numbers:
+        return
+    books.cards.update(await fetch(connection, LOAD_CARDS, sorted(numbers)))
+    unknown = sorted(numbers - books.cards.keys())
+    if unknown:
+        # or a purchase would be parked while another transaction learns whose its card is
+        await fetch(connection, LOCK_CARDS, unknown)
+        books.cards.update(await fetch(connection, LOAD_CARDS, unknown))
+    wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
+
+
 async def _lock_purchases(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOCK_PURCHASES, *joined(sorted(wanted.purchases), 2)):
-        purchase = Purchase(*row)
-        books.purchases[purchase.key] = purchase
-        if purchase.customer_id is not None:
-            wanted.customers.add(purchase.customer_id)
+    if wanted.purchases:
+        for row in await fetch(connection, LOCK_PURCHASES, *joined(sorted(wanted.purchases), 2)):
+            purchase = Purchase(*row)
+            books.purchases[purchase.key] = purchase
+            if purchase.customer_id is not None:
+                wanted.customers.add(purchase.customer_id)
+        await _load_refunds(connection, books, wanted)
+    if wanted.new_cards:
+        for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
+            purchase = books.purchases.setdefault((row["shop_id"], row["invoice_number"]), Purchase(*row))
+            books.parked.setdefault(row["card_number"], []).append(purchase)
+
+
+async def _load_refunds(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     known = {key for key, purchase in books.purchases.items() if purchase.status == "awaited"} | wanted.refunded
     if known:
         shops, invoices = zip(*sorted(known), strict=True)
@@ -183,21 +215,18 @@ async def _lock_purchases(connection: AsyncConnection, books: Books, wanted: Wan
             books.refunds[refund.key] = refund
 
 
-async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    numbers = sorted(wanted.cards | wanted.new_cards.keys())
-    if numbers:
-        books.cards.update(await fetch(connection, LOAD_CARDS, numbers))
-        wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
-        wanted.claiming |= {books.cards[number] for number in wanted.claiming_cards & books.cards.keys()}
-    if wanted.new_cards:
-        for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
-            purchase = Purchase(*row)
-            books.purchases[purchase.key] = purchase
-            books.parked.setdefault(purchase.card_number or "", []).append(purchase)
-            if purchase.referral_code is not None:
-                wanted.claiming.add(wanted.new_cards[purchase.card_number or ""])
-    claiming = [each for each in books.purchases.values() if each.referral_code is not None]
-    wanted.codes |= {each.referral_code for each in claiming if each.referral_code is not None}
+def _note_claims(books: Books, wanted: Wanted) -> None:
+    """Add who claims by a card or by a purchase that has waited, and what."""
+    owners = {**wanted.new_cards, **books.cards}
+    cards = wanted.claiming_cards | {
+        number for number, each in books.parked.items() if any(p.referral_code for p in each)
+    }
+    wanted.claiming |= {owners[number] for number in cards & owners.keys()}
+    for key, purchase in books.purchases.items():
+        if purchase.referral_code is not None:
+            wanted.codes.add(purchase.referral_code)
+            if purchase.status == "unclaimed" and key in wanted.buyers:
+                wanted.claiming.add(wanted.buyers[key])
 
 
 async def _load_codes(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
@@ -214,20 +243,48 @@ async def _load_codes(connection: AsyncConnection, books: Books, wanted: Wanted)
 async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     named = SEPARATOR.join(sorted(wanted.customers))
     concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
-    names = wanted.customers | {name for row in concerned for name in row if name is not None}
+    up = await _up_the_chain(connection, books, wanted)
+    names = wanted.customers | up | {name for row in concerned for name in row if name is not None}
     going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
     names |= set(going_on.values())
     await _lock_customers(connection, books, names)
-    friends = {row["friend_id"] for row in concerned} | wanted.customers
-    await _load_merged(connection, books, names)
+    await _load_merged(connection, books)
+    friends = {row["friend_id"] for row in concerned} | wanted.customers | up
     await _load_referrals(connection, books, wanted, friends, locked=names)
+    _check_chain(books, up)
     if books.referrals or wanted.claiming or wanted.merging:
         await _load_what_is_judged(connection, books, wanted)
     if wanted.coding:
-        for row in await fetch(connection, CODES_OF, _all_names(books, wanted.coding)):
-            code = Code(*row)
-            owner = books.customer(code.customer_id or "").customer_id
-            books.codes_of.setdefault(owner, {}).setdefault(code.kind, code)
+        await _load_codes_of(connection, books, wanted)
+
+
+async def _up_the_chain(connection: AsyncConnection, books: Books, wanted: Wanted) -> set[str]:
+    """Return who is up the chain of those who are merged, or whose codes are claimed: a circle may be closed there."""
+    below = wanted.merging | (_owners(books) | wanted.coding if wanted.claiming else set())
+    if not below:
+        return set()
+    return {row["customer_id"] for row in await fetch(connection, UP_THE_CHAIN, SEPARATOR.join(sorted(below)))}
+
+
+def _check_chain(books: Books, up: set[str]) -> None:
+    """Raise `CollisionError` where the chain has grown: only who is locked can be judged, or two would close a circle."""
+    chain = {books.customers[name].customer_id for name in up & books.customers.keys()}
+    for name in chain:
+        referral = books.live.get(name)
+        referrer = None if referral is None else referral.referrer_id
+        if referrer is not None and books.customers[referrer].customer_id not in chain:
+            raise CollisionError("a claim was made up the chain while the locks were waited for")
+
+
+def _owners(books: Books) -> set[str]:
+    return {each.customer_id for each in books.codes.values() if each.customer_id is not None}
+
+
+async def _load_codes_of(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, CODES_OF, _all_names(books, wanted.coding)):
+        code = Code(*row)
+        owner = books.customer(code.customer_id or "").customer_id
+        books.codes_of.setdefault(owner, {}).setdefault(code.kind, code)
 
 
 async def _lock_customers(connection: AsyncConnection, books: Books, names: set[str]) -> None:
@@ -240,9 +297,9 @@ async def _lock_customers(connection: AsyncConnection, books: Books, names: set[
         books.customers[name] = target
 
 
-async def _load_merged(connection: AsyncConnection, books: Books, names: set[str]) -> None:
+async def _load_merged(connection: AsyncConnection, books: Books) -> None:
     """Note under which other names customers are known; only few ever were merged."""
-    targets = sorted({each.customer_id for name in names if (each := books.customers.get(name)) is not None})
+    targets = sorted({each.customer_id for each in books.customers.values()})
     for row in await fetch(connection, MERGED_INTO, targets):
         books.merged.setdefault(row["merged_into"], []).append(row["customer_id"])
         books.customers[row["customer_id"]] = books.customers[row["merged_into"]]
@@ -270,14 +327,13 @@ async def _load_referrals(
 
 async def _load_what_is_judged(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     live = list(books.live.values())
-    owners = {each.customer_id for each in books.codes.values() if each.customer_id is not None}
+    owners = _owners(books)
     friends = {each.friend_id for each in live} | wanted.claiming | wanted.merging
-    friends |= {each.customer_id for each in books.purchases.values() if each.customer_id and each.referral_code}
-    referrers = {each.referrer_id for each in live if each.referrer_id is not None} | owners
+    referrers = {each.referrer_id for each in live if each.referrer_id is not None} | owners | wanted.merging
     await _load_sales(connection, books, friends)
     await _load_rewards(connection, books, referrers)
-    if wanted.claiming or wanted.new_cards or any(each.referral_code for each in books.purchases.values()):
-        await _load_for_claims(connection, books, wanted, friends | owners, owners)
+    if wanted.claiming:
+        await _load_for_claims(connection, books, wanted, friends | owners, owners | wanted.merging)
 
 
 async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterable[str]) -> None:
@@ -288,7 +344,10 @@ async def _load_sales(connection: AsyncConnection, books: Books, friends: Iterab
         purchase = Purchase(*row)
         # one that the batch names is locked, and changes with it
         purchase = books.purchases.setdefault(purchase.key, purchase)
-        books.sales[books.customers[purchase.customer_id or ""].customer_id][purchase.key] = purchase
+        buyer = books.customers.get(purchase.customer_id or "")
+        if buyer is None:
+            raise CollisionError("a first purchase was heard while the locks were waited for")
+        books.sales[buyer.customer_id][purchase.key] = purchase
 
 
 async def _load_rewards(connection: AsyncConnection, books: Books, referrers: Iterable[str]) -> None:
@@ -314,16 +373,11 @@ async def _load_for_claims(
     begins = dt.datetime.combine(month, dt.time(), books.programme.zone)
     for name, day, in_month in await fetch(connection, CLAIMS_ON, _all_names(books, owners), books.now - DAY, begins):
         owner = books.customer(name).customer_id
-        known = books.counts.get(owner, Counts())
-        more = {"within_day": known.within_day + day, "within_month": known.within_month + in_month}
-        books.counts[owner] = known._replace(**more)
+        more = Counts(within_day=day, within_month=in_month)
+        books.counts[owner] = books.counts.get(owner, Counts()).plus(more)
     if wanted.addresses:
         since = books.now - dt.timedelta(days=books.programme.address_window_days)
         books.from_address.update(await fetch(connection, FROM_ADDRESS, sorted(wanted.addresses), since))
-    chains: dict[str, set[str]] = {}
-    for start, name in await fetch(connection, CHAINS, _all_names(books, owners)):
-        chains.setdefault(books.customer(start).customer_id, set()).add(name)
-    books.chains.update({name: frozenset(chain) for name, chain in chains.items()})
 
 
 # Partners, and what their referrals earn

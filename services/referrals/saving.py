@@ -1,7 +1,5 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
-from operator import attrgetter
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
@@ -13,6 +11,7 @@ from shared.database import fetch
 CUSTOMER = Columns(
     tables.customer, "customer_id event_sequence first_purchase_at tier email_hash phone_hash merged_into"
 )
+MERGED = Columns(tables.customer, "customer_id merged_into")
 CARD = Columns(tables.card, "card_number customer_id")
 PURCHASE = Columns(
     tables.purchase,
@@ -61,7 +60,14 @@ SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "te
 UPDATE_CUSTOMERS, UPDATE_PURCHASES, INSERT_CARDS = CUSTOMER.update(), PURCHASE.update(), CARD.insert()
 INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(), SHARE.add()
 
-INSERT_CODES, UPDATE_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.insert(), CODE.update(), REFERRAL.put(), REWARD.put()
+# what is new is inserted, so that a name that another transaction took meanwhile is never written over
+INSERT_CODES, INSERT_REFERRALS = CODE.insert(), REFERRAL.insert()
+UPDATE_MERGED, UPDATE_CODES, UPDATE_REFERRALS, PUT_REWARDS = (
+    MERGED.update(),
+    CODE.update(),
+    REFERRAL.update(),
+    REWARD.put(),
+)
 PUT_PARTNERS, PUT_COMMISSIONS = PARTNER.put(), COMMISSION.put()
 INSERT_TERMS, INSERT_LINES, INSERT_PAYOUTS = TERMS.insert(), LINE.insert(), PAYOUT.insert()
 
@@ -69,9 +75,6 @@ INSERT_TERMS, INSERT_LINES, INSERT_PAYOUTS = TERMS.insert(), LINE.insert(), PAYO
 def _reversed_first(commission: Commission) -> tuple[object, ...]:
     """Order commissions so that a sale is no longer one partner's before it is another's."""
     return commission.status != "reversed", commission.referral_id, *commission.key
-
-
-_is_live = attrgetter("is_live")
 
 
 async def save(connection: AsyncConnection, changes: Changes) -> None:
@@ -86,16 +89,17 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
     )
     for statement, rows in (
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (UPDATE_MERGED, sorted(changes.merged.items())),
         (INSERT_CARDS, sorted(changes.cards.items())),
         (UPDATE_PURCHASES, [PURCHASE.of(each) for each in changes.purchases.values()]),
         # in the order of their arrival, which the identity column keeps
         (INSERT_REFUNDS, [NEW_REFUND.of(each) for each in changes.new_refunds.values()]),
         (UPDATE_REFUNDS, [REFUND.of(each) for each in changes.refunds.values()]),
-        # a choice that is retired makes room for another
+        # those that do not count any more first: a customer has one code that they chose, and a friend one referral
         (UPDATE_CODES, [CODE.of(each) for each in changes.codes.values()]),
-        (INSERT_CODES, [CODE.of(each) for each in changes.new_codes.values()]),
-        # those that do not count any more first: a friend has one that does
-        (PUT_REFERRALS, [REFERRAL.of(each) for each in sorted(changes.referrals.values(), key=_is_live)]),
+        (INSERT_CODES, [CODE.of(changes.new_codes[name]) for name in sorted(changes.new_codes)]),
+        (UPDATE_REFERRALS, [REFERRAL.of(each) for each in changes.referrals.values()]),
+        (INSERT_REFERRALS, [REFERRAL.of(changes.new_referrals[name]) for name in sorted(changes.new_referrals)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
         (PUT_PARTNERS, [PARTNER.of(changes.partners[name]) for name in sorted(changes.partners)]),
         (INSERT_TERMS, changes.terms),

@@ -2,11 +2,40 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.referrals.programme import Programme
 from services.referrals.terms import DIGITS, USUAL_DIGITS
+from shared.codes import ALPHABET
 from shared.verification import Finding, Invariant, findings
 
-CASES = " ".join(f"WHEN '{currency}' THEN {digits}" for currency, digits in sorted(DIGITS.items()))
+# a document leaves out what it has from the house
+HOUSE = Programme().model_dump_json(
+    include={
+        *("currency", "minimum", "window_days", "hold_days", "friend", "referrer"),
+        *("rewards_per_referrer_and_month", "ladder"),
+    }
+)
 
+RULES = f"SELECT version AS programme_version, '{HOUSE}'::jsonb || document AS rules FROM programme"
+"""What each version of the programme says."""
+
+PEOPLE = "SELECT customer_id, coalesce(merged_into, customer_id) AS person FROM customer"
+"""As whom customers go on."""
+
+SALES = f"""
+SELECT person, p.*, p.amount - greatest(p.taken_back, p.amount - (p.total - p.refunded)) AS kept
+  FROM purchase p JOIN ({PEOPLE}) who USING (customer_id) WHERE p.status = 'booked'"""
+
+REFERRALS = f"""
+SELECT r.*, friend.person AS friend, referrer.person AS referrer, rules FROM referral r
+  LEFT JOIN ({RULES}) rules USING (programme_version)
+  LEFT JOIN ({PEOPLE}) friend ON friend.customer_id = r.friend_id
+  LEFT JOIN ({PEOPLE}) referrer ON referrer.customer_id = r.referrer_id"""
+
+SYMBOL = f"strpos('{ALPHABET}', substr(replace(code, '-', ''), place + 1, 1)) - 1"
+"""The element that a symbol stands for; see `shared.codes`."""
+
+DIGITS_OF = " ".join(f"WHEN '{currency}' THEN {digits}" for currency, digits in sorted(DIGITS.items()))
+"""How many digits the amounts of a currency have after the point, as cases of it."""
 
 PARTNERS = (
     Invariant(
@@ -32,7 +61,7 @@ PARTNERS = (
            AND c.sold - c.refunded >= (t.document->>'minimum')::numeric
            AND CASE t.document->'commission'->>'kind' WHEN 'fixed' THEN c.amount = (t.document->'commission'->>'amount')::numeric
              ELSE abs(c.amount - (c.sold - c.refunded) * (t.document->'commission'->>'percent')::numeric / 100)
-               <= 0.5 * 10::numeric ^ -(CASE c.currency {CASES} ELSE {USUAL_DIGITS} END) END) IS NOT TRUE""",
+               <= 0.5 * 10::numeric ^ -(CASE c.currency {DIGITS_OF} ELSE {USUAL_DIGITS} END) END) IS NOT TRUE""",
     ),
     Invariant(
         "no-sale-pays-two-partners",
@@ -104,9 +133,223 @@ PARTNERS = (
     ),
 )
 
-INVARIANTS: tuple[Invariant, ...] = PARTNERS
+INVARIANTS = (
+    Invariant(
+        "friends-have-one-referral",
+        "of a friend, whatever they are called, one referral counts",
+        f"""
+        SELECT friend, count(*) AS referrals, min(referral_id) AS referral_id FROM ({REFERRALS}) r
+         WHERE status <> 'rejected' GROUP BY friend HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "nobody-referred-themselves",
+        "nobody is their own referrer, directly or through others, whatever they are called",
+        f"""
+        WITH RECURSIVE edge AS MATERIALIZED (
+            SELECT friend, referrer FROM ({REFERRALS}) r WHERE status <> 'rejected' AND referrer_id IS NOT NULL),
+          up AS (
+            SELECT friend, referrer FROM edge
+             UNION SELECT up.friend, edge.referrer FROM up JOIN edge ON edge.friend = up.referrer)
+        SELECT friend FROM up WHERE referrer = friend""",
+    ),
+    Invariant(
+        "referrals-have-their-parts",
+        "a referral has a programme, a friend who is known, and where it counts the code of its referrer or partner",
+        f"""
+        SELECT referral_id, r.code, friend_id, referrer_id, r.partner_id, programme_version, c.customer_id, c.partner_id AS of_partner
+          FROM ({REFERRALS}) r LEFT JOIN code c USING (code) LEFT JOIN ({PEOPLE}) owner ON owner.customer_id = c.customer_id
+         WHERE rules IS NULL OR friend IS NULL OR r.status <> 'rejected' AND (c.code IS NULL
+            OR (owner.person, c.partner_id) IS DISTINCT FROM (r.referrer, r.partner_id))""",
+    ),
+    Invariant(
+        "referrals-are-watched-until-they-are-due",
+        "a review ends at its deadline, a hold so many days after the purchase, the window so many after the claim; the first"
+        " hold of a commission may be over before",
+        f"""
+        SELECT referral_id, status, due_at, review_until, qualified_at, hold_until, claimed_at, qualifies_until
+          FROM ({REFERRALS}) r
+         WHERE due_at IS DISTINCT FROM
+              least(commissions_due_at, CASE status WHEN 'review' THEN review_until WHEN 'qualified' THEN hold_until END)
+            OR (status = 'review') <> (review_until IS NOT NULL)
+            OR status IN ('qualified', 'rewarded') AND hold_until IS DISTINCT FROM
+                qualified_at + interval '1 second' * 86400 * (rules->>'hold_days')::int
+            OR qualifies_until IS DISTINCT FROM
+                claimed_at + interval '1 second' * 86400 * (rules->>'window_days')::int""",
+    ),
+    Invariant(
+        "refusals-have-their-reason",
+        "of a referral that does not count, or waits for staff, it is known why",
+        "SELECT referral_id, status FROM referral WHERE status IN ('rejected', 'review') AND reason IS NULL",
+    ),
+    Invariant(
+        "nobody-had-bought-before",
+        "a friend whose referral counts had bought nothing before they claimed, under any of their names",
+        f"""
+        SELECT referral_id, friend, claimed_at, s.shop_id, s.invoice_number, s.occurred_at
+          FROM ({REFERRALS}) r JOIN ({SALES}) s ON s.person = r.friend
+         WHERE r.status <> 'rejected' AND s.occurred_at < r.claimed_at""",
+    ),
+    Invariant(
+        "the-first-purchase-that-is-big-enough-qualifies",
+        "a referral is qualified by the friend's first purchase in the window that reaches the minimum, refunds considered",
+        f"""
+        SELECT referral_id, r.status, r.shop_id, r.invoice_number, first.shop_id AS first_shop, first.invoice_number AS first
+          FROM ({REFERRALS}) r LEFT JOIN (
+            SELECT DISTINCT ON (referral_id) referral_id, s.shop_id, s.invoice_number, s.occurred_at
+              FROM ({REFERRALS}) r JOIN ({SALES}) s ON s.person = r.friend
+             WHERE r.status <> 'rejected' AND s.occurred_at >= r.claimed_at AND s.occurred_at < r.qualifies_until
+               AND s.currency = rules->>'currency' AND s.kept >= (rules->>'minimum')::numeric AND s.kept > 0
+             ORDER BY referral_id, s.occurred_at, s.shop_id COLLATE "C", s.invoice_number COLLATE "C") first
+            USING (referral_id)
+         WHERE CASE WHEN r.status IN ('qualified', 'rewarded')
+               THEN (r.shop_id, r.invoice_number, r.qualified_at)
+                 IS DISTINCT FROM (first.shop_id, first.invoice_number, first.occurred_at)
+               ELSE r.status = 'claimed' AND first.shop_id IS NOT NULL END""",
+    ),
+    Invariant(
+        "first-purchases-are-known",
+        "a customer's first purchase is the earliest under any of their names",
+        f"""
+        SELECT customer_id, first_purchase_at, s.first FROM customer LEFT JOIN (
+            SELECT person AS customer_id, min(occurred_at) AS first FROM ({SALES}) s GROUP BY 1) s USING (customer_id)
+         WHERE merged_into IS NULL AND first_purchase_at IS DISTINCT FROM s.first""",
+    ),
+    Invariant(
+        "rewards-follow-their-referral",
+        "a qualified referral has given the friend's reward and holds the referrer's, a rewarded one gave it unless the month"
+        " was full, and of any other nothing is left",
+        f"""
+        SELECT referral_id, r.status, r.round, reward_id, w.side, w.round AS reward_round, w.status AS reward FROM (
+            SELECT referral_id, status, round, side FROM ({REFERRALS}) r CROSS JOIN (VALUES ('friend'), ('referrer')) s(side)
+             WHERE status IN ('qualified', 'rewarded') AND rules->side <> 'null'
+               AND (side = 'friend' OR referrer_id IS NOT NULL)) r
+          FULL JOIN (SELECT * FROM reward WHERE rung IS NULL) w USING (referral_id, side, round)
+         WHERE w.status IS NULL OR CASE WHEN r.status IS NULL THEN w.status NOT IN ('cancelled', 'reversed', 'capped')
+             WHEN side = 'friend' THEN w.status <> 'given' WHEN r.status = 'qualified' THEN w.status <> 'held'
+             ELSE w.status NOT IN ('given', 'capped') END""",
+    ),
+    Invariant(
+        "rewards-are-given-once",
+        "each side of a referral has one reward at most that was given and not taken back, and a customer each rung once",
+        """
+        SELECT referral_id, side, NULL AS customer_id, NULL AS rung, count(*) AS given FROM reward
+         WHERE status = 'given' AND rung IS NULL GROUP BY 1, 2 HAVING count(*) > 1
+        UNION ALL SELECT NULL, side, customer_id, rung, count(*) FROM reward
+         WHERE status = 'given' AND rung IS NOT NULL GROUP BY 2, 3, 4 HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "rewards-are-of-their-customer",
+        "a reward is the friend's or the referrer's, whatever they are called now",
+        f"""
+        SELECT reward_id, w.side, w.customer_id, r.friend_id, r.referrer_id FROM reward w
+          LEFT JOIN ({REFERRALS}) r USING (referral_id) LEFT JOIN ({PEOPLE}) who ON who.customer_id = w.customer_id
+         WHERE who.person IS DISTINCT FROM CASE w.side WHEN 'friend' THEN r.friend ELSE r.referrer END""",
+    ),
+    Invariant(
+        "rewards-are-those-of-the-programme",
+        "a reward is what the programme of its referral gives to that side, or for that rung",
+        f"""
+        SELECT reward_id, programme_version, w.benefit, promised FROM (
+            SELECT w.*, r.programme_version, CASE WHEN rung IS NULL THEN jsonb_strip_nulls(rules->w.side) ELSE (
+                SELECT jsonb_strip_nulls(each->'benefit') FROM jsonb_array_elements(rules->'ladder') AS each
+                 WHERE (each->>'count')::int = rung) END AS promised
+              FROM reward w LEFT JOIN ({REFERRALS}) r USING (referral_id)) w
+         WHERE benefit IS DISTINCT FROM promised""",
+    ),
+    Invariant(
+        "months-keep-to-their-cap",
+        "a referrer gets no more rewards in a month than the programme allows; those taken back count",
+        f"""
+        SELECT w.customer_id, w.month, count(*) AS rewards, max((rules->>'rewards_per_referrer_and_month')::int) AS most
+          FROM reward w JOIN ({REFERRALS}) r USING (referral_id)
+         WHERE w.side = 'referrer' AND w.rung IS NULL AND w.status IN ('given', 'reversed')
+         GROUP BY 1, 2 HAVING count(*) > max((rules->>'rewards_per_referrer_and_month')::int)
+            AND bool_and(rules->>'rewards_per_referrer_and_month' IS NOT NULL)""",
+    ),
+    Invariant(
+        "the-ladder-follows-the-count",
+        "a rung stands while so many referrals are rewarded; who has had one programme and one name has every rung that is reached",
+        f"""
+        WITH rewarded AS (
+            SELECT referrer AS person, count(*) FILTER (WHERE status = 'rewarded') AS referrals,
+                count(DISTINCT programme_version) = 1 AND bool_and(referrer = referrer_id)
+                  AND NOT EXISTS (SELECT FROM customer m WHERE m.merged_into = referrer) AS is_plain,
+                (array_agg(rules))[1] AS rules
+              FROM ({REFERRALS}) r WHERE referrer IS NOT NULL GROUP BY 1),
+          standing AS (
+            SELECT DISTINCT person, rung FROM reward JOIN ({PEOPLE}) who USING (customer_id)
+             WHERE status = 'given' AND rung IS NOT NULL)
+        SELECT person, rung, referrals FROM standing LEFT JOIN rewarded USING (person) WHERE coalesce(referrals, 0) < rung
+        UNION ALL SELECT person, reached.rung, referrals FROM rewarded
+          CROSS JOIN LATERAL (
+            SELECT (each->>'count')::int AS rung FROM jsonb_array_elements(rules->'ladder') AS each) reached
+          LEFT JOIN standing USING (person, rung)
+         WHERE is_plain AND reached.rung <= referrals AND standing.person IS NULL""",
+    ),
+    Invariant(
+        "refunds-add-up",
+        "what was refunded of a purchase is the sum of its booked refunds, never more than was paid, and so is what counts of it",
+        """
+        SELECT shop_id, invoice_number, p.total, p.amount, p.refunded, r.amount AS of_refunds, p.taken_back, r.counting
+          FROM purchase p LEFT JOIN (
+            SELECT shop_id, invoice_number, sum(r.amount) AS amount, count(*) AS refunds,
+                sum(greatest(0, r.amount - r.shipping - r.gift_cards
+                  - coalesce(r.points_paid, p.points_paid * r.amount / nullif(p.total, 0), 0))) AS counting
+              FROM refund r JOIN purchase p USING (shop_id, invoice_number) WHERE r.status = 'booked' GROUP BY 1, 2) r
+            USING (shop_id, invoice_number)
+         WHERE p.refunded <> coalesce(r.amount, 0) OR p.amount > p.total OR p.amount < 0 OR p.refunded > p.total
+            OR abs(p.taken_back - coalesce(r.counting, 0)) > coalesce(0.0001 * r.refunds, 0)""",
+    ),
+    Invariant(
+        "no-refund-waits-for-a-purchase-that-came",
+        "refunds wait only for purchases that have not come",
+        """
+        SELECT r.shop_id, r.invoice_number, r.refund_id, p.status FROM refund r
+          LEFT JOIN purchase p USING (shop_id, invoice_number)
+         WHERE r.status = 'waiting' AND p.status IS DISTINCT FROM 'awaited'""",
+    ),
+    Invariant(
+        "no-purchase-waits-for-a-card-that-is-known",
+        "purchases wait only for cards without an owner",
+        """
+        SELECT p.shop_id, p.invoice_number, p.card_number, c.customer_id FROM purchase p JOIN card c USING (card_number)
+         WHERE p.status = 'parked'""",
+    ),
+    Invariant(
+        "codes-check",
+        "a generated code is one that a slip of the tongue does not make",
+        f"""
+        WITH RECURSIVE folded AS (
+            SELECT code, 0 AS place, 0 AS rest FROM code WHERE kind = 'generated'
+             UNION ALL SELECT code, place + 1, CASE WHEN times_x & 32 > 0 THEN times_x # 37 ELSE times_x END
+              FROM (SELECT *, (rest # ({SYMBOL})) << 1 AS times_x FROM folded WHERE place < 7) f)
+        SELECT code, customer_id FROM folded JOIN code USING (code)
+         WHERE place = 7 AND (rest <> {SYMBOL} OR code !~ '^[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}$')""",
+    ),
+    Invariant(
+        "merged-customers-go-on-as-one",
+        "whoever a customer goes on as is known, and goes on as nobody else",
+        """
+        SELECT c.customer_id, c.merged_into, t.merged_into AS further FROM customer c
+          LEFT JOIN customer t ON t.customer_id = c.merged_into
+         WHERE c.merged_into IS NOT NULL AND (t.customer_id IS NULL OR t.merged_into IS NOT NULL)""",
+    ),
+    Invariant(
+        "events-are-numbered",
+        "a customer's events follow each other without a gap as far as they are kept, and the last is the customer's last",
+        """
+        SELECT customer_id, c.event_sequence, o.first, o.last, o.events FROM (
+          SELECT customer_id, min(number) AS first, max(number) AS last, count(DISTINCT number) AS events FROM (
+            SELECT key AS customer_id, (said->>'sequence')::bigint AS number FROM (
+              SELECT topic, key, convert_from(payload, 'UTF8')::jsonb AS said FROM outbox
+               UNION ALL SELECT topic, key, convert_from(payload, 'UTF8')::jsonb FROM outbox_sent) o
+             WHERE topic = 'loyalty.referrals' AND said->'data'->>'partner_id' IS DISTINCT FROM key) o GROUP BY 1) o
+          LEFT JOIN customer c USING (customer_id)
+         WHERE c.event_sequence IS DISTINCT FROM o.last OR o.last - o.first + 1 <> o.events""",
+    ),
+)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:
     """Return every invariant that is broken. The connection is in no transaction yet."""
-    return await findings(connection, INVARIANTS)
+    return await findings(connection, (*INVARIANTS, *PARTNERS))

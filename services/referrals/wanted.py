@@ -31,12 +31,16 @@ from services.referrals.rules import codes
 
 
 class Wanted:
-    """What a batch of commands needs to have loaded; `claiming` are friends who claim in it, `contacts` what they say."""
+    """What a batch of commands needs to have loaded; `claiming` are friends who claim in it.
+
+    A card or a purchase that claims tells who that is only once it is known: `buyers` are those whom purchases name.
+    """
 
     def __init__(self, commands: Iterable[Command]) -> None:
         self.purchases: set[PurchaseKey] = set()
         self.refunded: set[PurchaseKey] = set()
         self.customers: set[str] = set()
+        self.buyers: dict[PurchaseKey, str] = {}
         self.cards: set[str] = set()
         self.new_cards: dict[str, str] = {}
         """Cards that are heard of, with whose they are said to be."""
@@ -64,7 +68,7 @@ class Wanted:
                 self._add_customer(command)
             case HearCard(card_number=card_number, customer_id=customer_id):
                 self.customers.add(customer_id)
-                self.new_cards[card_number] = customer_id
+                self.new_cards.setdefault(card_number, customer_id)
             case HearMerge(customer_id=customer_id, into=into):
                 self.customers |= {customer_id, into}
                 self.merging |= {customer_id, into}
@@ -108,6 +112,7 @@ class Wanted:
         self.purchases.add(key)
         if purchase.customer_id is not None:
             self.customers.add(purchase.customer_id)
+            self.buyers[key] = purchase.customer_id
         elif purchase.card_number is not None:
             self.cards.add(purchase.card_number)
         if purchase.referral_code is not None:
@@ -121,7 +126,7 @@ class Wanted:
     def _add_customer(self, command: HearCustomer) -> None:
         self.customers.add(command.customer_id)
         if command.card_number is not None:
-            self.new_cards[command.card_number] = command.customer_id
+            self.new_cards.setdefault(command.card_number, command.customer_id)
         if command.referral_code is not None:
             self.codes.add(command.referral_code)
             self.referrals.add(claim_of_event(command.origin.source, command.origin.id))

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from threading import Event
 from typing import Any
 
 import asyncpg
@@ -59,7 +60,9 @@ class Journey:
         self.said: list[str] = []
         self.claims: list[Future[httpx.Response]] = []
         self._ends = ExitStack()
-        self._tills = self._ends.enter_context(ThreadPoolExecutor(2))
+        self._over = Event()
+        self._tills = ThreadPoolExecutor(2)
+        self._client = self._ends.enter_context(httpx.Client(timeout=PATIENCE))
 
     @property
     def settings(self) -> dict[str, str]:
@@ -69,7 +72,11 @@ class Journey:
     @contextmanager
     def open(self) -> Iterator["Journey"]:
         with self._ends:
-            yield self
+            try:
+                yield self
+            finally:
+                self._over.set()
+                self._tills.shutdown(cancel_futures=True)
 
     def start(self, name: str) -> None:
         line = ("services", name, *([] if name == "referrals" else ["--no-api"]))
@@ -94,13 +101,13 @@ class Journey:
     def _insist(self, claim: Claim) -> httpx.Response:
         """Claim, again until it is answered."""
         headers = {"Idempotency-Key": claim.customer_id.partition(":")[0]}
-        while True:
+        while not self._over.wait(0.02):
             with suppress(httpx.TransportError):
                 url = f"{self.running['referrals'].url}/v1/claims"
-                answer = httpx.post(url, json=claim._asdict(), headers=headers, timeout=PATIENCE)
+                answer = self._client.post(url, json=claim._asdict(), headers=headers)
                 if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                     return answer
-            time.sleep(0.05)
+        raise AssertionError(f"{claim} was never answered")
 
     async def prepare(self) -> None:
         """Have two versions of the programme, and a code of each referrer."""
@@ -188,7 +195,7 @@ async def at_a_random_moment(journey: Journey, name: str, portion: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while (read := await journey.read(name)) < wanted:
         assert time.monotonic() < deadline, f"{name} has read {read} of {wanted} records"
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 BAD: list[Said] = [Record(PURCHASES, "nobody", b"{"), Record(CUSTOMERS, "nobody", None)]

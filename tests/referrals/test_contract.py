@@ -11,6 +11,7 @@ from tests.contract import (
     AUTHORIZED,
     FUZZING,
     KEY,
+    all_checks_run,
     every_operation_needs_a_scope,
     keeps_to_its_document,
     play_examples,
@@ -40,6 +41,10 @@ schema = schema_of("referrals")
 @FUZZING
 def test_every_operation_keeps_to_its_document(case: schemathesis.Case[Any], running: Running) -> None:
     keeps_to_its_document(case, running)
+
+
+def test_all_checks_run() -> None:
+    all_checks_run()
 
 
 def test_every_operation_needs_a_scope(running: Running) -> None:

@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.referrals.commands import ChooseCode, Command, HearCard, HearMerge, RejectClaim, SettleReferral
+from services.referrals.commands import (
+    AcceptClaim,
+    ChooseCode,
+    Command,
+    HearCard,
+    HearMerge,
+    RejectClaim,
+    RetireCode,
+    SettleReferral,
+)
 from shared.contracts.referrals import EVENTS
 from tests.referrals.asking import days, events, rewards, rows, states, told
-from tests.referrals.conftest import NOW, Book, claim, code, publish, purchase, refund
+from tests.referrals.conftest import CODE, NOW, Book, claim, code, publish, purchase, refund
 
 AFTER_HOLD = NOW + days(15)
 SETTLED = SettleReferral("ben claims 7K2M-9QFS", "ben")
@@ -196,3 +205,57 @@ async def test_another_choice_retires_the_one_before(book: Book, engine: AsyncEn
     await book(ChooseCode("anna", "WINES"))
     live = await rows(engine, "SELECT code FROM code WHERE retired_at IS NULL")
     assert [each["code"] for each in live] == ["WINES"]
+
+
+@pytest.mark.parametrize("is_known_first", [True, False])
+async def test_a_purchase_by_card_claims_its_code_and_qualifies(
+    book: Book, engine: AsyncEngine, *, is_known_first: bool
+) -> None:
+    facts: list[Command] = [
+        HearCard("SHOP-1", "ben"),
+        purchase(customer=None, card_number="SHOP-1", referral_code=CODE),
+    ]
+    await book(code())
+    for fact in facts if is_known_first else reversed(facts):
+        await book(fact)
+    assert await rewards(engine) == {"ben": 200}
+
+
+async def test_a_friend_who_is_merged_keeps_what_they_were_given(book: Book, engine: AsyncEngine) -> None:
+    await book(code(), claim(), purchase())
+    await book(HearMerge("ben", "bernhard"))
+    await book(SETTLED, now=AFTER_HOLD)
+    await book(purchase("R-2", customer="bernhard"), now=AFTER_HOLD)
+    assert await states(engine) == {"ben": "rewarded"}
+    assert await rewards(engine) == {"ben": 200, "anna": 500}
+
+
+async def test_two_referrers_who_are_one_share_their_cap_and_their_ladder(book: Book, engine: AsyncEngine) -> None:
+    ladder = [{"count": 2, "benefit": {"kind": "points", "points": 1000}}]
+    await publish(engine, hold_days=0, ladder=ladder, rewards_per_referrer_and_month=4)
+    await book(code(), code("anna-2", "4T3H-B7KM"))
+    for friend, spelled in (("ben", CODE), ("cleo", CODE), ("dora", "4T3H-B7KM"), ("emil", "4T3H-B7KM")):
+        await book(claim(friend, spelled), purchase(f"R-{friend}", customer=friend))
+    await book(HearMerge("anna-2", "anna"), claim("fritz"))
+    assert (await states(engine))["fritz"] == "velocity"
+    await book(AcceptClaim(f"fritz claims {CODE}", "staff"), purchase("R-fritz", customer="fritz"))
+    assert await rows(engine, "SELECT status FROM reward WHERE referral_id LIKE 'fritz%' AND side = 'referrer'") == [
+        {"status": "capped"}
+    ]
+    await book(*(refund(f"R-{friend}") for friend in ("ben", "cleo", "dora")))
+    assert (await rewards(engine))["anna"] + (await rewards(engine))["anna-2"] == 500 + 2 * 1000
+    await book(refund("R-emil"))
+    assert (await rewards(engine))["anna"] + (await rewards(engine))["anna-2"] == 0
+
+
+async def test_a_claim_that_was_refused_can_be_looked_at_while_another_counts(book: Book) -> None:
+    await book(code(), code("carl", "4T3H-B7KM"), claim())
+    await book(claim(spelled="4T3H-B7KM", name="refused"))
+    (outcome,) = await book(RejectClaim("refused", "staff", "looked at"))
+    assert outcome.status == "repeated"
+
+
+async def test_a_customer_whose_code_was_retired_gets_no_other(book: Book) -> None:
+    await book(code(), RetireCode(CODE, "posted everywhere"))
+    (outcome,) = await book(code(drawn="4T3H-B7KM"))
+    assert (outcome.status, outcome.code) == ("refused", "code-retired")

@@ -64,9 +64,10 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the referrals, then answer each request in turn; each sees what those before it did."""
-    for referral in list(books.referrals.values()):
-        release(books, referral)
+    """Book what is due on the referrals, those first that have waited longest, then answer each request in turn; each sees what those before it did."""
+    due = [(each.due_at, name) for name, each in books.referrals.items() if each.due_at is not None]
+    for _, name in sorted(due):
+        release(books, books.referrals[name])
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
     return [desk.reply(request) for request in requests]
 

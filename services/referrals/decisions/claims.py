@@ -86,7 +86,7 @@ def _judged(books: Books, code: Code | None, claimed_at: dt.datetime) -> claims.
             None, is_retired=is_retired, is_open=partner.versions.at(claimed_at).programme.is_open(claimed_at)
         )
     referrer = books.customer(code.customer_id or "")
-    chain = books.chains.get(referrer.customer_id, frozenset())
+    chain = books.up_the_chain(referrer.customer_id)
     return claims.Code(_person(books, referrer), chain, is_retired=code.retired_at is not None)
 
 
@@ -110,7 +110,6 @@ def _register(books: Books, referral: Referral) -> None:
     books.live[referral.friend_id] = referral
     if referral.status == "review":
         referral.review_until = claims.review_until(books.now, programme)
-    _lengthen_chain(books, referral)
     details = {"status": referral.status, "qualifies_until": referral.qualifies_until}
     if referral.review_until is not None:
         details["review_until"] = referral.review_until
@@ -123,16 +122,8 @@ def _count(books: Books, referral: Referral) -> None:
     """Let claims that follow in the same batch see this one."""
     if referral.address_hash is not None:
         books.from_address[referral.address_hash] += 1
-    if referral.referrer_id is not None and referral.status != "rejected":
-        known = books.counts.get(referral.referrer_id, Counts())
-        more = {"within_day": known.within_day + 1, "within_month": known.within_month + 1}
-        books.counts[referral.referrer_id] = known._replace(**more)
-
-
-def _lengthen_chain(books: Books, referral: Referral) -> None:
-    referrer = referral.referrer_id
-    if referrer is not None:
-        books.chains[referral.friend_id] = books.chains.get(referrer, frozenset()) | {referrer}
+    if referral.is_live:
+        books.count(referral, 1)
 
 
 # What staff decide

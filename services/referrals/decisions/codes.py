@@ -9,7 +9,8 @@ def make_code(books: Books, command: MakeCode) -> Outcome:
     customer = books.customer(command.customer_id)
     known = books.codes_of.get(customer.customer_id, {}).get("generated")
     if known is not None:
-        return Outcome("repeated", named=known)
+        gone = refused("code-retired", f"{known.code} was retired, and there is one code for each customer")
+        return gone if known.retired_at is not None else Outcome("repeated", named=known)
     drawn = next((each for each in (command.drawn, *command.spare) if each not in books.codes), None)
     if drawn is None:
         return refused("code-taken", f"{command.drawn} is somebody's code already")
@@ -26,8 +27,8 @@ def choose_code(books: Books, command: ChooseCode) -> Outcome:
         taken = refused("code-taken", f"{command.chosen} is somebody's code already", "/vanity")
         return Outcome("repeated", named=known) if is_theirs else taken
     before = books.codes_of.get(customer.customer_id, {}).get("vanity")
-    if before is not None:
-        _change(books, before._replace(retired_at=books.now))
+    if before is not None and before.retired_at is None:
+        _retire(books, before)
     code = Code(command.chosen, "vanity", customer.customer_id, None, books.now)
     _begin(books, code)
     return Outcome("booked", named=code)
@@ -39,9 +40,7 @@ def retire_code(books: Books, command: RetireCode) -> Outcome:
         return unknown(command.code)
     if code.retired_at is not None:
         return Outcome("repeated", named=code)
-    retired = code._replace(retired_at=books.now)
-    _change(books, retired)
-    return Outcome("booked", named=retired)
+    return Outcome("booked", named=_retire(books, code))
 
 
 def share_code(books: Books, command: ShareCode) -> Outcome:
@@ -64,10 +63,12 @@ def _begin(books: Books, code: Code) -> None:
     books.codes_of.setdefault(code.customer_id or "", {})[code.kind] = code
 
 
-def _change(books: Books, code: Code) -> None:
+def _retire(books: Books, before: Code) -> Code:
+    code = before._replace(retired_at=books.now)
     books.codes[code.code] = code
     changed = books.changes.new_codes if code.code in books.changes.new_codes else books.changes.codes
     changed[code.code] = code
-    theirs = {} if code.customer_id is None else books.codes_of.get(books.customer(code.customer_id).customer_id, {})
+    theirs = books.codes_of.get(books.customer(code.customer_id).customer_id, {}) if code.customer_id else {}
     if code.kind in theirs and theirs[code.kind].code == code.code:
-        del theirs[code.kind]
+        theirs[code.kind] = code
+    return code

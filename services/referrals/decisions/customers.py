@@ -7,6 +7,7 @@ from services.referrals.decisions.purchases import attach
 from services.referrals.decisions.referrals import reject, settle
 from services.referrals.names import claim_of_event
 from services.referrals.records import Customer, Referral
+from services.referrals.rules.claims import Counts
 
 
 def hear_customer(books: Books, command: HearCustomer) -> Outcome:
@@ -27,7 +28,7 @@ def hear_card(books: Books, command: HearCard) -> Outcome:
     customer = books.customer(command.customer_id)
     books.cards[command.card_number] = books.changes.cards[command.card_number] = command.customer_id
     books.cards_of[customer.customer_id].add(command.card_number)
-    for purchase in books.parked.pop(command.card_number, []):
+    for purchase in sorted(books.parked.pop(command.card_number, []), key=lambda each: (each.occurred_at, each.key)):
         attach(books, purchase, command.customer_id)
     return Outcome("booked")
 
@@ -53,22 +54,36 @@ def hear_merge(books: Books, command: HearMerge) -> Outcome:
     books.keep(gone)
     _take_over(books, gone, into)
     live = [each for name in (gone.customer_id, into.customer_id) if (each := books.live.pop(name, None)) is not None]
-    for referral in sorted(live, key=lambda each: (each.claimed_at, each.referral_id)):
+    for referral in sorted(live, key=lambda each: (each.received_at, each.claimed_at, each.referral_id)):
         _take_referral_over(books, referral, into)
     return Outcome("booked")
 
 
 def _take_over(books: Books, gone: Customer, into: Customer) -> None:
-    books.merged.setdefault(into.customer_id, []).extend([gone.customer_id, *books.merged.pop(gone.customer_id, [])])
+    names = [gone.customer_id, *books.merged.pop(gone.customer_id, [])]
+    books.merged.setdefault(into.customer_id, []).extend(names)
+    books.changes.merged.update(dict.fromkeys(names, into.customer_id))
     for name, customer in list(books.customers.items()):
-        if customer is gone or customer.merged_into == gone.customer_id:
+        if customer is gone:
             books.customers[name] = into
     first = [each.first_purchase_at for each in (gone, into) if each.first_purchase_at is not None]
     into.first_purchase_at = min(first, default=None)
     into.email_hash, into.phone_hash = into.email_hash or gone.email_hash, into.phone_hash or gone.phone_hash
     books.sales.setdefault(into.customer_id, {}).update(books.sales.pop(gone.customer_id, {}))
     books.cards_of[into.customer_id] |= books.cards_of.pop(gone.customer_id, set())
+    _take_rewards_over(books, gone, into)
     books.keep(into)
+
+
+def _take_rewards_over(books: Books, gone: Customer, into: Customer) -> None:
+    """Count what both brought as one's; the ladder is looked at when the next of their referrals changes."""
+    books.rewarded[into.customer_id] += books.rewarded.pop(gone.customer_id, 0)
+    books.ladder[into.customer_id].update(books.ladder.pop(gone.customer_id, {}))
+    books.counts[into.customer_id] = books.counts.get(into.customer_id, Counts()).plus(
+        books.counts.pop(gone.customer_id, Counts())
+    )
+    for name, month in [each for each in books.given if each[0] == gone.customer_id]:
+        books.given[into.customer_id, month] += books.given.pop((name, month))
 
 
 def _take_referral_over(books: Books, referral: Referral, into: Customer) -> None:
@@ -76,9 +91,8 @@ def _take_referral_over(books: Books, referral: Referral, into: Customer) -> Non
         reject(books, referral, "referred-already")
         return
     books.live[into.customer_id] = referral
-    if referral.referrer_id is not None and books.customer(referral.referrer_id) is into:
-        books.live[referral.friend_id] = referral
-        reject(books, referral, "own-code")
-        books.live.pop(into.customer_id, None)
+    if into.customer_id in books.up_the_chain(into.customer_id):
+        is_own = books.customer(referral.referrer_id or "") is into
+        reject(books, referral, "own-code" if is_own else "circle")
         return
     settle(books, referral)

@@ -38,8 +38,12 @@ def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
         attach(books, purchase, customer_id)
         return Outcome("booked")
     _change(books, purchase)
-    purchase.status = "unclaimed" if said.card_number is None else "parked"
-    return Outcome("waiting" if purchase.status == "parked" else "booked")
+    if said.card_number is None:
+        purchase.status = "unclaimed"
+        return Outcome("booked")
+    purchase.status = "parked"
+    books.parked.setdefault(said.card_number, []).append(purchase)
+    return Outcome("waiting")
 
 
 def _new(books: Books, key: PurchaseKey) -> Purchase:

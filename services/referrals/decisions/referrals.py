@@ -12,7 +12,9 @@ from services.referrals.rules.rewards import hold_until
 
 def keep(books: Books, referral: Referral) -> None:
     """Note that a referral is new, or changed."""
-    books.referrals[referral.referral_id] = books.changes.referrals[referral.referral_id] = referral
+    changes, name = books.changes, referral.referral_id
+    is_new = name not in books.referrals or name in changes.new_referrals
+    (changes.new_referrals if is_new else changes.referrals)[name] = books.referrals[name] = referral
 
 
 def settle(books: Books, referral: Referral) -> None:
@@ -39,7 +41,8 @@ def settle_referral(books: Books, command: SettleReferral) -> Outcome:
 
 
 def sales_of(books: Books, friend_id: str) -> list[Sale]:
-    found = (purchase.sale for purchase in books.sales.get(books.customer(friend_id).customer_id, {}).values())
+    friend = books.customer(friend_id)
+    found = (purchase.sale for purchase in books.sales.get(friend.customer_id, {}).values())
     return [sale for sale in found if sale is not None]
 
 
@@ -70,7 +73,10 @@ def reject(books: Books, referral: Referral, reason: str) -> None:
     if referral.has_qualified:
         _unqualify(books, referral, reason)
     referral.status, referral.reason, referral.review_until = "rejected", reason, None
-    books.live.pop(referral.friend_id, None)
+    books.count(referral, -1)
+    friend = books.customer(referral.friend_id).customer_id
+    if books.live.get(friend) is referral:
+        del books.live[friend]
     keep(books, referral)
     commissions.settle(books, referral, sales_of(books, referral.friend_id))
     tell_both(books, referral, "referral.rejected", reason=reason)

@@ -28,7 +28,7 @@ def finish(books: Books, referral: Referral) -> None:
     programme = books.programme_of(referral)
     for reward in _of_round(books, referral):
         if reward.status == "held":
-            month = reward.customer_id, reward.month
+            month = _referrer(books, referral), reward.month
             if rewards.after_hold(programme, books.given[month]) == "capped":
                 _keep(books, reward, "capped")
             else:
@@ -72,9 +72,12 @@ def _climb(books: Books, referral: Referral) -> None:
     """Give and take back the bonuses for so many referrals that are rewarded now."""
     referrer = _referrer(books, referral)
     standing: dict[int, Standing] = {}
-    for reward in sorted(books.ladder[referrer].values(), key=lambda each: each.round):
+    for reward in books.ladder[referrer].values():
         rung = reward.rung or 0
-        standing[rung] = Standing(rung, reward.round, is_given=reward.status == "given")
+        last = standing.get(rung, Standing(rung, 0, is_given=False))
+        standing[rung] = Standing(
+            rung, max(last.round, reward.round), is_given=last.is_given or reward.status == "given"
+        )
     for step in rewards.steps(books.programme_of(referral).ladder, books.rewarded[referrer], standing):
         _take(books, referral, referrer, step)
 
@@ -101,10 +104,11 @@ def _take(books: Books, referral: Referral, referrer: str, step: Step) -> None:
 
 
 def _take_rung_back(books: Books, referral: Referral, referrer: str, step: Step) -> None:
-    rung = (step.rung, step.round)
-    (reward,) = (each for each in books.ladder[referrer].values() if (each.rung, each.round) == rung)
-    _keep(books, reward, "reversed")
-    _tell_reversed(books, referral, reward, "fewer-referrals")
+    """Take a rung back; two who were merged may each have been given it."""
+    for reward in books.ladder[referrer].values():
+        if reward.rung == step.rung and reward.status == "given":
+            _keep(books, reward, "reversed")
+            _tell_reversed(books, referral, reward, "fewer-referrals")
 
 
 # A reward

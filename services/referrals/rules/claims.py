@@ -40,6 +40,9 @@ class Counts(NamedTuple):
     within_day: int = 0
     within_month: int = 0
 
+    def plus(self, more: "Counts") -> "Counts":
+        return Counts(*map(sum, zip(self, more, strict=True)))
+
 
 class Verdict(NamedTuple):
     """What becomes of a claim; `reason` says why it is not simply accepted."""
