@@ -116,8 +116,6 @@ class Wanted:
                 self._add_partner(command)
             case _:
                 self._add_pairing(command)
-            case _:
-                self._add_pairing(command)
 
     def _add_pairing(self, command: Command) -> None:
         match command:

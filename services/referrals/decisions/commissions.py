@@ -84,7 +84,8 @@ def _watch(books: Books, referral: Referral) -> None:
     due_at = min((each.hold_until for each in known if each.status == "held"), default=None)
     if due_at != referral.commissions_due_at:
         referral.commissions_due_at = due_at
-        books.changes.referrals[referral.referral_id] = referral
+        if referral.referral_id not in books.changes.new_referrals:
+            books.changes.referrals[referral.referral_id] = referral
 
 
 # A commission
