@@ -43,7 +43,8 @@ from tests.referrals.model import Model, Rules
 HISTORIES, STEPS = 70, 40
 LONG_AGO, SOON = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), NOW + dt.timedelta(days=6)
 PROGRAMMES = [Rules(*rules) for rules in product((0, 3, 14), (1, 2, None), ("reject", "accept"), ((), (1, 3), (2,)))]
-PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo"]
+PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo", "ida", "jan", "kim", "lea"]
+OWNERS = ["anna", "anna", "anna", "ben", "ben", "cleo", "dora", "emil", "nobody"]
 CARDS = ["C-1", "C-2", "C-3", "C-4"]
 Effect = Callable[[], object]
 numbers = count()
@@ -63,6 +64,7 @@ SELECT coalesce(merged_into, customer_id) AS person, sum(points)::bigint AS poin
   FROM moves JOIN customer ON customer_id = key GROUP BY 1 HAVING sum(points) <> 0"""
 
 people = st.sampled_from(PEOPLE)
+owners = st.sampled_from(OWNERS)
 cards = st.sampled_from(CARDS)
 invoices = st.integers(0, 29).map(str)
 totals = st.sampled_from([1_999, 2_000, 2_400, 2_500, 5_000])
@@ -113,13 +115,13 @@ class Histories(RuleBasedStateMachine):
 
     # Claims
 
-    @rule(friend=people, owner=people, ago=hours_ago)
+    @rule(friend=people, owner=owners, ago=hours_ago)
     def claim(self, friend: str, owner: str, ago: int) -> None:
         at, who, code = self.model.now - dt.timedelta(hours=ago), self.name(friend), self.code_of(owner)
         name = f"{self.shop}-{next(self.events):03}"
         self.say(ClaimCode(name, code, who, at, "rest"), lambda: self.model.claim(name, code, who, at))
 
-    @rule(friend=people, owner=people, card=cards, ago=hours_ago, has_card=st.booleans())
+    @rule(friend=people, owner=owners, card=cards, ago=hours_ago, has_card=st.booleans())
     def register(self, friend: str, owner: str, card: str, ago: int, *, has_card: bool) -> None:
         at, who, code = self.model.now - dt.timedelta(hours=ago), self.name(friend), self.code_of(owner)
         origin, number = self.origin(), self.name(card)
@@ -131,7 +133,7 @@ class Histories(RuleBasedStateMachine):
 
         self.say(HearCustomer(who, NO_CONTACT, number if has_card else None, code, at, origin), effect)
 
-    @rule(friend=people, owner=people, total=totals, invoice=invoices)
+    @rule(friend=people, owner=owners, total=totals, invoice=invoices)
     def recommend(self, friend: str, owner: str, total: int, invoice: str) -> None:
         """What mostly happens: somebody claims a code and buys, in whichever order that is heard."""
         self.claim(friend, owner, 2)
@@ -156,7 +158,7 @@ class Histories(RuleBasedStateMachine):
         friend=people,
         card=cards,
         ago=hours_ago,
-        owner=people,
+        owner=owners,
         how=st.sampled_from(["name", "name", "card", "nobody"]),
         claims=st.sampled_from([False, False, True]),
         with_shipping=st.booleans(),
@@ -204,6 +206,19 @@ class Histories(RuleBasedStateMachine):
         invoice = known[index % len(known)]
         command = refund(invoice, money(amount), name, shop_id=self.shop)
         self.say(command._replace(origin=self.origin()), lambda: self.model.refund(invoice, name, amount))
+
+    @rule(index=st.integers(0, 99), invoice=invoices, total=totals)
+    def return_and_buy_again(self, index: int, invoice: str, total: int) -> None:
+        """A friend sends back what counted, and may buy something else."""
+        bills = [(each.friend, each.bill) for each in self.model.claims.values() if each.has_qualified and each.bill]
+        if not bills:
+            return
+        friend, bill = bills[index % len(bills)]
+        number, amount = bill.number, bill.total or 0
+        command = refund(number, money(amount), "all", shop_id=self.shop)
+        self.say(command._replace(origin=self.origin()), lambda: self.model.refund(number, "all", amount))
+        who = friend.removeprefix(f"{self.shop}-")
+        self.buy(invoice, total, who, "C-1", 0, "nobody", how="name", claims=False, with_shipping=False)
 
     @rule(card=cards, owner=people)
     def learn_card(self, card: str, owner: str) -> None:
