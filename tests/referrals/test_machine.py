@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from itertools import count, product
 
 import pytest
@@ -40,11 +41,11 @@ from shared.verification import Finding
 from tests.referrals.conftest import NOW, purchase, refund
 from tests.referrals.model import Model, Rules
 
-HISTORIES, STEPS = 70, 40
+HISTORIES, STEPS = 100, 40
 LONG_AGO, SOON = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), NOW + dt.timedelta(days=6)
 PROGRAMMES = [Rules(*rules) for rules in product((0, 3, 14), (1, 2, None), ("reject", "accept"), ((), (1, 3), (2,)))]
 PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo", "ida", "jan", "kim", "lea"]
-OWNERS = ["anna", "anna", "anna", "ben", "ben", "cleo", "dora", "emil", "nobody"]
+OWNERS = ["anna", "anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "nobody"]
 CARDS = ["C-1", "C-2", "C-3", "C-4"]
 Effect = Callable[[], object]
 numbers = count()
@@ -101,7 +102,7 @@ class Histories(RuleBasedStateMachine):
         self.said: list[tuple[Command, Effect]] = []
         self.runner.run(self.published(first, LONG_AGO))
         self.runner.run(self.published(then, SOON))
-        for name in PEOPLE[:5]:
+        for name in PEOPLE[:7]:
             code = drawn(next(numbers))
             self.model.codes[code] = self.name(name)
             self.pending.append(MakeCode(self.name(name), code))
@@ -138,6 +139,16 @@ class Histories(RuleBasedStateMachine):
         """What mostly happens: somebody claims a code and buys, in whichever order that is heard."""
         self.claim(friend, owner, 2)
         self.buy(invoice, total, friend, "C-1", 1, owner, how="name", claims=False, with_shipping=False)
+
+    @rule(writer=writers, then=st.sampled_from([48, 400]))
+    def recommend_until_the_month_is_full(self, writer: int, then: int) -> None:
+        """Four friends of one, more than a month has rewards for."""
+        for place, friend in enumerate(PEOPLE[-4:]):
+            self.claim(friend, "anna", 2)
+            for name in [name for name, claim in self.model.claims.items() if claim.status == "review"]:
+                self.say(AcceptClaim(name, "staff"), partial(self.model.accept, name))
+            self.buy(f"F-{place}", 5_000, friend, "C-1", 1, "nobody", how="name", claims=False, with_shipping=False)
+        self.pass_time(then, writer)
 
     @rule(index=st.integers(0, 99), accept=st.booleans())
     def decide(self, index: int, *, accept: bool) -> None:
