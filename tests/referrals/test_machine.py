@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from itertools import count, product
 
 import pytest
@@ -40,10 +41,11 @@ from shared.verification import Finding
 from tests.referrals.conftest import NOW, purchase, refund
 from tests.referrals.model import Model, Rules
 
-HISTORIES, STEPS = 70, 40
+HISTORIES, STEPS = 100, 40
 LONG_AGO, SOON = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), NOW + dt.timedelta(days=6)
 PROGRAMMES = [Rules(*rules) for rules in product((0, 3, 14), (1, 2, None), ("reject", "accept"), ((), (1, 3), (2,)))]
-PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo"]
+PEOPLE = ["anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "hugo", "ida", "jan", "kim", "lea"]
+OWNERS = ["anna", "anna", "ben", "cleo", "dora", "emil", "fritz", "gina", "nobody"]
 CARDS = ["C-1", "C-2", "C-3", "C-4"]
 Effect = Callable[[], object]
 numbers = count()
@@ -63,6 +65,7 @@ SELECT coalesce(merged_into, customer_id) AS person, sum(points)::bigint AS poin
   FROM moves JOIN customer ON customer_id = key GROUP BY 1 HAVING sum(points) <> 0"""
 
 people = st.sampled_from(PEOPLE)
+owners = st.sampled_from(OWNERS)
 cards = st.sampled_from(CARDS)
 invoices = st.integers(0, 29).map(str)
 totals = st.sampled_from([1_999, 2_000, 2_400, 2_500, 5_000])
@@ -99,7 +102,7 @@ class Histories(RuleBasedStateMachine):
         self.said: list[tuple[Command, Effect]] = []
         self.runner.run(self.published(first, LONG_AGO))
         self.runner.run(self.published(then, SOON))
-        for name in PEOPLE[:5]:
+        for name in PEOPLE[:7]:
             code = drawn(next(numbers))
             self.model.codes[code] = self.name(name)
             self.pending.append(MakeCode(self.name(name), code))
@@ -113,13 +116,13 @@ class Histories(RuleBasedStateMachine):
 
     # Claims
 
-    @rule(friend=people, owner=people, ago=hours_ago)
+    @rule(friend=people, owner=owners, ago=hours_ago)
     def claim(self, friend: str, owner: str, ago: int) -> None:
         at, who, code = self.model.now - dt.timedelta(hours=ago), self.name(friend), self.code_of(owner)
         name = f"{self.shop}-{next(self.events):03}"
         self.say(ClaimCode(name, code, who, at, "rest"), lambda: self.model.claim(name, code, who, at))
 
-    @rule(friend=people, owner=people, card=cards, ago=hours_ago, has_card=st.booleans())
+    @rule(friend=people, owner=owners, card=cards, ago=hours_ago, has_card=st.booleans())
     def register(self, friend: str, owner: str, card: str, ago: int, *, has_card: bool) -> None:
         at, who, code = self.model.now - dt.timedelta(hours=ago), self.name(friend), self.code_of(owner)
         origin, number = self.origin(), self.name(card)
@@ -131,11 +134,21 @@ class Histories(RuleBasedStateMachine):
 
         self.say(HearCustomer(who, NO_CONTACT, number if has_card else None, code, at, origin), effect)
 
-    @rule(friend=people, owner=people, total=totals, invoice=invoices)
+    @rule(friend=people, owner=owners, total=totals, invoice=invoices)
     def recommend(self, friend: str, owner: str, total: int, invoice: str) -> None:
         """What mostly happens: somebody claims a code and buys, in whichever order that is heard."""
         self.claim(friend, owner, 2)
         self.buy(invoice, total, friend, "C-1", 1, owner, how="name", claims=False, with_shipping=False)
+
+    @rule(writer=writers, then=st.sampled_from([48, 400]))
+    def recommend_until_the_month_is_full(self, writer: int, then: int) -> None:
+        """Four friends of one, more than a month has rewards for."""
+        for place, friend in enumerate(PEOPLE[-4:]):
+            self.claim(friend, "anna", 2)
+            for name in [name for name, claim in self.model.claims.items() if claim.status == "review"]:
+                self.say(AcceptClaim(name, "staff"), partial(self.model.accept, name))
+            self.buy(f"F-{place}", 5_000, friend, "C-1", 1, "nobody", how="name", claims=False, with_shipping=False)
+        self.pass_time(then, writer)
 
     @rule(index=st.integers(0, 99), accept=st.booleans())
     def decide(self, index: int, *, accept: bool) -> None:
@@ -156,7 +169,7 @@ class Histories(RuleBasedStateMachine):
         friend=people,
         card=cards,
         ago=hours_ago,
-        owner=people,
+        owner=owners,
         how=st.sampled_from(["name", "name", "card", "nobody"]),
         claims=st.sampled_from([False, False, True]),
         with_shipping=st.booleans(),
@@ -204,6 +217,19 @@ class Histories(RuleBasedStateMachine):
         invoice = known[index % len(known)]
         command = refund(invoice, money(amount), name, shop_id=self.shop)
         self.say(command._replace(origin=self.origin()), lambda: self.model.refund(invoice, name, amount))
+
+    @rule(index=st.integers(0, 99), invoice=invoices, total=totals)
+    def return_and_buy_again(self, index: int, invoice: str, total: int) -> None:
+        """A friend sends back what counted, and may buy something else."""
+        bills = [(each.friend, each.bill) for each in self.model.claims.values() if each.has_qualified and each.bill]
+        if not bills:
+            return
+        friend, bill = bills[index % len(bills)]
+        number, amount = bill.number, bill.total or 0
+        command = refund(number, money(amount), "all", shop_id=self.shop)
+        self.say(command._replace(origin=self.origin()), lambda: self.model.refund(number, "all", amount))
+        who = friend.removeprefix(f"{self.shop}-")
+        self.buy(invoice, total, who, "C-1", 0, "nobody", how="name", claims=False, with_shipping=False)
 
     @rule(card=cards, owner=people)
     def learn_card(self, card: str, owner: str) -> None:
