@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 import services.referrals
 from services.referrals.documents import asyncapi
+from services.referrals.partners import routes as partner_routes
 from services.referrals.reports import routes as report_routes
 from services.referrals.reports.reader import referrals_reports
 from services.referrals.service import ReferralsService
@@ -43,6 +44,7 @@ def create_app(
     app.state.reports = reports
     app.state.settings = settings
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
+    app.include_router(partner_routes.router)
     app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

@@ -3,17 +3,23 @@
 import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from services.referrals.programme import Programme, Versions
 from services.referrals.records import (
     Code,
+    Commission,
     Customer,
+    Line,
+    Partner,
+    Payout,
     Purchase,
     PurchaseKey,
     Referral,
     Refund,
     RefundKey,
     Reward,
+    TermsVersion,
 )
 from services.referrals.rules.claims import Counts
 from shared.requests import Answers
@@ -35,6 +41,11 @@ class Changes:
     shares: dict[tuple[str, str, dt.date], int] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)
     rewards: dict[str, Reward] = field(default_factory=dict)
+    partners: dict[str, Partner] = field(default_factory=dict)
+    terms: list[TermsVersion] = field(default_factory=list)
+    commissions: dict[tuple[str, PurchaseKey], Commission] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    payouts: list[Payout] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -45,7 +56,8 @@ class Books:
     `purchases` holds those that are named, and all of friends whose referral may change: `sales` by customer. `referrals`
     holds those that are named and the live ones of friends; `rewards` theirs, and what referrers have from the ladder.
     `given` counts rewards of referrers by month, `rewarded` their referrals that are rewarded now, `chains` names who is
-    up the chain of a referrer, `counts` earlier claims by referrer, `from_address` by address.
+    up the chain of a referrer, `counts` earlier claims by referrer, `from_address` by address. Partners are locked too:
+    `commissions` are those of a referral, `booked` is what their lines come to up to the end of a month.
     """
 
     now: dt.datetime
@@ -69,6 +81,10 @@ class Books:
     chains: dict[str, frozenset[str]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
     from_address: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    partners: dict[str, Partner] = field(default_factory=dict)
+    commissions: dict[str, dict[PurchaseKey, Commission]] = field(default_factory=lambda: defaultdict(dict))
+    booked: dict[tuple[str, dt.date], Decimal] = field(default_factory=dict)
+    payouts: dict[tuple[str, dt.date], Payout] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.referrals.records import Code, Referral
+from services.referrals.records import Code, Partner, Payout, Referral
+from services.referrals.terms import Terms
 from shared import requests
+from shared.contracts.coupons import Language
 from shared.contracts.purchases import PurchaseCompleted, PurchaseRefunded
 from shared.requests import Deed, Origin
 
@@ -142,6 +144,52 @@ class ShareCode:
     channel: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPartner:
+    """Let somebody recommend the shop for money."""
+
+    partner_id: str
+    name: str
+    language: Language
+    terms: Terms
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTerms:
+    """Let claims from now on earn a partner something else."""
+
+    partner_id: str
+    terms: Terms
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetirePartner:
+    """Let a partner's codes claim nothing any more; what they claimed goes on earning."""
+
+    partner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddPartnerCode:
+    """Give a partner another code, drawn or of their choice."""
+
+    partner_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayPartner:
+    """Note that a partner was paid all that is due up to the end of a month; that closes it."""
+
+    partner_id: str
+    month: dt.date
+    reference: str
+    actor: str
+
+
 Command = (
     HearPurchase
     | HearRefund
@@ -157,6 +205,11 @@ Command = (
     | ChooseCode
     | RetireCode
     | ShareCode
+    | OpenPartner
+    | SetTerms
+    | RetirePartner
+    | AddPartnerCode
+    | PayPartner
 )
 
 
@@ -169,6 +222,8 @@ class Outcome(NamedTuple):
     pointer: str | None = None
     referral: Referral | None = None
     named: Code | None = None
+    partner: Partner | None = None
+    payout: Payout | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code, in numbers and instants."""
 
@@ -204,4 +259,9 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     MakeCode: lambda it: Deed("code.make", it.customer_id),
     ChooseCode: lambda it: Deed("code.choose", f"{it.chosen} of {it.customer_id}"),
     RetireCode: lambda it: Deed("code.retire", it.code, it.reason),
+    OpenPartner: lambda it: Deed("partner.open", it.partner_id),
+    SetTerms: lambda it: Deed("partner.terms", it.partner_id),
+    RetirePartner: lambda it: Deed("partner.retire", it.partner_id, it.reason),
+    AddPartnerCode: lambda it: Deed("partner.code", f"{it.code} of {it.partner_id}"),
+    PayPartner: lambda it: Deed("partner.pay", f"{it.partner_id} for {it.month:%Y-%m}", it.reference),
 }

@@ -1,4 +1,4 @@
-"""What a batch needs of the books, locked before it is decided: purchases, then customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: purchases, customers, then partners, sorted inside.
 
 Who is concerned beside those that the batch names (referrers, whoever a merged customer goes on as) is looked up first and
 locked with them; where that changed before the locks were had, the batch begins again.
@@ -10,15 +10,17 @@ from dataclasses import fields
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.referrals import terms
 from services.referrals.books import Books
 from services.referrals.commands import Request
 from services.referrals.programme import Programme, Version, Versions
-from services.referrals.records import Code, Customer, Purchase, Referral, Refund, Reward
+from services.referrals.records import Code, Commission, Customer, Partner, Payout, Purchase, Referral, Refund, Reward
 from services.referrals.rules.claims import Counts
 from services.referrals.wanted import Wanted
 from shared import answers
 from shared.columns import SEPARATOR, joined, rows_of
 from shared.database import CollisionError, fetch
+from shared.documents import BEGINNING
 
 LATEST = "SELECT max(version) AS version FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
@@ -103,6 +105,25 @@ WITH RECURSIVE chain AS (
     LEFT JOIN customer t ON t.customer_id = r.referrer_id)
 SELECT start, customer_id FROM chain WHERE customer_id <> start"""
 
+LOCK_PARTNERS = """
+SELECT partner_id, name, language, created_at, event_sequence, line_number, paid, paid_through, retired_at FROM partner
+ WHERE partner_id = ANY($1::text[]) ORDER BY partner_id FOR UPDATE"""
+
+LOAD_TERMS = """
+SELECT partner_id, version, valid_from, document::text AS document FROM partner_terms
+ WHERE partner_id = ANY($1::text[]) ORDER BY partner_id, version"""
+
+COMMISSION_COLUMNS = ", ".join(each.name for each in fields(Commission))
+LOAD_COMMISSIONS = f"SELECT {COMMISSION_COLUMNS} FROM commission WHERE referral_id = ANY($1::text[])"
+
+BOOKED = f"""
+SELECT k.partner_id, k.month, coalesce(sum(l.amount), 0) AS booked FROM {rows_of("text", "date")} AS k(partner_id, month)
+  LEFT JOIN statement_line l ON l.partner_id = k.partner_id AND l.month <= k.month GROUP BY 1, 2"""
+
+PAYOUTS = f"""
+SELECT {", ".join(f"p.{name}" for name in Payout._fields)} FROM {rows_of("text", "date")} AS k(partner_id, month)
+  JOIN payout p ON p.partner_id = k.partner_id AND p.month = k.month"""
+
 DAY = dt.timedelta(days=1)
 
 
@@ -131,6 +152,7 @@ class Loader:
             await _load_codes(connection, books, wanted)
         if wanted.customers or wanted.referrals:
             await _load_customers(connection, books, wanted)
+        await _load_partners(connection, books, wanted)
         return books
 
 
@@ -302,3 +324,37 @@ async def _load_for_claims(
     for start, name in await fetch(connection, CHAINS, _all_names(books, owners)):
         chains.setdefault(books.customer(start).customer_id, set()).add(name)
     books.chains.update({name: frozenset(chain) for name, chain in chains.items()})
+
+
+# Partners, and what their referrals earn
+
+
+async def _load_partners(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """Lock the partners whose codes or referrals are touched: what their friends do is theirs too."""
+    of_codes = {each.partner_id for each in books.codes.values() if each.partner_id is not None}
+    recommended = [each for each in books.referrals.values() if each.partner_id is not None]
+    names = wanted.partners | of_codes | {each.partner_id for each in recommended if each.partner_id is not None}
+    if not names:
+        return
+    await _lock_partners(connection, books, sorted(names))
+    for row in await fetch(connection, LOAD_COMMISSIONS, [each.referral_id for each in recommended]):
+        commission = Commission(*row)
+        books.commissions[commission.referral_id][commission.key] = commission
+    if wanted.paying:
+        places = joined(sorted(wanted.paying), 2)
+        books.booked.update({tuple(place): booked for *place, booked in await fetch(connection, BOOKED, *places)})
+        payouts = [Payout(*row) for row in await fetch(connection, PAYOUTS, *places)]
+        books.payouts.update({(each.partner_id, each.month): each for each in payouts})
+
+
+async def _lock_partners(connection: AsyncConnection, books: Books, names: list[str]) -> None:
+    rows = await fetch(connection, LOCK_PARTNERS, names)
+    versions: dict[str, list[terms.Version]] = {}
+    for partner_id, number, valid_from, document in await fetch(connection, LOAD_TERMS, names):
+        # a claim that is older than the partner is judged by the first terms
+        since = BEGINNING if number == 1 else valid_from
+        set_then = terms.Terms.model_validate_json(document)
+        version = terms.Version(version=number, valid_from=since, programme=set_then)
+        versions.setdefault(partner_id, []).append(version)
+    for partner_id, name, language, *rest in rows:
+        books.partners[partner_id] = Partner(partner_id, name, language, terms.Versions(versions[partner_id]), *rest)

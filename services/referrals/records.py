@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from services.referrals.rules.commissions import following
 from services.referrals.rules.qualifying import Sale
+from services.referrals.terms import Terms, Versions
+from shared.contracts.coupons import Language
 
 CodeKind = Literal["generated", "vanity", "partner"]
 PurchaseStatus = Literal["awaited", "unclaimed", "parked", "booked"]
 ReferralStatus = Literal["review", "claimed", "qualified", "rewarded", "rejected"]
 RewardStatus = Literal["held", "given", "cancelled", "reversed", "capped"]
+CommissionStatus = Literal["held", "due", "reversed"]
 Side = Literal["referrer", "friend"]
 
 PurchaseKey = tuple[str, str]
@@ -125,6 +129,8 @@ class Referral:
     hold_until: dt.datetime | None = None
     round: int = 0
     decided_by: str | None = None
+    terms_version: int | None = None
+    commissions_due_at: dt.datetime | None = None
 
     @property
     def is_live(self) -> bool:
@@ -137,6 +143,12 @@ class Referral:
     @property
     def due_at(self) -> dt.datetime | None:
         """When something is to be done about it though nothing is heard."""
+        due = [each for each in (self.life_due_at, self.commissions_due_at) if each is not None]
+        return min(due, default=None)
+
+    @property
+    def life_due_at(self) -> dt.datetime | None:
+        """When its own life goes on, whatever it earns a partner."""
         if self.status == "review":
             return self.review_until
         return self.hold_until if self.status == "qualified" else None
@@ -156,3 +168,97 @@ class Reward:
     month: dt.date
     decided_at: dt.datetime
     rung: int | None = None
+
+
+# Partners
+
+
+@dataclass(slots=True)
+class Partner:
+    """Who recommends the shop for money; `paid` is the sum of the payouts, `paid_through` the month of the last."""
+
+    partner_id: str
+    name: str
+    language: Language
+    versions: Versions
+    created_at: dt.datetime
+    event_sequence: int = 0
+    line_number: int = 0
+    paid: Decimal = ZERO
+    paid_through: dt.date | None = None
+    retired_at: dt.datetime | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """The newest."""
+        return self.versions.number(self.versions.latest).programme
+
+    @property
+    def open_from(self) -> dt.date | None:
+        """The first month that is not closed by a payout."""
+        return None if self.paid_through is None else following(self.paid_through)
+
+
+class TermsVersion(NamedTuple):
+    """A partner's terms as they were set."""
+
+    partner_id: str
+    version: int
+    valid_from: dt.datetime
+    document: str
+    set_by: str
+
+
+@dataclass(slots=True)
+class Commission:
+    """What a sale earns a partner as things stand, which is the sum of its lines once it is due.
+
+    Of the sale `sold` counts, and of that `refunded` was taken back. `round` is the place of its last becoming due among
+    those of the referral, `month` that of its last line.
+    """
+
+    referral_id: str
+    shop_id: str
+    invoice_number: str
+    partner_id: str
+    occurred_at: dt.datetime
+    hold_until: dt.datetime
+    currency: str
+    status: CommissionStatus = "reversed"
+    amount: Decimal = ZERO
+    sold: Decimal = ZERO
+    refunded: Decimal = ZERO
+    round: int = 0
+    month: dt.date | None = None
+
+    @property
+    def key(self) -> PurchaseKey:
+        return self.shop_id, self.invoice_number
+
+
+class Line(NamedTuple):
+    """A line of a statement, never changed; below 0 it takes back what stood on this statement or one before."""
+
+    partner_id: str
+    number: int
+    month: dt.date
+    amount: Decimal
+    referral_id: str
+    shop_id: str
+    invoice_number: str
+    reason: str
+    sold: Decimal
+    refunded: Decimal
+    booked_at: dt.datetime
+
+
+class Payout(NamedTuple):
+    """What a partner was paid for everything up to the end of a month."""
+
+    partner_id: str
+    month: dt.date
+    amount: Decimal
+    currency: str
+    reference: str
+    paid_at: dt.datetime
+    paid_by: str

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import tables
 from services.referrals.books import Changes
+from services.referrals.records import Commission
 from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 
@@ -26,10 +27,25 @@ CODE = Columns(tables.code, "code kind customer_id partner_id created_at retired
 REFERRAL = Columns(
     tables.referral,
     "referral_id code friend_id referrer_id partner_id programme_version source claimed_at received_at status reason"
-    " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by due_at",
+    " address_hash qualifies_until review_until shop_id invoice_number qualified_at hold_until round decided_by"
+    " terms_version commissions_due_at due_at",
 )
 REWARD = Columns(tables.reward, "reward_id customer_id referral_id side round status benefit month decided_at rung")
 SHARE = Columns(tables.share, "code channel on shares")
+PARTNER = Columns(
+    tables.partner,
+    "partner_id name language created_at event_sequence line_number paid paid_through retired_at",
+)
+TERMS = Columns(tables.partner_terms, "partner_id version valid_from document set_by")
+COMMISSION = Columns(
+    tables.commission,
+    "referral_id shop_id invoice_number partner_id occurred_at hold_until currency status amount sold refunded round month",
+)
+LINE = Columns(
+    tables.statement_line,
+    "partner_id number month amount referral_id shop_id invoice_number reason sold refunded booked_at",
+)
+PAYOUT = Columns(tables.payout, "partner_id month amount currency reference paid_at paid_by")
 OUTBOX = Columns(tables.outbox, "topic key payload")
 
 HOT = (PURCHASE, CUSTOMER, OUTBOX)
@@ -46,6 +62,13 @@ UPDATE_CUSTOMERS, UPDATE_PURCHASES, INSERT_CARDS = CUSTOMER.update(), PURCHASE.u
 INSERT_REFUNDS, UPDATE_REFUNDS, ADD_SHARES = NEW_REFUND.insert(), REFUND.update(), SHARE.add()
 
 INSERT_CODES, UPDATE_CODES, PUT_REFERRALS, PUT_REWARDS = CODE.insert(), CODE.update(), REFERRAL.put(), REWARD.put()
+PUT_PARTNERS, PUT_COMMISSIONS = PARTNER.put(), COMMISSION.put()
+INSERT_TERMS, INSERT_LINES, INSERT_PAYOUTS = TERMS.insert(), LINE.insert(), PAYOUT.insert()
+
+
+def _reversed_first(commission: Commission) -> tuple[object, ...]:
+    """Order commissions so that a sale is no longer one partner's before it is another's."""
+    return commission.status != "reversed", commission.referral_id, *commission.key
 
 
 _is_live = attrgetter("is_live")
@@ -74,6 +97,11 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         # those that do not count any more first: a friend has one that does
         (PUT_REFERRALS, [REFERRAL.of(each) for each in sorted(changes.referrals.values(), key=_is_live)]),
         (PUT_REWARDS, [REWARD.of(changes.rewards[name]) for name in sorted(changes.rewards)]),
+        (PUT_PARTNERS, [PARTNER.of(changes.partners[name]) for name in sorted(changes.partners)]),
+        (INSERT_TERMS, changes.terms),
+        (PUT_COMMISSIONS, [COMMISSION.of(each) for each in sorted(changes.commissions.values(), key=_reversed_first)]),
+        (INSERT_LINES, changes.lines),
+        (INSERT_PAYOUTS, changes.payouts),
         (ADD_SHARES, [(*place, shares) for place, shares in sorted(changes.shares.items())]),
     ):
         if rows:

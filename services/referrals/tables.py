@@ -98,6 +98,7 @@ code = sa.Table(
     sa.Column("retired_at", INSTANT),
     sa.CheckConstraint("kind IN ('generated', 'vanity', 'partner')", name="kind"),
     sa.CheckConstraint("(customer_id IS NULL) <> (partner_id IS NULL)", name="owner"),
+    sa.Index("code_partner", "partner_id", postgresql_where=sa.text("partner_id IS NOT NULL")),
     sa.Index("code_generated", "customer_id", unique=True, postgresql_where=sa.text("kind = 'generated'")),
     sa.Index(
         "code_vanity",
@@ -139,7 +140,10 @@ referral = sa.Table(
     sa.Column("hold_until", INSTANT),
     sa.Column("round", sa.Integer, nullable=False, server_default="0"),
     sa.Column("decided_by", sa.Text),
+    sa.Column("terms_version", sa.Integer, comment="of the partner's terms"),
+    sa.Column("commissions_due_at", INSTANT, comment="the first hold of a commission is over then"),
     sa.Column("due_at", INSTANT, comment="nothing is to be done about it before"),
+    sa.CheckConstraint("(partner_id IS NULL) = (terms_version IS NULL)", name="terms"),
     sa.CheckConstraint("status IN ('review', 'claimed', 'qualified', 'rewarded', 'rejected')", name="status"),
     sa.CheckConstraint("source IN ('rest', 'purchase', 'customer')", name="source"),
     sa.CheckConstraint("(status IN ('qualified', 'rewarded')) <= (invoice_number IS NOT NULL)", name="purchase"),
@@ -169,6 +173,91 @@ reward = sa.Table(
     sa.CheckConstraint("status IN ('held', 'given', 'cancelled', 'reversed', 'capped')", name="status"),
     sa.Index("reward_referral", "referral_id"),
     sa.Index("reward_customer", "customer_id", "month"),
+)
+
+# What partners get. A line is never changed: what is taken back is another line.
+
+partner = sa.Table(
+    "partner",
+    metadata,
+    sa.Column("partner_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("event_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last event"),
+    sa.Column("line_number", sa.BigInteger, nullable=False, server_default="0", comment="of the last line"),
+    sa.Column("paid", MONEY, nullable=False, server_default="0", comment="in all payouts"),
+    sa.Column("paid_through", sa.Date, comment="the month of the last payout"),
+    sa.Column("retired_at", INSTANT),
+    postgresql_with={"fillfactor": "80"},
+)
+
+partner_terms = sa.Table(
+    "partner_terms",
+    metadata,
+    sa.Column("partner_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("valid_from", INSTANT, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+    sa.Column("set_by", sa.Text, nullable=False),
+)
+
+commission = sa.Table(
+    "commission",
+    metadata,
+    sa.Column("referral_id", sa.Text, primary_key=True),
+    sa.Column("shop_id", sa.Text, primary_key=True),
+    sa.Column("invoice_number", sa.Text, primary_key=True),
+    sa.Column("partner_id", sa.Text, nullable=False),
+    sa.Column("occurred_at", INSTANT, nullable=False),
+    sa.Column("hold_until", INSTANT, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("sold", MONEY, nullable=False, comment="what counts of the sale"),
+    sa.Column("refunded", MONEY, nullable=False, comment="of it"),
+    sa.Column("round", sa.Integer, nullable=False, comment="the last in which it became due"),
+    sa.Column("month", sa.Date, comment="of the statement with its last line"),
+    sa.CheckConstraint("status IN ('held', 'due', 'reversed')", name="status"),
+    sa.CheckConstraint("amount >= 0 AND (status = 'reversed') = (amount = 0)", name="amount"),
+    sa.CheckConstraint("status <> 'due' OR month IS NOT NULL", name="month"),
+    # of one sale one partner is paid at most
+    sa.Index(
+        "commission_sale", "shop_id", "invoice_number", unique=True, postgresql_where=sa.text("status <> 'reversed'")
+    ),
+    sa.Index("commission_partner", "partner_id", "occurred_at", "referral_id", "shop_id", "invoice_number"),
+)
+
+statement_line = sa.Table(
+    "statement_line",
+    metadata,
+    sa.Column("partner_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("referral_id", sa.Text, nullable=False),
+    sa.Column("shop_id", sa.Text, nullable=False),
+    sa.Column("invoice_number", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("sold", MONEY, nullable=False, comment="what counted of the sale"),
+    sa.Column("refunded", MONEY, nullable=False, comment="of it, when the line was written"),
+    sa.Column("booked_at", INSTANT, nullable=False),
+    sa.CheckConstraint("amount <> 0", name="amount"),
+    sa.Index("statement_line_month", "partner_id", "month", "number"),
+    sa.Index("statement_line_commission", "referral_id", "shop_id", "invoice_number"),
+)
+
+payout = sa.Table(
+    "payout",
+    metadata,
+    sa.Column("partner_id", sa.Text, primary_key=True),
+    sa.Column("month", sa.Date, primary_key=True),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("paid_at", INSTANT, nullable=False),
+    sa.Column("paid_by", sa.Text, nullable=False),
+    sa.CheckConstraint("amount > 0", name="amount"),
 )
 
 stored_answer = stored_answer_table(metadata, lasting="about rewards")

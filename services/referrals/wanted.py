@@ -1,9 +1,11 @@
 """What a batch of commands needs of the books: noted before anything is asked of the database."""
 
+import datetime as dt
 from collections.abc import Iterable
 
 from services.referrals.commands import (
     AcceptClaim,
+    AddPartnerCode,
     ChooseCode,
     ClaimCode,
     Command,
@@ -14,8 +16,12 @@ from services.referrals.commands import (
     HearRefund,
     HearTier,
     MakeCode,
+    OpenPartner,
+    PayPartner,
     RejectClaim,
     RetireCode,
+    RetirePartner,
+    SetTerms,
     SettleReferral,
     ShareCode,
 )
@@ -42,6 +48,8 @@ class Wanted:
         self.coding: set[str] = set()
         """Customers whose codes are asked for."""
         self.merging: set[str] = set()
+        self.partners: set[str] = set()
+        self.paying: set[tuple[str, dt.date]] = set()
         for command in commands:
             self._add(command)
 
@@ -80,6 +88,15 @@ class Wanted:
                 self.codes.add(chosen)
             case RetireCode(code=code) | ShareCode(code=code):
                 self.codes.add(code)
+            case OpenPartner() | SetTerms() | RetirePartner() | AddPartnerCode() | PayPartner():
+                self._add_partner(command)
+
+    def _add_partner(self, command: OpenPartner | SetTerms | RetirePartner | AddPartnerCode | PayPartner) -> None:
+        self.partners.add(command.partner_id)
+        if isinstance(command, AddPartnerCode):
+            self.codes.add(command.code)
+        if isinstance(command, PayPartner):
+            self.paying.add((command.partner_id, command.month))
 
     def _add_purchase(self, command: HearPurchase) -> None:
         purchase = command.purchase

@@ -22,11 +22,13 @@ PAIR = "9b1f0f4e-1f3c-4a51-9d7a-2f6f0c1f8f20"
 
 
 class Commission(BaseModel):
-    """Money that the shop owes a partner for a sale; it stands on the partner's statement."""
+    """Money for a sale that stands on a partner's statement: the shop owes it, or takes it back."""
 
     kind: Literal["commission"]
     amount: Money
     currency: Currency
+    shop_id: Identifier
+    invoice_number: Identifier
 
 
 class ReferralSaid(BaseModel):
@@ -68,7 +70,10 @@ class ReferralRegistered(ReferralSaid):
 
 
 class ReferralQualified(ReferralSaid):
-    """The friend made the purchase that counts; the referrer's reward is due at `hold_until`."""
+    """The friend made the purchase that counts; the referrer's reward is due at `hold_until`.
+
+    A partner is told of every purchase that earns a commission.
+    """
 
     model_config = _example(shop_id="webshop-de", invoice_number="R-2026-000123", hold_until="2026-12-07T09:15:00Z")
 
@@ -96,12 +101,16 @@ class ReferralRejected(ReferralSaid):
 
 
 class ReferralReversed(ReferralSaid):
-    """The purchase that counted was taken back; what `customer_id` got for it is taken back too, where they had it."""
+    """The purchase that counted was taken back; what `customer_id` got for it is taken back too, where they had it.
+
+    Of a commission only `taken_back` is: the next refund of the same purchase may take back more of the same reward.
+    """
 
     model_config = _example(reward_id=f"{REFERRAL}/referrer/1", reason="refunded")
 
     reward_id: Identifier | None
     reward_kind: RewardKind | None = None
+    taken_back: Commission | None = None
     reason: str
 
 

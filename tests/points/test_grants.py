@@ -289,7 +289,7 @@ async def hear(engine: AsyncEngine, *events: dict[str, Any]) -> list[tuple[str, 
 
 
 async def test_points_of_referrals_pairs_and_birthdays_are_heard_and_all_else_is_skipped(engine: AsyncEngine) -> None:
-    commission = {"kind": "commission", "amount": "5.00", "currency": "EUR"}
+    commission = {"kind": "commission", "amount": "5.00", "currency": "EUR", "shop_id": "shop", "invoice_number": "R-1"}
     coupon = {"kind": "coupon", "coupon": {"value": {"kind": "shipping"}}}
     heard = await hear(
         engine,

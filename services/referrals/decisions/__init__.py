@@ -7,6 +7,7 @@ from typing import Any
 from services.referrals.books import Books
 from services.referrals.commands import (
     AcceptClaim,
+    AddPartnerCode,
     ChooseCode,
     ClaimCode,
     Command,
@@ -17,11 +18,15 @@ from services.referrals.commands import (
     HearRefund,
     HearTier,
     MakeCode,
+    OpenPartner,
     Outcome,
+    PayPartner,
     RejectClaim,
     Reply,
     Request,
     RetireCode,
+    RetirePartner,
+    SetTerms,
     SettleReferral,
     ShareCode,
     deed,
@@ -30,6 +35,7 @@ from services.referrals.commands import (
 from services.referrals.decisions.claims import accept_claim, claim_code, reject_claim
 from services.referrals.decisions.codes import choose_code, make_code, retire_code, share_code
 from services.referrals.decisions.customers import hear_card, hear_customer, hear_merge, hear_tier
+from services.referrals.decisions.partners import add_code, open_partner, pay_partner, retire_partner, set_terms
 from services.referrals.decisions.purchases import hear_purchase, hear_refund
 from services.referrals.decisions.referrals import release, settle_referral
 from shared.requests import Desk
@@ -49,6 +55,11 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     ChooseCode: choose_code,
     RetireCode: retire_code,
     ShareCode: share_code,
+    OpenPartner: open_partner,
+    SetTerms: set_terms,
+    RetirePartner: retire_partner,
+    AddPartnerCode: add_code,
+    PayPartner: pay_partner,
 }
 
 

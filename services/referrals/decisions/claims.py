@@ -1,8 +1,10 @@
 """Claims: a friend names who recommended the shop; accepted, held for review or refused, once."""
 
+import datetime as dt
+
 from services.referrals.books import Books
 from services.referrals.commands import AcceptClaim, ClaimCode, Contact, Outcome, RejectClaim, refused
-from services.referrals.decisions.events import tell_both, tell_friend
+from services.referrals.decisions.events import tell_both, tell_friend, tell_partner
 from services.referrals.decisions.referrals import accept, keep, reject, settle
 from services.referrals.records import Code, Customer, Referral
 from services.referrals.rules import claims, qualifying
@@ -17,9 +19,12 @@ def claim_code(books: Books, command: ClaimCode) -> Outcome:
     learn_contact(books, friend, command.contact)
     version = books.versions.at(command.claimed_at)
     code = books.codes.get(command.code)
+    partner = None if code is None or code.partner_id is None else books.partners[code.partner_id]
     counts = _counts(books, code, command.contact)
     asking = _friend(books, friend, command.card_number)
-    verdict = claims.judge(asking, _judged(books, code), command.claimed_at, counts, version.programme)
+    verdict = claims.judge(
+        asking, _judged(books, code, command.claimed_at), command.claimed_at, counts, version.programme
+    )
     referral = Referral(
         command.referral_id,
         command.code,
@@ -34,6 +39,7 @@ def claim_code(books: Books, command: ClaimCode) -> Outcome:
         verdict.reason,
         command.contact.address_hash,
         qualifying.qualifies_until(command.claimed_at, version.programme),
+        terms_version=None if partner is None else partner.versions.at(command.claimed_at).version,
     )
     _register(books, referral)
     return Outcome("booked", referral=referral)
@@ -70,12 +76,16 @@ def _person(books: Books, customer: Customer) -> Person:
     return Person(customer.customer_id, customer.email_hash, customer.phone_hash, cards)
 
 
-def _judged(books: Books, code: Code | None) -> claims.Code | None:
+def _judged(books: Books, code: Code | None, claimed_at: dt.datetime) -> claims.Code | None:
     if code is None:
         return None
-    if code.customer_id is None:
-        return claims.Code(None, is_retired=code.retired_at is not None)
-    referrer = books.customer(code.customer_id)
+    if code.partner_id is not None:
+        partner = books.partners[code.partner_id]
+        is_retired = code.retired_at is not None or partner.retired_at is not None
+        return claims.Code(
+            None, is_retired=is_retired, is_open=partner.versions.at(claimed_at).programme.is_open(claimed_at)
+        )
+    referrer = books.customer(code.customer_id or "")
     chain = books.chains.get(referrer.customer_id, frozenset())
     return claims.Code(_person(books, referrer), chain, is_retired=code.retired_at is not None)
 
@@ -105,6 +115,7 @@ def _register(books: Books, referral: Referral) -> None:
     if referral.review_until is not None:
         details["review_until"] = referral.review_until
     tell_both(books, referral, "referral.registered", **details)
+    tell_partner(books, referral, "referral.registered", **details)
     settle(books, referral)
 
 

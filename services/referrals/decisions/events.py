@@ -15,18 +15,23 @@ def emit(books: Books, customer: Customer, kind: str, data: dict[str, Any]) -> N
     """Owe the world an event; the customer's lock orders its numbers, and the outbox with them."""
     customer.event_sequence += 1
     books.keep(customer)
+    name = f"{customer.customer_id}:{customer.event_sequence}"
+    _owe(books, customer.customer_id, customer.event_sequence, name, kind, data)
+
+
+def _owe(books: Books, subject: str, number: int, name: str, kind: str, data: dict[str, Any]) -> None:
     event = {
         "specversion": "1.0",
-        "id": f"{customer.customer_id}:{customer.event_sequence}",
+        "id": name,
         "source": SOURCE,
         "type": f"loyalty.{kind}.v1",
-        "subject": customer.customer_id,
+        "subject": subject,
         "time": books.now,
-        "sequence": f"{customer.event_sequence:020d}",
+        "sequence": f"{number:020d}",
         "datacontenttype": "application/json",
-        "data": {"customer_id": customer.customer_id, **data},
+        "data": {"customer_id": subject, **data},
     }
-    books.changes.outbox.append((REFERRALS_TOPIC, customer.customer_id, orjson.dumps(event).decode()))
+    books.changes.outbox.append((REFERRALS_TOPIC, subject, orjson.dumps(event).decode()))
 
 
 def tell_both(books: Books, referral: Referral, kind: str, **details: object) -> None:
@@ -43,6 +48,19 @@ def tell_friend(books: Books, referral: Referral, kind: str, **details: object) 
 def tell_referrer(books: Books, referral: Referral, kind: str, **details: object) -> None:
     if referral.referrer_id is not None:
         emit(books, books.customer(referral.referrer_id), kind, _said(books, referral, "referrer", details))
+
+
+def tell_partner(books: Books, referral: Referral, kind: str, **details: object) -> None:
+    """Say something of a referral to the partner whose code it was; their lock orders the numbers."""
+    if referral.partner_id is None:
+        return
+    partner = books.partners[referral.partner_id]
+    partner.event_sequence += 1
+    books.changes.partners[partner.partner_id] = partner
+    # no customer's id has an @, so no event of theirs has this name
+    name = f"partner@{partner.partner_id}:{partner.event_sequence}"
+    said = _said(books, referral, "referrer", details)
+    _owe(books, partner.partner_id, partner.event_sequence, name, kind, said)
 
 
 def _said(books: Books, referral: Referral, side: str, details: dict[str, object]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from services.referrals.books import Books
 from services.referrals.commands import Outcome, SettleReferral
-from services.referrals.decisions import rewards
-from services.referrals.decisions.events import tell_both
+from services.referrals.decisions import commissions, rewards
+from services.referrals.decisions.events import tell_both, tell_partner
 from services.referrals.records import Referral
 from services.referrals.rules import qualifying
 from services.referrals.rules.qualifying import Sale
@@ -30,6 +30,7 @@ def settle(books: Books, referral: Referral) -> None:
     elif referral.has_qualified:
         _unqualify(books, referral, "refunded")
     release(books, referral)
+    commissions.settle(books, referral, sales_of(books, referral.friend_id))
 
 
 def settle_referral(books: Books, command: SettleReferral) -> Outcome:
@@ -44,7 +45,8 @@ def sales_of(books: Books, friend_id: str) -> list[Sale]:
 
 def release(books: Books, referral: Referral) -> None:
     """Book what time alone brings: the end of a review, the end of a hold."""
-    if referral.due_at is None or referral.due_at > books.now:
+    commissions.release(books, referral)
+    if referral.life_due_at is None or referral.life_due_at > books.now:
         return
     if referral.status == "qualified":
         _release_hold(books, referral)
@@ -59,6 +61,7 @@ def accept(books: Books, referral: Referral, actor: str) -> None:
     keep(books, referral)
     details = {"status": "claimed", "qualifies_until": referral.qualifies_until}
     tell_both(books, referral, "referral.registered", **details)
+    tell_partner(books, referral, "referral.registered", **details)
     settle(books, referral)
 
 
@@ -69,7 +72,9 @@ def reject(books: Books, referral: Referral, reason: str) -> None:
     referral.status, referral.reason, referral.review_until = "rejected", reason, None
     books.live.pop(referral.friend_id, None)
     keep(books, referral)
+    commissions.settle(books, referral, sales_of(books, referral.friend_id))
     tell_both(books, referral, "referral.rejected", reason=reason)
+    tell_partner(books, referral, "referral.rejected", reason=reason)
 
 
 def _qualify(books: Books, referral: Referral, sale: Sale) -> None:
