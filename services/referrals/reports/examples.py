@@ -33,12 +33,17 @@ FINDINGS = {
     ),
     "referral-cost": Findings(
         [
-            ("2026-10", 13, 8600, 2, 0, Decimal("661.54"), Decimal(86), Decimal("6.62"), True),
-            ("2026-11", 5, 1500, 1, 2000, Decimal(300), Decimal(15), Decimal(3), False),
-        ],
-        (18, 10_100, 3, 2000, Decimal("561.11"), Decimal(101), Decimal("5.61")),
+            (
+                "2026-10", "EUR", 13, 8600, 2, 0, Decimal("661.54"), Decimal("24.00"), Decimal("110.00"), Decimal("8.46"), True,
+            ),
+            (
+                "2026-11", "EUR", 5, 1500, 1, 2000, Decimal("300.00"), Decimal(0), Decimal("15.00"), Decimal("3.00"), False,
+            ),
+        ]
     ),
-    "referral-cost-by-code": Findings([("7K2M-9QFS", 3, 1600, 0, 500, Decimal("533.33"), Decimal(16), Decimal("5.33"))]),
+    "referral-cost-by-code": Findings(
+        [("7K2M-9QFS", "EUR", 3, 1600, 0, 500, Decimal("533.33"), Decimal(0), Decimal("16.00"), Decimal("5.33"))]
+    ),
 }  # fmt: skip
 
 

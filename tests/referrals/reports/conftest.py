@@ -31,6 +31,8 @@ TABLES = {
     "claim": "referral_id text, code text, friend text, known_as text, referrer text, partner text, claimed_at timestamp,"
     " status text, invoice text, shop text, round int",
     "due": "reward_id text, customer text, referral_id text, side text, status text, benefit text, rung int",
+    "earned": "referral_id text, partner text, shop text, invoice text, claimed_at timestamp, currency text, status text,"
+    " amount decimal(18,4)",
     "shared": "code text, channel text, day date, shares int",
 }
 """What both databases are told, in the same words."""
@@ -50,13 +52,17 @@ BOOKED = (
       FROM sale LEFT JOIN customer AS past ON past.merged_into = customer""",
     """
     INSERT INTO referral (referral_id, code, friend_id, referrer_id, partner_id, programme_version, source, claimed_at,
-      received_at, status, shop_id, invoice_number, round)
+      received_at, status, shop_id, invoice_number, round, terms_version)
     SELECT referral_id, code, known_as, referrer, partner, 1, 'rest', claimed_at AT TIME ZONE 'Europe/London', now(), status,
-        shop, invoice, round
+        shop, invoice, round, CASE WHEN partner IS NOT NULL THEN 1 END
       FROM claim""",
     """
     INSERT INTO reward (reward_id, customer_id, referral_id, side, round, status, benefit, month, decided_at, rung)
     SELECT reward_id, customer, referral_id, side, 1, status, benefit::jsonb, '2011-01-01', now(), rung FROM due""",
+    """
+    INSERT INTO commission (referral_id, shop_id, invoice_number, partner_id, occurred_at, hold_until, currency, status, amount,
+      sold, refunded, round, month)
+    SELECT referral_id, shop, invoice, partner, now(), now(), currency, status, amount, 100, 0, 1, '2011-01-01' FROM earned""",
     """INSERT INTO share SELECT code, channel, day, sum(shares) FROM shared GROUP BY code, channel, day""",
 )
 
@@ -64,7 +70,7 @@ BOOKED = (
 @pytest.fixture(scope="session")
 def history(retail: "duckdb.DuckDBPyConnection") -> History:  # noqa: F811 - the fixture
     made = History(retail.execute(CUSTOMERS).fetchall())
-    told: list[Sequence[tuple[Any, ...]]] = [made.claims, made.rewards, made.shares]
+    told: list[Sequence[tuple[Any, ...]]] = [made.claims, made.rewards, made.commissions, made.shares]
     for (table, columns), rows in zip(TABLES.items(), told, strict=True):
         retail.execute(f"CREATE TABLE {table} ({columns})")
         retail.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)

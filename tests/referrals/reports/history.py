@@ -6,6 +6,7 @@ first invoice. Statuses and rewards fit each other, but nothing decided them: re
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
@@ -48,12 +49,26 @@ class Reward(NamedTuple):
     rung: int | None
 
 
+class Earned(NamedTuple):
+    """A partner's commission on the first invoice of a friend."""
+
+    referral_id: str
+    partner: str
+    shop: str
+    invoice: str
+    claimed_at: dt.datetime
+    currency: str
+    status: str
+    amount: Decimal
+
+
 class History:
     """Codes, claims, rewards and shares of customers, who are given in the order of their first invoices."""
 
     def __init__(self, customers: Sequence[tuple[str, dt.datetime, str, str]]) -> None:
         self.claims: list[Claim] = []
         self.rewards: list[Reward] = []
+        self.commissions: list[Earned] = []
         self.shares: list[tuple[str, str, dt.date, int]] = []
         self.merged: dict[str, str] = {}
         self._rng = Random(26)
@@ -96,6 +111,7 @@ class History:
         status = "given" if counts else "reversed"
         yield Reward(f"{name}/friend/1", claim.known_as, name, "friend", status, FRIEND_POINTS, None)
         if claim.referrer is None:
+            self._earn(claim)
             return
         benefit = COUPON if self._rng.random() < 0.25 else POINTS
         is_capped = claim.status == "rewarded" and self._rng.random() < 0.1
@@ -103,3 +119,13 @@ class History:
         yield Reward(f"{name}/referrer/1", claim.referrer, name, "referrer", status, benefit, None)
         if claim.status == "rewarded" and self._rng.random() < 0.1:
             yield Reward(f"{name}/rung-5/1", claim.referrer, name, "referrer", "given", RUNG, 5)
+
+    def _earn(self, claim: Claim) -> None:
+        assert claim.partner
+        assert claim.shop
+        assert claim.invoice
+        (status,) = self._rng.choices(("due", "held", "reversed"), (6, 2, 1))
+        amount = Decimal(0 if status == "reversed" else self._rng.randrange(100, 2000)) / 100
+        currency = "GBP" if self._rng.random() < 0.7 else "EUR"
+        place = (claim.partner, claim.shop, claim.invoice)
+        self.commissions.append(Earned(claim.referral_id, *place, claim.claimed_at, currency, status, amount))

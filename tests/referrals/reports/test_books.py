@@ -2,14 +2,24 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.referrals.commands import AcceptClaim, HearMerge, RejectClaim, SettleReferral, ShareCode
+from services.referrals.commands import (
+    AcceptClaim,
+    AddPartnerCode,
+    HearMerge,
+    OpenPartner,
+    RejectClaim,
+    SettleReferral,
+    ShareCode,
+)
 from services.referrals.reports.catalogue import REPORTS
 from services.referrals.reports.reader import referrals_reports
+from services.referrals.terms import Terms
 from shared.reports.reader import Reports
 from tests.referrals.asking import days
 from tests.referrals.conftest import CODE, NOW, Book, claim, code, publish, purchase, refund
@@ -100,7 +110,7 @@ async def test_claims_and_purchases_count_in_local_days(reports: Reports, book: 
 
 async def test_what_waits_is_no_cost_yet_and_what_is_taken_back_none_any_more(reports: Reports, book: Book) -> None:
     async def cost() -> tuple[Any, ...]:
-        _, november = await records(reports, "referral-cost", cost_per_point=0.01)
+        _, november = await records(reports, "referral-cost", cost_per_point=Decimal("0.01"))
         return tuple(november[name] for name in ("won", "points", "points_held", "points_a_customer"))
 
     await book(code(), claim())
@@ -127,6 +137,17 @@ async def test_coupons_and_the_ladder_are_given_too_and_what_is_capped_is_not(
     await book(settled("ben"), settled("cleo"), now=AFTER_HOLD)
     (found,) = await records(reports, "referral-cost-by-code")
     assert (found["won"], found["coupons"], found["points"], found["points_held"]) == (2, 2, 500 + 1000, 0)
+
+
+async def test_a_partner_is_given_a_commission_once_its_hold_is_over(reports: Reports, book: Book) -> None:
+    terms = Terms.model_validate({"commission": {"kind": "share", "percent": "10"}, "hold_days": 14})
+    await book(OpenPartner("wine", "The wine blog", "en", terms, "tester"), AddPartnerCode("wine", "WINEBLOG"))
+    await book(claim(spelled="WINEBLOG"), purchase())
+    _, november = await records(reports, "referral-cost", cost_per_point=Decimal("0.01"))
+    assert (november["won"], november["commissions"], november["cost"]) == (1, 0, 2)
+    await book(SettleReferral("ben claims WINEBLOG", "ben"), now=AFTER_HOLD)
+    _, november = await records(reports, "referral-cost", cost_per_point=Decimal("0.01"))
+    assert (november["currency"], november["commissions"], november["cost_a_customer"]) == ("EUR", 10, 12)
 
 
 async def test_referred_customers_stand_beside_the_others(reports: Reports, book: Book) -> None:
