@@ -297,7 +297,7 @@ PARTNERS = (
     ),
 )
 
-INVARIANTS = (
+REFERRED = (
     Invariant(
         "friends-have-one-referral",
         "of a friend, whatever they are called, one referral counts",
@@ -511,9 +511,9 @@ INVARIANTS = (
           LEFT JOIN customer c USING (customer_id)
          WHERE c.event_sequence IS DISTINCT FROM o.last OR o.last - o.first + 1 <> o.events""",
     ),
-    *PAIRS,
-    *PARTNERS,
 )
+
+INVARIANTS = (*REFERRED, *PAIRS, *PARTNERS)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

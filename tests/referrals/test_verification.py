@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.referrals.commands import AcceptClaim, Contact, HearCard, HearMerge, SettleReferral
-from services.referrals.verification import INVARIANTS, verify
+from services.referrals.verification import REFERRED, verify
 from shared.database import fetch
 from shared.verification import Finding
 from tests.referrals.asking import days
@@ -108,5 +108,5 @@ async def test_damage_is_found_and_named(engine: AsyncEngine, name: str) -> None
 
 
 def test_every_invariant_is_tried() -> None:
-    assert DAMAGE.keys() == {invariant.name for invariant in INVARIANTS}
-    assert len(INVARIANTS) == len(DAMAGE)
+    assert DAMAGE.keys() == {invariant.name for invariant in REFERRED}
+    assert len(REFERRED) == len(DAMAGE)
