@@ -101,6 +101,8 @@ class Smtp:
         if self._client is None:
             self._client, self._carried = self._new_client(), 0
             await self._client.connect()
+            if self._client.is_ehlo_or_helo_needed:
+                await self._client.ehlo()  # what it can is asked before the first mail, not with it
         return self._client
 
     async def _is_usable(self, client: aiosmtplib.SMTP) -> bool:
@@ -150,7 +152,8 @@ def outcome_of(error: SMTPException | OSError) -> Outcome:
         case SMTPRecipientsRefused(recipients=[first, *_]):
             return _of_recipient(first.code, first.message)
         case SMTPDataError(code=code, message=text) if code >= PERMANENT:
-            return Refused(_reason(code, text))
+            # a bare code says something of the mail here, not of the address
+            return Refused(_reason(code, text), gone=is_gone(status_in(text)))
         case SMTPSenderRefused(code=code, message=text) if code == TOO_LARGE:
             return Refused(_reason(code, text))
         case SMTPDataError(code=code, message=text):
