@@ -16,8 +16,8 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 UNICAST = ip_network("2000::/3")
 """All that is given out of IPv6; what is private, local to a link or reserved lies outside."""
 
-TUNNELS = (ip_network("2002::/16"), ip_network("192.88.99.0/24"))
-"""6to4 carries an IPv4 address that nobody would look at."""
+NOT_PUBLIC = (ip_network("2002::/16"), ip_network("192.88.99.0/24"), ip_network("192.0.0.0/24"))
+"""Python takes them for public: tunnels that lead to an IPv4 address nobody looked at, and protocols' own, where a cloud tells secrets."""
 
 NAT64 = ip_network("64:ff9b::/96")
 
@@ -64,7 +64,7 @@ def _unwrapped(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    if any(address.version == network.version and address in network for network in TUNNELS):
+    if any(address.version == network.version and address in network for network in NOT_PUBLIC):
         return False
     if isinstance(address, IPv6Address) and address not in UNICAST:
         return False

@@ -39,6 +39,7 @@ HEADER = re.compile(r"[A-Za-z0-9-]+: [ -~]*")
 GONE = 410
 NOT_YET = frozenset({408, 425, 429})
 SERVER_ERROR = 500
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,17 +203,18 @@ async def _beginning(response: httpx.Response) -> str:
     read = b""
     with suppress(httpx.TransportError, TimeoutError):
         async with asyncio.timeout(SECONDS_FOR_REASON):
-            async for piece in response.aiter_raw(LONGEST_REASON):
+            async for piece in response.aiter_raw():
                 read += piece
                 if len(read) >= LONGEST_REASON:
                     break
-    text = read.decode(errors="replace")
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:LONGEST_REASON]
+    text = read[:LONGEST_REASON].decode(errors="replace")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _check_secret(secret: str) -> None:
+    encoded = secret.removeprefix(SECRET_PREFIX)
     try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX) + "==", validate=True)
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
         key = b""
     if not secret.startswith(SECRET_PREFIX) or not FEWEST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
@@ -229,7 +231,13 @@ def _checked_url(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise ValueError(f"the URL of a web hook is none: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.fragment:
+    if (
+        url.scheme not in {"http", "https"}
+        or not url.host
+        or (url.port or 0) > LAST_PORT
+        or url.userinfo
+        or url.fragment
+    ):
         raise ValueError(
             "the URL of a web hook should be like https://hooks.example/path, without a name, password or #"
         )
