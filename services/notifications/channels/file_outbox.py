@@ -10,7 +10,6 @@ import html
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -19,6 +18,7 @@ from services.notifications.channels.mail import Sender, as_mail
 from services.notifications.channels.message import Message, Outcome, Refused, Sent
 
 INDEX = "index.html"
+NAMES = "????????T??????Z-*.eml"
 MOST_LISTED = 200
 
 PAGE = """<!doctype html>
@@ -33,27 +33,20 @@ overflow-wrap:anywhere}}time{{white-space:nowrap}}pre{{white-space:pre-wrap}}</s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    name: str
-    written: str
-    to: str
-    subject: str
-
-
 class FileOutbox:
     """A folder of mails; several processes may write to it."""
 
     def __init__(self, folder: Path, sender: Sender) -> None:
         self._folder = folder
         self._sender = sender
+        self._rows: dict[str, str] = {}
 
     async def send(self, message: Message) -> Outcome:
         """Write a mail and list it. Raises `OSError` where the folder can't be written to: nobody else will repair that."""
         try:
             mail = as_mail(message, self._sender)
         except ValueError as error:
-            return Refused(str(error))
+            return Refused(str(error), asked=False)
         return await asyncio.to_thread(self._write, message, mail)
 
     def _write(self, message: Message, mail: bytes) -> Outcome:
@@ -62,8 +55,16 @@ class FileOutbox:
         with _alone(self._folder):
             _put(self._folder / f"{name}.eml", mail)
             _put(self._folder / f"{name}.html", _shown(message).encode())
-            _put(self._folder / INDEX, _index(self._folder).encode())
+            self._rows.pop(name, None)
+            _put(self._folder / INDEX, self._index().encode())
         return Sent(f"{name}.eml")
+
+    def _index(self) -> str:
+        names = sorted((path.stem for path in self._folder.glob(NAMES)), reverse=True)
+        self._rows = {name: self._rows.get(name) or _row(self._folder, name) for name in names[:MOST_LISTED]}
+        older = f"<p>and {len(names) - MOST_LISTED} older ones</p>" if len(names) > MOST_LISTED else ""
+        head = "<tr><th>Written</th><th>To</th><th>Subject</th><th></th></tr>"
+        return PAGE.format(title="Outbox", body="\n".join(["<table>", head, *self._rows.values(), "</table>", older]))
 
 
 def file_name(message: Message) -> str:
@@ -77,23 +78,11 @@ def _shown(message: Message) -> str:
     return PAGE.format(title=html.escape(message.subject), body=f"<pre>{html.escape(message.text)}</pre>")
 
 
-def _index(folder: Path) -> str:
-    mails = sorted(folder.glob("[!.]*.eml"), key=lambda path: path.name, reverse=True)
-    rows = "\n".join(_row(_listed(path)) for path in mails[:MOST_LISTED])
-    more = f"<p>and {len(mails) - MOST_LISTED} older ones</p>" if len(mails) > MOST_LISTED else ""
-    table = f"<table><tr><th>Written</th><th>To</th><th>Subject</th><th></th></tr>\n{rows}</table>{more}"
-    return PAGE.format(title="Outbox", body=table)
-
-
-def _listed(path: Path) -> _Listed:
-    with path.open("rb") as file:
+def _row(folder: Path, name: str) -> str:
+    with (folder / f"{name}.eml").open("rb") as file:
         headers = BytesHeaderParser().parse(file)
-    date, to, subject = (str(make_header(decode_header(headers[name]))) for name in ("Date", "To", "Subject"))
-    return _Listed(path.stem, date, to, subject)
-
-
-def _row(mail: _Listed) -> str:
-    name, written, to, subject = (html.escape(each) for each in (mail.name, mail.written, mail.to, mail.subject))
+    shown = (str(make_header(decode_header(headers.get(header, "")))) for header in ("Date", "To", "Subject"))
+    name, written, to, subject = (html.escape(each) for each in (name, *shown))
     links = f'<td><a href="{name}.html">{subject}</a></td><td><a href="{name}.eml">eml</a></td>'
     return f"<tr><td><time>{written}</time></td><td>{to}</td>{links}</tr>"
 

@@ -67,6 +67,8 @@ def mail_address(text: str) -> str:
     Letters beyond ASCII before the @ need every server on the way to know SMTPUTF8, and few do: such an address is refused.
     """
     local, at, domain = text.strip().rpartition("@")
+    if len(domain) > LONGEST_ADDRESS:
+        raise AddressError(f"has more than {LONGEST_ADDRESS} characters")
     if not at or not LOCAL_PART.fullmatch(local) or len(local) > LONGEST_LOCAL_PART:
         raise AddressError("is no mail address, or has letters beyond ASCII before the @")
     address = f"{local}@{_ascii_domain(domain)}"

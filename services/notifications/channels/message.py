@@ -53,10 +53,14 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Never. `gone`: nothing should be sent to this address, or web hook, any more."""
+    """Never. `gone`: nothing should be sent to this address, or web hook, any more.
+
+    Not `asked`: it was plain before the other side heard of it, so it says nothing of how they are.
+    """
 
     reason: str
     gone: bool = False
+    asked: bool = True
 
 
 Outcome = Sent | Later | Refused

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from services.notifications.channels.message import Later, Outcome
+from services.notifications.channels.message import Later, Outcome, Refused
 
 WAITS: Sequence[dt.timedelta] = (
     dt.timedelta(minutes=1),
@@ -87,9 +87,12 @@ class CircuitBreaker:
 
     def learn(self, outcome: Outcome) -> None:
         """Take in what became of a message."""
-        if not (isinstance(outcome, Later) and outcome.away):
-            self._failures, self._shut_until = 0, None
-            return
-        self._failures += 1
-        if self._failures >= self._most:
-            self._shut_until = self._clock() + self._pause
+        match outcome:
+            case Refused(asked=False):
+                return
+            case Later(away=True):
+                self._failures += 1
+                if self._failures >= self._most:
+                    self._shut_until = self._clock() + self._pause
+            case _:
+                self._failures, self._shut_until = 0, None

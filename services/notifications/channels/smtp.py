@@ -64,9 +64,9 @@ class Smtp:
         try:
             to, mail = mail_address(message.to), as_mail(message, self._sender)
         except AddressError as error:
-            return Refused(f"{message.to!r} {error}", gone=True)
+            return Refused(f"{message.to!r} {error}", gone=True, asked=False)
         except ValueError as error:
-            return Refused(str(error))
+            return Refused(str(error), asked=False)
         async with self._turn:
             return await self._deliver(to, mail, message.notification_id)
 

@@ -95,12 +95,12 @@ class Webhook:
         """Post a message, under the notification's id whenever it is tried."""
         body = payload(message)
         if len(body) > self._hook.most_bytes:
-            return Refused(f"the message has more than {self._hook.most_bytes} bytes")
+            return Refused(f"the message has more than {self._hook.most_bytes} bytes", asked=False)
         try:
             async with asyncio.timeout(self._hook.seconds):
                 return await self._call(message.notification_id, body)
         except ForbiddenAddressError as error:
-            return Refused(str(error))
+            return Refused(str(error), asked=False)
         except (httpx.TransportError, OSError) as error:  # a timeout is an OSError
             return Later(f"the web hook does not answer: {error!r}"[:LONGEST_REASON], away=True)
 
@@ -159,7 +159,7 @@ def payload(message: Message) -> bytes:
     }
     written = message.written_at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
     event = {"type": "notification.requested", "timestamp": written, "data": data}
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(event, separators=(",", ":")).encode()
 
 
 def signature(notification_id: str, body: bytes, secrets: Sequence[str], *, now: dt.datetime) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.notifications.channels.mail import Sender, as_mail, mail_address
@@ -31,6 +31,7 @@ def read(mail: bytes) -> EmailMessage:
     return message_from_bytes(mail, policy=policy.default)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
 @example("Hi\r\nBcc: eve@example.com\r\n\r\n<script>")
 @example(ENCODED_ATTACK)
@@ -44,12 +45,14 @@ def test_no_subject_makes_a_header_of_its_own(subject: str) -> None:
     assert all(len(line) <= 998 for line in mail.split(b"\r\n"))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=200))
 @example("=?utf-8?q?hello?=")
 def test_a_subject_is_read_as_it_was_written(subject: str) -> None:
     assert read(as_mail(replace(MESSAGE, subject=subject), SENDER))["Subject"] == subject
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=3000))
 @example(".\n..\nFrom here\n" + "x" * 2000)
 @example("trailing blanks  \n\ttabs\t\n=20\n")
@@ -58,6 +61,14 @@ def test_a_text_is_read_as_it_was_written(text: str) -> None:
     payload = plain.get_payload(decode=True)
     assert isinstance(payload, bytes)
     assert payload.decode().split("\r\n") == text.split("\n")
+
+
+@pytest.mark.parametrize("text", ["a\r.\rb", "a\n.\nb", "a\r\n.\r\nb", "a\x00\x0b\x0c\x85\u2028.\u2028b"])
+def test_no_text_ends_the_mail_early(text: str) -> None:
+    mail = as_mail(replace(MESSAGE, text=text, html=text), SENDER)
+    assert b"\r" not in mail.replace(b"\r\n", b"")
+    assert b"\n" not in mail.replace(b"\r\n", b"")
+    assert b"\x00" not in mail
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ AWAY = Later("does not answer", away=True)
 GREYLISTED = Later("450 greylisted")
 SENT = Sent("ok")
 REFUSED = Refused("550 no such user", gone=True)
+NO_ADDRESS = Refused("is no mail address", gone=True, asked=False)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ REFUSED = Refused("550 no such user", gone=True)
         ([AWAY, AWAY, AWAY], 60),
         ([AWAY, AWAY, SENT, AWAY], 0),
         ([AWAY, AWAY, REFUSED, AWAY], 0),
+        ([AWAY, AWAY, NO_ADDRESS, AWAY], 60),
         ([GREYLISTED] * 10, 0),
         ([AWAY, AWAY, AWAY, SENT], 0),
     ],
@@ -101,6 +103,7 @@ def test_a_channel_is_shut_after_failures_one_after_the_other(outcomes: list[Out
     [
         (SENT, [0, 0]),
         (AWAY, [60, 60]),
+        (NO_ADDRESS, [60, 60]),
         (None, [60, 60]),
     ],
 )

@@ -1,6 +1,8 @@
 """What servers and providers send back is read as far as it says something, and nothing is made of what it does not say."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.notifications.channels.reports import Bounce, Complaint, bounces, complaint
 
@@ -167,3 +169,13 @@ NESTED = b"Content-Type: multipart/report; report-type=delivery-status; boundary
 def test_what_is_no_report_says_nothing(mail: bytes) -> None:
     assert bounces(mail) == []
     assert complaint(mail) is None
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_a_mail_was_broken_to_it_breaks_no_reader(data: st.DataObject) -> None:
+    mail = notification("Original-Recipient: utf-8; änne@example.com\n" + failed("5.1.1", "550 5.1.1 no such user"))
+    start, end = sorted(data.draw(st.tuples(st.integers(0, len(mail)), st.integers(0, len(mail)))))
+    broken = mail[:start] + data.draw(st.binary(max_size=20) | st.just(mail[start:end] * 2)) + mail[end:]
+    assert all("@" in bounce.address for bounce in bounces(broken))
+    assert complaint(broken) is None

@@ -139,12 +139,13 @@ async def test_an_address_that_is_none_is_refused_for_good_and_asked_of_nobody(
     outcome = await smtp.send(replace(MESSAGE, to=to))
     assert isinstance(outcome, Refused)
     assert outcome.gone
+    assert not outcome.asked
     assert server.connections == []
 
 
 async def test_a_header_that_no_message_may_set_is_refused(smtp: Smtp, server: MailServer) -> None:
     outcome = await smtp.send(replace(MESSAGE, headers={"Bcc": "eve@example.com"}))
-    assert outcome == Refused("a message sets no header 'Bcc'")
+    assert outcome == Refused("a message sets no header 'Bcc'", asked=False)
     assert server.connections == []
 
 
