@@ -24,11 +24,11 @@ class HookServer:
     ends: bool = True
     port: int = 0
     posted: list[Posted] = field(default_factory=list)
-    connections: int = 0
+    connections: list[asyncio.StreamWriter] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+        self.connections.append(writer)
         try:
             while (posted := await _read(reader)) is not None:
                 self.posted.append(posted)
@@ -60,6 +60,8 @@ async def hook_server(
     server.port = listening.sockets[0].getsockname()[1]
     yield server
     listening.close()
+    for connection in server.connections:
+        connection.close()
     await listening.wait_closed()
 
 

@@ -24,9 +24,9 @@ MOST_LISTED = 200
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{title}</title><style>
-:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse;width:100%}}th,td{{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #8884;
-overflow-wrap:anywhere}}time{{white-space:nowrap}}pre{{white-space:pre-wrap}}</style></head>
+:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}}
+ol{{list-style:none;padding:0}}li{{padding:.6rem 0;border-top:1px solid #8884;overflow-wrap:anywhere}}
+small{{display:block;opacity:.75}}pre{{white-space:pre-wrap}}</style></head>
 <body><h1>{title}</h1>
 {body}
 </body></html>
@@ -63,8 +63,7 @@ class FileOutbox:
         names = sorted((path.stem for path in self._folder.glob(NAMES)), reverse=True)
         self._rows = {name: self._rows.get(name) or _row(self._folder, name) for name in names[:MOST_LISTED]}
         older = f"<p>and {len(names) - MOST_LISTED} older ones</p>" if len(names) > MOST_LISTED else ""
-        head = "<tr><th>Written</th><th>To</th><th>Subject</th><th></th></tr>"
-        return PAGE.format(title="Outbox", body="\n".join(["<table>", head, *self._rows.values(), "</table>", older]))
+        return PAGE.format(title="Outbox", body="\n".join(["<ol>", *self._rows.values(), "</ol>", older]))
 
 
 def file_name(message: Message) -> str:
@@ -83,8 +82,8 @@ def _row(folder: Path, name: str) -> str:
         headers = BytesHeaderParser().parse(file)
     shown = (str(make_header(decode_header(headers.get(header, "")))) for header in ("Date", "To", "Subject"))
     name, written, to, subject = (html.escape(each) for each in (name, *shown))
-    links = f'<td><a href="{name}.html">{subject}</a></td><td><a href="{name}.eml">eml</a></td>'
-    return f"<tr><td><time>{written}</time></td><td>{to}</td>{links}</tr>"
+    about = f'<small>{to} · <time>{written}</time> · <a href="{name}.eml">.eml</a></small>'
+    return f'<li><a href="{name}.html">{subject}</a>{about}</li>'
 
 
 @contextmanager
