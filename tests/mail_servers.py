@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -28,8 +28,8 @@ class MailServer:
     connections: list["Conversation"] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
-    answers: asyncio.Event | None = None
-    """Where there is one, mail is taken only once it is set."""
+    silent_at: Literal["MAIL", "RCPT", "DATA"] | None = None
+    """It says nothing to this, until the other side hangs up."""
 
     def mails(self) -> list[EmailMessage]:
         return [message_from_bytes(each, policy=policy.default) for each in self.raw_mails()]
@@ -51,25 +51,30 @@ class MailServer:
     async def handle_MAIL(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        await self._may_be_silent("MAIL")
         envelope.mail_from = address
         return self.refusals.get("MAIL", "250 OK")
 
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        await self._may_be_silent("RCPT")
         if refusal := self.refusals.get(f"RCPT {address}"):
             return refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
-        self.reached.set()
-        if self.answers is not None:
-            await self.answers.wait()
+        await self._may_be_silent("DATA")
         if refusal := self.refusals.get(f"DATA {envelope.rcpt_tos[0]}"):
             return refusal
         self.taken.append(envelope)
         return "250 2.0.0 queued"
+
+    async def _may_be_silent(self, stage: str) -> None:
+        if stage == self.silent_at:
+            self.reached.set()
+            await asyncio.get_running_loop().create_future()
 
     def judge(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)
