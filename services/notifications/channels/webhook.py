@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from standardwebhooks.webhooks import Webhook as Signature
@@ -89,6 +90,7 @@ class Webhook:
             timeout=httpx.Timeout(hook.seconds, connect=hook.connect_seconds),
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # who is called has nothing to keep with us
         )
 
     async def send(self, message: Message) -> Outcome:

@@ -148,6 +148,13 @@ async def test_messages_after_one_another_go_over_one_connection(webhook: Webhoo
     assert len(server.connections) == 1
 
 
+async def test_nothing_that_a_hook_sets_is_sent_back(webhook: Webhook, server: HookServer) -> None:
+    server.answer = answering("200 OK", Set_Cookie="a=b; Path=/")
+    await webhook.send(MESSAGE)
+    await webhook.send(MESSAGE)
+    assert "cookie" not in server.posted[1].headers
+
+
 async def test_a_message_that_is_too_large_is_refused_before_it_is_sent(server: HookServer) -> None:
     webhook = Webhook(replace(hook_at(server), most_bytes=1000), now=now, ask=looked_up("127.0.0.1"))
     assert await webhook.send(replace(MESSAGE, text="x" * 1000)) == Refused(
