@@ -25,10 +25,14 @@ class HookServer:
     port: int = 0
     posted: list[Posted] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
+    conversations: list["asyncio.Task[None]"] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.append(writer)
+        self.conversations.append(asyncio.create_task(self._talk(reader, writer)))
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (posted := await _read(reader)) is not None:
                 self.posted.append(posted)
@@ -56,12 +60,13 @@ async def _read(reader: asyncio.StreamReader) -> Posted | None:
 async def hook_server(
     server: HookServer, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[HookServer]:
-    listening = await asyncio.start_server(server.talk, host, 0, ssl=tls)
+    listening = await asyncio.start_server(server.meet, host, 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     yield server
     listening.close()
     for connection in server.connections:
         connection.close()
+    await asyncio.gather(*server.conversations)
     await listening.wait_closed()
 
 
