@@ -18,8 +18,8 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 
-NOISY = ("aiokafka", "asyncio", "alembic", "uvicorn")
-"""They tell their inner life at `info`; with us that is `debug`."""
+NOISY = ("aiokafka", "asyncio", "alembic", "httpx", "uvicorn")
+"""They tell their inner life at `info`, and httpx the URLs it calls; with us that is `debug`."""
 
 
 REPEATED_SECONDS = 60.0

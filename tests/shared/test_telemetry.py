@@ -14,6 +14,7 @@ early.info("ours", points=7)
 early.debug("too much")
 logging.getLogger("a.library").warning("theirs %s", 8)
 logging.getLogger("aiokafka.consumer").info("chatter")
+logging.getLogger("httpx").info("POST https://hooks.example/a-secret")
 warnings.warn("old", DeprecationWarning, stacklevel=1)
 try:
     1 / 0
