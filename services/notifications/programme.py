@@ -1,5 +1,6 @@
 """The notifications programme as one document: the occasions and what they give, what is said of itself, and when not."""
 
+import calendar
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
@@ -306,8 +307,10 @@ def _hours(programme: Programme) -> Iterator[Fault]:
 
 def _windows(programme: Programme) -> Iterator[Fault]:
     for place, occasion in enumerate(programme.occasions):
-        if isinstance(occasion, Campaign) and occasion.begins == "02-29" and occasion.year is None:
-            detail = "most years have no such day: say 02-28 or 03-01"
+        if not isinstance(occasion, Campaign) or occasion.begins != "02-29":
+            continue
+        if occasion.year is None or not calendar.isleap(occasion.year):
+            detail = "not every year it comes in has such a day: say 02-28 or 03-01"
             yield Fault(f"/occasions/{place}/begins", "day-missing", detail)
 
 
