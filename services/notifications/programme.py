@@ -201,13 +201,15 @@ PURPOSES: dict[str, Purpose] = {
     "points_expiring": "necessary",
     "coupon_expiring": "offers",
     "pair_waiting": "offers",
+    "occasion": "offers",
+    "anniversary": "offers",
 }
-"""Of what is said of itself; all else is for the account. No shop can call necessary what is not."""
+"""Of the kinds of messages; all else is for the account. No shop can call necessary what is not."""
 
 
-def purpose(message: str) -> Purpose:
-    """Return what a message said of itself is for."""
-    return PURPOSES.get(message, "account")
+def purpose(kind: str) -> Purpose:
+    """Return what messages of a kind are for."""
+    return PURPOSES.get(kind, "account")
 
 
 # Limits
