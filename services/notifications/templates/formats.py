@@ -56,7 +56,7 @@ WORDS = {
         off="{} off",
         article="A free article",
         shipping="Free delivery",
-        minimum="from {} on",
+        minimum="on purchases of {} or more",
         until="valid until {}",
         account="for your points account",
     ),
@@ -72,11 +72,11 @@ class Reader(NamedTuple):
 
 
 class Gift(NamedTuple):
-    """What a customer gets, in words of their language: `note` tells its terms. Points have no code; `until` is its last day."""
+    """What a customer gets, in words of their language: points have no code. `until` is its last day."""
 
     text: str
     code: str | None = None
-    note: str = ""
+    terms: tuple[str, ...] = ()
     until: dt.date | None = None
 
 
@@ -124,7 +124,7 @@ def gift(
     """
     text = titles[languages.choose([to.language], titles, next(iter(titles)))] if titles else said(value, to)
     until = None if valid_until is None else (valid_until - INSTANT).astimezone(to.zone).date()
-    return Gift(text, code, " · ".join(_terms(value, currency, until, to)), until)
+    return Gift(text, code, tuple(_terms(value, currency, until, to)), until)
 
 
 def said(value: CouponValue | PointsBenefit, to: Reader) -> str:
@@ -139,9 +139,7 @@ def said(value: CouponValue | PointsBenefit, to: Reader) -> str:
     return words.article if isinstance(value, FreeArticle) else words.shipping
 
 
-def _terms(
-    value: CouponValue | PointsBenefit, currency: str, until: dt.date | None, to: Reader
-) -> Iterator[str]:
+def _terms(value: CouponValue | PointsBenefit, currency: str, until: dt.date | None, to: Reader) -> Iterator[str]:
     if isinstance(value, PointsBenefit):
         yield _words(to).account
     elif not isinstance(value, FreeArticle) and value.minimum:
@@ -174,7 +172,10 @@ def money_filter(context: Context, amount: Any, currency: str) -> str:
 
 
 @pass_context
-def day_filter(context: Context, when: dt.date) -> str:
+def day_filter(context: Context, when: Any) -> str:
+    if not isinstance(when, dt.date):
+        message = f"{when!r} is no day"
+        raise TypeError(message)
     return day(when, _reader(context))
 
 

@@ -42,7 +42,7 @@ class Links(NamedTuple):
 SHOP = Shop("Weinhaus am Markt", "https://shop.example/", "Am Markt 1, 50667 Köln")
 UNSUBSCRIBE = "https://shop.example/unsubscribe/preview"
 PREFERENCES = "https://shop.example/preferences/preview"
-COUPON = Gift("10 %", "GIFT-7K2M-9QF4-T3HJ", "30.00 €", dt.date(2026, 12, 24))
+COUPON = Gift("10 %", "GIFT-7K2M-9QF4-T3HJ", ("30.00 €",), dt.date(2026, 12, 24))
 POINTS = Gift("100")
 
 SAMPLES: Mapping[Kind, Mapping[str, Any]] = MappingProxyType(
