@@ -15,7 +15,7 @@ from services.notifications.benefits import Benefit, CouponBenefit, CouponTerms,
 from shared import documents
 from shared.contracts.coupons import ONLY_THESE, Language
 from shared.contracts.values import Currency, Flag, Identifier, Whole
-from shared.documents import Days, Document, Fault, Name, TimeZone
+from shared.documents import Document, Fault, Name, TimeZone
 
 LEAP_YEAR = 2000
 """Any: a day is a day of the year where one has it."""
@@ -85,7 +85,7 @@ class Occasion(Document):
     benefit: Benefit | None = None
     hours: Hours = WORKING_HOURS
     """Local hours of the customer, in which it is said."""
-    catch_up_days: Days = 7
+    catch_up_days: Annotated[Whole, Field(ge=0, le=60)] = 7
     """For how many days after its day it is still worth saying."""
 
 
@@ -99,7 +99,7 @@ class Anniversary(Occasion):
     """How long before the day it is said."""
     leap_day: Literal["february-28", "march-1"] = "february-28"
     """When 29 February is kept in a common year."""
-    notice_days: Days = 30
+    notice_days: Annotated[Whole, Field(ge=0, le=366)] = 30
     """A date entered or changed less than so many days ahead counts from the next year on."""
     apart_days: Annotated[Whole, Field(ge=0, le=366)] = 330
     """So many days lie between two of them at least, whatever the date is changed to."""
@@ -275,6 +275,15 @@ class Programme(Document):
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+
+def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:
+    """Yield each place that names a template, its name, and the kind of message that it has to be for."""
+    for place, occasion in enumerate(programme.occasions):
+        counts_years = isinstance(occasion, Anniversary) and occasion.of == "joining"
+        yield f"/occasions/{place}/template", occasion.template, "anniversary" if counts_years else "occasion"
+    for kind in Messages.model_fields:
+        yield f"/messages/{kind}/template", getattr(programme.messages, kind).template, kind
 
 
 # What can't be said of one field alone

@@ -11,6 +11,7 @@ from shared import codes
 from shared.contracts.coupons import CouponValue, FreeArticle, MoneyVoucher, PercentageVoucher, Shipping
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 CENT = Decimal("0.01")
 PERCENT = Decimal(100)
 
@@ -62,7 +63,7 @@ class Line(NamedTuple):
     amount: Decimal
     sku: str | None = None
     category: str | None = None
-    quantity: Decimal = Decimal(1)
+    quantity: Decimal = ONE
 
 
 class Basket(NamedTuple):
@@ -176,7 +177,7 @@ def worth_of(coupon: Coupon, basket: Basket) -> Decimal:
         return basket.shipping
     if isinstance(value, FreeArticle):
         # one that lies in no basket yet is given away beside it
-        return _cents(min((line.amount / line.quantity for line in eligible(coupon, basket)), default=ZERO))
+        return _cents(min((line.amount / max(line.quantity, ONE) for line in eligible(coupon, basket)), default=ZERO))
     goods = sum((line.amount for line in eligible(coupon, basket)), ZERO)
     if isinstance(value, PercentageVoucher):
         return _cents(goods * value.percent / PERCENT)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.notifications.programme import Anniversary, Campaign
 
 DAY = dt.timedelta(days=1)
+MIDNIGHT = dt.time()
 DRAWN_BYTES = 7
 OF = 1 << 8 * DRAWN_BYTES
 """A customer's place in a campaign is a whole number below it."""
@@ -22,11 +23,15 @@ class Kept(NamedTuple):
 
 
 class Due(NamedTuple):
-    """When an occasion is to be said: `season` is the year it counts for, `day` the local day it is about."""
+    """When an occasion is to be said: `season` is the year it counts for, `day` the local day it is about.
+
+    From `at` on, which may be past, and before `until`, when it means nothing any more.
+    """
 
     season: int
     day: dt.date
     at: dt.datetime
+    until: dt.datetime
 
 
 class Last(NamedTuple):
@@ -45,8 +50,9 @@ def anniversary(terms: Anniversary, kept: Kept, last: Last | None, now: dt.datet
     for season in range(today.year - 1, today.year + 4):
         day = anniversary_in(season, kept.date, terms.leap_day)
         said_on = day - terms.days_ahead * DAY
-        if today <= said_on + terms.catch_up_days * DAY and _counts(terms, kept, last, day):
-            return Due(season, day, _instant(said_on, terms.hours.begin, zone))
+        over_on = said_on + (terms.catch_up_days + 1) * DAY
+        if today < over_on and _counts(terms, kept, last, day):
+            return Due(season, day, _instant(said_on, terms.hours.begin, zone), _instant(over_on, MIDNIGHT, zone))
     return None
 
 
@@ -68,20 +74,20 @@ def campaign(terms: Campaign, customer_id: str, last: Last | None, now: dt.datet
     today = now.astimezone(zone).date()
     for season in [terms.year] if terms.year else range(today.year - 1, today.year + 2):
         begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
-        is_over = today >= begins + (terms.days + terms.catch_up_days) * DAY
-        if not is_over and (last is None or last.season < season):
-            return _placed(terms, customer_id, begins, zone)
+        over_on = begins + (terms.days + terms.catch_up_days) * DAY
+        if today < over_on and (last is None or last.season < season):
+            day, time = _placed(terms, customer_id, begins)
+            return Due(season, day, _instant(day, time, zone), _instant(over_on, MIDNIGHT, zone))
     return None
 
 
-def _placed(terms: Campaign, customer_id: str, begins: dt.date, zone: ZoneInfo) -> Due:
+def _placed(terms: Campaign, customer_id: str, begins: dt.date) -> tuple[dt.date, dt.time]:
     """The window as one long stretch of its hours, on which every customer has a place."""
     since, until = (_minutes(time) for time in (terms.hours.begin, terms.hours.end))
     place = place_of(customer_id, terms.name, begins.year) * terms.days * (until - since) // OF
     days, minutes = divmod(place, until - since)
     hour, minute = divmod(since + minutes, 60)
-    day = begins + days * DAY
-    return Due(begins.year, day, _instant(day, dt.time(hour, minute), zone))
+    return begins + days * DAY, dt.time(hour, minute)
 
 
 def place_of(customer_id: str, occasion: str, season: int) -> int:

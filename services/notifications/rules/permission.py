@@ -27,7 +27,10 @@ Reason = Literal[
 
 
 class Message(NamedTuple):
-    """Something to be said: for what, of when it is, and until when it means anything."""
+    """Something to be said: for what, of when it is, and until when it means anything.
+
+    An occasion happens when it is planned, and is caught up `until` its own end.
+    """
 
     purpose: Purpose
     happened_at: dt.datetime

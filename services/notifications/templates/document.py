@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from services.notifications.templates import formats, rendering
 from services.notifications.templates.kinds import UNSUBSCRIBE, Kind, is_promotional, samples
-from services.notifications.templates.rendering import Source
+from services.notifications.templates.rendering import Rendered, Source
 from services.notifications.templates.salutations import Person, salutation
 from shared.contracts.coupons import ONLY_THESE, Language
 from shared.documents import Document, Fault
@@ -56,6 +56,12 @@ def faults(template: Template, *, languages: Collection[str]) -> list[Fault]:
         # what can't be read, or names what isn't there, would only fail once more
         found += of_fields or list(_trial(pointer, language, wording, template.kind))
     return found
+
+
+def preview(template: Template, language: str) -> Rendered:
+    """Return what a message looks like with everything that it may say; of a template without faults."""
+    [values, _] = _previews(template.kind, language)
+    return rendering.render(template.texts[language].source, values, values["reader"])
 
 
 def _of_field(pointer: str, field: str, wording: Wording, kind: Kind) -> Iterator[Fault]:

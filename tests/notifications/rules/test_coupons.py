@@ -80,6 +80,7 @@ WINE = {"categories": frozenset({"wine"})}
         (coupon("free_article", sku="A-1"), basket(), "20.00"),
         (coupon("free_article", sku="B-1"), basket(), "40.00"),
         (coupon("free_article", sku="C-1"), basket(), "0"),
+        (coupon("free_article", sku="A-1"), basket(line("3.00", quantity=0), line("4.00")), "3.00"),
         (coupon("shipping"), basket(), "4.90"),
         (coupon("shipping"), basket(shipping="0"), "nothing-eligible"),
         (coupon("shipping", minimum="100.01"), basket(), "minimum-missed"),

@@ -140,7 +140,8 @@ def test_a_birthday_begins_in_the_morning_of_where_the_customer_is(born: str, no
 def test_it_can_be_said_ahead_of_the_day() -> None:
     terms = birthday(days_ahead=10)
     found = anniversary(terms, Kept(day("1990-01-05"), day(LONG_AGO)), None, instant("2026-12-26T12:00:00Z"), BERLIN)
-    assert found == Due(2027, day("2027-01-05"), instant("2026-12-26T08:00:00Z"))
+    until = instant("2027-01-02T23:00:00Z")
+    assert found == Due(2027, day("2027-01-05"), instant("2026-12-26T08:00:00Z"), until)
 
 
 def test_the_day_of_joining_is_no_anniversary_yet() -> None:
@@ -167,7 +168,7 @@ def test_whatever_is_late_or_moved_no_two_birthdays_are_near(
         found = anniversary(birthday(), kept, given_on[-1] if given_on else None, now, ZoneInfo(zone))
         assert found is not None
         if found.at <= now:
-            assert now - found.at < dt.timedelta(days=9)
+            assert now < found.until
             given_on.append(Last(found.season, found.day))
     days = [each.day for each in given_on]
     assert all(later - earlier >= dt.timedelta(days=330) for earlier, later in pairwise(days))
@@ -212,6 +213,7 @@ def test_a_season_is_caught_up_while_it_means_anything_and_given_once(now: str, 
     found = told(now, last=last, catch_up_days=5)
     assert found is not None
     assert found.season == season
+    assert instant(now) < found.until
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.notifications.programme import Programme
+from services.notifications.programme import Programme, needed
 from services.notifications.templates import formats
 from services.notifications.templates.defaults import TEMPLATES
 from services.notifications.templates.document import faults
@@ -29,9 +29,8 @@ def rendered(name: str, language: str, *, person: Person = ANNA, bare: bool = Fa
 
 
 def test_everything_that_is_said_has_a_template() -> None:
-    programme = Programme()
-    messages = [getattr(programme.messages, field) for field in type(programme.messages).model_fields]
-    assert {each.template for each in [*programme.occasions, *messages]} == set(TEMPLATES)
+    wanted = {name: kind for _, name, kind in needed(Programme())}
+    assert wanted == {name: template.kind for name, template in TEMPLATES.items()}
 
 
 def test_none_has_a_fault() -> None:

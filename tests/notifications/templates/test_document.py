@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.notifications.templates.document import Template, faults
+from services.notifications.templates.document import Template, faults, preview
 
 FOOT = "{{ links.unsubscribe }}"
 FINE = {"subject": "Hello", "html": f"<p>{{{{ gift.text }}}}</p>{FOOT}", "text": f"{{{{ gift.text }}}} {FOOT}"}
@@ -103,3 +103,9 @@ def test_what_is_promotional_offers_the_way_out_and_what_must_be_said_need_not()
 def test_what_is_no_template_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Template.model_validate(document)
+
+
+def test_a_preview_shows_all_that_a_message_may_say() -> None:
+    shown = preview(template(html="{{ gift.code }} {{ gift.until | day }} {{ salutation.formal }}" + FOOT), "en")
+    assert shown.subject == "Hello"
+    assert shown.html.startswith("GIFT-7K2M-9QF4-T3HJ December 24, 2026 Dear Ms Muster")
