@@ -94,6 +94,20 @@ def test_when_the_cap_would_allow_it_at_night_it_waits_for_the_morning() -> None
     assert judge(offer(), reach(promotional=sent), NOON, PROGRAMME) == Verdict("later", "frequency-cap", morning)
 
 
+@given(
+    hours=st.integers(0, 24 * 14),
+    sent=st.lists(st.integers(0, 24 * 14), max_size=8),
+    zone=st.sampled_from(["Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles"]),
+)
+def test_what_waited_is_allowed_when_its_time_has_come(hours: int, sent: list[int], zone: str) -> None:
+    now = NOON + hours * HOUR
+    to = reach(zone=ZoneInfo(zone), promotional=[NOON + each * HOUR for each in sent if each <= hours])
+    verdict = judge(Message("offers", now), to, now, PROGRAMME)
+    if verdict.at is not None:
+        assert now < verdict.at <= now + 7 * DAY
+        assert judge(Message("offers", now), to, verdict.at, PROGRAMME) == ALLOWED
+
+
 def test_a_shop_may_do_without_cap_and_quiet_hours() -> None:
     programme = Programme(frequency_cap=None, quiet_hours=None)
     night = NOON + 12 * HOUR
