@@ -1,0 +1,104 @@
+"""On which day an occasion is due for a customer, and when on it (rules 28 and 29)."""
+
+import calendar
+import datetime as dt
+import hashlib
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.notifications.programme import Anniversary, Campaign
+
+DAY = dt.timedelta(days=1)
+MIDNIGHT = dt.time()
+DRAWN_BYTES = 7
+OF = 1 << 8 * DRAWN_BYTES
+"""A customer's place in a campaign is a whole number below it."""
+
+
+class Kept(NamedTuple):
+    """A date of a customer that comes back each year, and the local day on which it was entered or last changed."""
+
+    date: dt.date
+    entered_on: dt.date
+
+
+class Due(NamedTuple):
+    """When an occasion is to be said: `season` is the year it counts for, `day` the local day it is about.
+
+    From `at` on, which may be past, and before `until`, when it means nothing any more.
+    """
+
+    season: int
+    day: dt.date
+    at: dt.datetime
+    until: dt.datetime
+
+
+class Last(NamedTuple):
+    """What a customer had of an occasion last: of which season, and about which day."""
+
+    season: int
+    day: dt.date
+
+
+def anniversary(terms: Anniversary, kept: Kept, last: Last | None, now: dt.datetime, zone: ZoneInfo) -> Due | None:
+    """Return when a customer's own day is to be said next, which may be in the past, as far as that is worth catching up.
+
+    None where no year that is near has one.
+    """
+    today = now.astimezone(zone).date()
+    for season in range(today.year - 1, today.year + 4):
+        day = anniversary_in(season, kept.date, terms.leap_day)
+        said_on = day - terms.days_ahead * DAY
+        over_on = said_on + (terms.catch_up_days + 1) * DAY
+        if today < over_on and _counts(terms, kept, last, day):
+            return Due(season, day, _instant(said_on, terms.hours.begin, zone), _instant(over_on, MIDNIGHT, zone))
+    return None
+
+
+def anniversary_in(year: int, date: dt.date, leap_day: str) -> dt.date:
+    """Return the day on which a date is kept in a year."""
+    if (date.month, date.day) != (2, 29) or calendar.isleap(year):
+        return date.replace(year=year)
+    return dt.date(year, 2, 28) if leap_day == "february-28" else dt.date(year, 3, 1)
+
+
+def _counts(terms: Anniversary, kept: Kept, last: Last | None, day: dt.date) -> bool:
+    if day <= kept.date or day - kept.entered_on < terms.notice_days * DAY:
+        return False
+    return last is None or (day.year > last.season and day - last.day >= terms.apart_days * DAY)
+
+
+def campaign(terms: Campaign, customer_id: str, last: Last | None, now: dt.datetime, zone: ZoneInfo) -> Due | None:
+    """Return when a customer's place in a campaign's window is, the next that is not over; none where no other comes."""
+    today = now.astimezone(zone).date()
+    for season in [terms.year] if terms.year else range(today.year - 1, today.year + 2):
+        begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
+        over_on = begins + (terms.days + terms.catch_up_days) * DAY
+        if today < over_on and (last is None or last.season < season):
+            day, time = _placed(terms, customer_id, begins)
+            return Due(season, day, _instant(day, time, zone), _instant(over_on, MIDNIGHT, zone))
+    return None
+
+
+def _placed(terms: Campaign, customer_id: str, begins: dt.date) -> tuple[dt.date, dt.time]:
+    """The window as one long stretch of its hours, on which every customer has a place."""
+    since, until = (_minutes(time) for time in (terms.hours.begin, terms.hours.end))
+    place = place_of(customer_id, terms.name, begins.year) * terms.days * (until - since) // OF
+    days, minutes = divmod(place, until - since)
+    hour, minute = divmod(since + minutes, 60)
+    return begins + days * DAY, dt.time(hour, minute)
+
+
+def place_of(customer_id: str, occasion: str, season: int) -> int:
+    """Return a customer's place in a season's window, the same in every run and in none like that of another season."""
+    digest = hashlib.sha256(f"{occasion}\x1f{season}\x1f{customer_id}".encode()).digest()
+    return int.from_bytes(digest[:DRAWN_BYTES], "big")
+
+
+def _minutes(time: dt.time) -> int:
+    return time.hour * 60 + time.minute
+
+
+def _instant(day: dt.date, time: dt.time, zone: ZoneInfo) -> dt.datetime:
+    return dt.datetime.combine(day, time, zone).astimezone(dt.UTC)
