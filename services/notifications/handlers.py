@@ -19,7 +19,7 @@ from services.notifications.commands import (
 )
 from services.notifications.delivery import Delivery
 from services.notifications.records import Origin
-from services.notifications.rules.codes import draw
+from services.notifications.rules.coupons import draw
 from shared import codes
 from shared.contracts.coupons import CouponBenefit
 from shared.contracts.points import RewardCancellingEvent, RewardClaimedEvent

@@ -18,7 +18,7 @@ from services.notifications.commands import (
 )
 from services.notifications.records import Coupon
 from services.notifications.rules.baskets import why_not
-from services.notifications.rules.codes import draw
+from services.notifications.rules.coupons import draw
 from services.notifications.schemas import (
     Check,
     CheckAnswer,

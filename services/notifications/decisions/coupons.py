@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -19,6 +20,10 @@ from services.notifications.commands import (
 )
 from services.notifications.decisions.events import emit
 from services.notifications.records import Coupon, Use
+from services.notifications.rules.coupons import valid_until
+
+UTC = ZoneInfo("UTC")
+"""Whose days count until the time zones of customers are known here."""
 
 ENDED = {
     "redeemed": "a till has taken it",
@@ -35,7 +40,7 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
         return refused("code-taken", f"{command.code} is another coupon's code", "/code")
     until = command.valid_until
     if command.valid_days is not None:
-        until = _end_of_day(books.now) + dt.timedelta(days=command.valid_days)
+        until = valid_until(books.now, command.valid_days, UTC)
     coupon = Coupon(
         command.coupon_id,
         command.customer_id,
@@ -53,11 +58,6 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
     _take_for_earliest(books, coupon)
     return _answer(books, coupon)
-
-
-def _end_of_day(now: dt.datetime) -> dt.datetime:
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + dt.timedelta(days=1)
 
 
 def _take_for_earliest(books: Books, coupon: Coupon) -> None:

@@ -22,6 +22,8 @@ def settle(books: Books, referral: Referral) -> None:
     if not referral.is_live:
         return
     release(books, referral)
+    if not referral.is_live:  # its review was over
+        return
     found = qualifying.judge(sales_of(books, referral.friend_id), referral.claimed_at, books.programme_of(referral))
     if found.bought_before:
         reject(books, referral, "bought-before")
