@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from services.commands import demo_pairs
+from services.commands.demo_pairs import Two
 from services.points.service import PointsService
 from services.points.summary import buyers, sold
 from services.referrals.commands import ClaimCode, Command, HearPurchase, MakeCode, Outcome, Request
@@ -58,8 +60,13 @@ async def recommend(
     await _publish(referrals, opening)
     async with points.engine.connect() as connection:
         friends = chosen(await buyers(connection, shop_id))
-        purchases = await sold(connection, shop_id, [each.customer_id for each in friends])
+        twos = together(friends)
+        heard_of = {each.customer_id for each in friends} | {each.customer_id for each in twos}
+        purchases = await sold(connection, shop_id, sorted(heard_of))
     await _claim(referrals, friends)
+    (offered,) = await _book(referrals, [demo_pairs.offer()])
+    if offered.is_new:
+        await _book(referrals, demo_pairs.beginning(twos))
     await _book(referrals, [_heard(each, referrals.clock()) for each in purchases])
     async with referrals.engine.connect() as connection:
         return await recommended(connection)
@@ -91,6 +98,12 @@ def _friend(name: str, referrer: str, bought_at: dt.datetime, luck: float) -> Fr
     if luck < TOO_LATE:
         return Friend(name, referrer, bought_at + 7 * DAY)
     return Friend(name, name if luck > 1 - THEIR_OWN else referrer, bought_at - DAY)
+
+
+def together(friends: Sequence[Friend]) -> list[Two]:
+    """Return the first friend of each customer who brings any: these two are offered something for both."""
+    first = {each.referrer_id: each for each in reversed(friends) if each.referrer_id != each.customer_id}
+    return [Two(name, each.customer_id, each.claimed_at) for name, each in sorted(first.items())[: demo_pairs.MOST]]
 
 
 async def _claim(referrals: ReferralsService, friends: Sequence[Friend]) -> None:
@@ -137,6 +150,7 @@ def show(sums: Recommended, out: Console) -> None:
         " later, when it can't be given back any more, and 250 more for the fifth friend.[/]",
         highlight=False,
     )
+    demo_pairs.show(sums.pairs, sums.pair_points, out)
 
 
 def _totals(sums: Recommended) -> Table:

@@ -26,6 +26,12 @@ SELECT r.referrer_id AS customer_id, count(*) AS friends, count(*) FILTER (WHERE
  GROUP BY r.referrer_id ORDER BY buyers DESC, friends DESC, customer_id LIMIT $1"""
 
 
+PAIRS = "SELECT status, count(*) AS pairs FROM pair GROUP BY status ORDER BY status"
+PAIR_POINTS = """
+SELECT coalesce(sum((p.benefit ->> 'points')::bigint), 0)::bigint FROM pair_reward r JOIN pair p USING (pair_id)
+ WHERE r.status = 'given'"""
+
+
 @dataclass(frozen=True, slots=True)
 class Recommended:
     """Friends who came with a code, and what they brought; as the statements above name it, `rejected` by reason."""
@@ -33,6 +39,9 @@ class Recommended:
     totals: dict[str, Any]
     rejected: dict[str, int]
     best: list[dict[str, Any]]
+    pairs: dict[str, int]
+    """Of customers and friends, by what became of them."""
+    pair_points: int
 
 
 async def recommended(connection: AsyncConnection, *, top: int = 5) -> Recommended:
@@ -40,4 +49,8 @@ async def recommended(connection: AsyncConnection, *, top: int = 5) -> Recommend
     (totals,) = await fetch(connection, TOTALS)
     rejected = await fetch(connection, REJECTED)
     best = await fetch(connection, BEST, top)
-    return Recommended(dict(totals), {row["reason"]: row["claims"] for row in rejected}, [dict(row) for row in best])
+    pairs = dict(await fetch(connection, PAIRS))
+    (points,) = await fetch(connection, PAIR_POINTS)
+    return Recommended(
+        dict(totals), {row["reason"]: row["claims"] for row in rejected}, [dict(row) for row in best], pairs, points[0]
+    )
