@@ -26,10 +26,11 @@ LATEST = "SELECT max(version) AS version FROM programme"
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
 PURCHASE_COLUMNS = ", ".join(f"p.{each.name}" for each in fields(Purchase))
+# the keys lead, in their order, whatever the planner knew of the table when the plan was made
 LOCK_PURCHASES = f"""
-SELECT {PURCHASE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
-  JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number
- ORDER BY p.shop_id, p.invoice_number FOR UPDATE OF p"""
+SELECT found.* FROM {rows_of("text", "text")} AS k(shop_id, invoice_number), LATERAL (
+  SELECT {PURCHASE_COLUMNS} FROM purchase p
+   WHERE p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number OFFSET 0 FOR UPDATE) found"""
 
 LOCK_PARKED = f"""
 SELECT {PURCHASE_COLUMNS} FROM purchase p WHERE status = 'parked' AND card_number = ANY($1::text[])

@@ -17,6 +17,7 @@ PAIR_COLUMNS = ", ".join("benefit::text" if name == "benefit" else name for name
 # what ended with nothing counts again where something is heard that was bought before its end
 MATTERS = "accepted_at IS NOT NULL AND status <> 'cancelled' AND (status <> 'expired' OR expires_at > $3)"
 
+# the names lead, whatever the planner knew of the table when the plan was made
 PAIRED = f"""
 WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id),
   known AS MATERIALIZED (
@@ -25,8 +26,10 @@ WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS
   names AS MATERIALIZED (
     SELECT customer_id FROM known
      UNION SELECT c.customer_id FROM known k JOIN customer c ON c.merged_into = k.customer_id)
-SELECT referrer_id, friend_id FROM names JOIN pair ON referrer_id = customer_id WHERE {MATTERS}
- UNION SELECT referrer_id, friend_id FROM names JOIN pair ON friend_id = customer_id WHERE {MATTERS}
+SELECT p.* FROM names, LATERAL (
+    SELECT referrer_id, friend_id FROM pair WHERE referrer_id = customer_id AND {MATTERS} OFFSET 0) p
+ UNION SELECT p.* FROM names, LATERAL (
+    SELECT referrer_id, friend_id FROM pair WHERE friend_id = customer_id AND {MATTERS} OFFSET 0) p
  UNION SELECT referrer_id, friend_id FROM pair WHERE pair_id = ANY($2::text[])"""
 
 LOAD_PAIRS = f"""
