@@ -92,13 +92,16 @@ async def test_dead_letters_say_whose_they_are_and_are_settled_where_it_is_said(
 
 
 async def test_what_is_wrong_is_said_with_its_service(run: Run, books: dict[str, asyncpg.Connection]) -> None:
-    assert run("verify").stdout.splitlines() == [f"{name}: the books are right: every invariant holds" for name in HERE]
+    proven = [*HERE, "referrals and points"]
+    assert run("verify").stdout.splitlines() == [
+        f"{name}: the books are right: every invariant holds" for name in proven
+    ]
     await books["points"].execute(
         "INSERT INTO account (customer_id, card_number, enrolled_at, available) VALUES ('c-1', '1', now(), 5)"
     )
-    proven = run("verify", "--json")
-    assert proven.returncode == 1
-    assert {each["service"] for each in json.loads(proven.stdout)["findings"]} == {"points"}
+    broken = run("verify", "--json")
+    assert broken.returncode == 1
+    assert {each["service"] for each in json.loads(broken.stdout)["findings"]} == {"points"}
     assert run("verify", "--service", "referrals").returncode == 0
 
 
