@@ -1,4 +1,7 @@
-"""Hundreds of friends on real Kafka, while points and referrals die and come back: everybody has what the facts say, once."""
+"""Hundreds of friends on real Kafka, while points and referrals die and come back: everybody has what the facts say, once.
+
+Coupons are issued by notifications, which hears of them.
+"""
 
 import datetime as dt
 import itertools
@@ -40,6 +43,7 @@ KEY = "the-contact-key-of-this-journey-00"
 HEARD = {
     "points": (PURCHASES, CUSTOMERS, "loyalty.referrals"),
     "referrals": (PURCHASES, CUSTOMERS, "loyalty.points"),
+    "notifications": (PURCHASES, "loyalty.points", "loyalty.referrals"),
 }
 READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset WHERE topic = $1"
 UNSENT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM dead_letter WHERE relayed_at IS NULL)"
@@ -48,7 +52,7 @@ BALANCES = "SELECT customer_id, available, pending, held FROM account"
 
 
 class Journey:
-    """The crowd, the broker, the books of both services, and their processes."""
+    """The crowd, the broker, the books of the services, and their processes."""
 
     def __init__(self, servers: str, urls: dict[str, str], rng: random.Random, now: dt.datetime) -> None:
         self.servers = servers
@@ -135,10 +139,12 @@ class Journey:
 
 
 @pytest.fixture
-async def journey(broker: Broker, database_url: str, referrals_url: str) -> AsyncIterator[Journey]:
+async def journey(
+    broker: Broker, database_url: str, referrals_url: str, notifications_url: str
+) -> AsyncIterator[Journey]:
     seed = int(os.environ.get("JOURNEY_SEED", "20261124"))
     print(f"JOURNEY_SEED={seed}")  # noqa: T201 - makes a failure repeatable
-    urls = {"points": database_url, "referrals": referrals_url}
+    urls = {"points": database_url, "referrals": referrals_url, "notifications": notifications_url}
     journey = Journey(broker.bootstrap_servers, urls, random.Random(seed), dt.datetime.now(dt.UTC))
     journey.books = {name: await asyncpg.connect(url) for name, url in urls.items()}
     with journey.open():
@@ -158,9 +164,9 @@ async def test_everybody_gets_what_the_facts_say_whatever_dies_and_comes_again(j
     assert "Traceback" not in "".join(journey.said)
     await the_points_are_those_of_the_model(journey)
     await every_reward_was_said_once(journey)
-    assert {name: dict(await each.fetch(DEAD)) for name, each in journey.books.items()} == dict.fromkeys(
-        HEARD, DEAD_LETTERS
-    )
+    await every_coupon_is_what_was_said_of_it(journey)
+    dead = {name: dict(await each.fetch(DEAD)) for name, each in journey.books.items()}
+    assert dead == {"points": BOTH_DEAD, "referrals": BOTH_DEAD, "notifications": {"event-malformed": 1}}
     verified = command("verify", **journey.settings)
     assert verified.returncode == 0, verified.stdout
 
@@ -199,7 +205,7 @@ async def at_a_random_moment(journey: Journey, name: str, portion: int) -> None:
 
 
 BAD: list[Said] = [Record(PURCHASES, "nobody", b"{"), Record(CUSTOMERS, "nobody", None)]
-DEAD_LETTERS = {"event-malformed": 1, "event-empty": 1}
+BOTH_DEAD = {"event-malformed": 1, "event-empty": 1}
 
 
 async def the_points_are_those_of_the_model(journey: Journey) -> None:
@@ -207,6 +213,21 @@ async def the_points_are_those_of_the_model(journey: Journey) -> None:
     rows = await journey.books["points"].fetch(BALANCES)
     found = dict.fromkeys(wanted, (0, 0, 0)) | {row[0]: tuple(row)[1:] for row in rows}
     assert {name: (found[name], wanted[name]) for name in found if found[name] != wanted[name]} == {}
+
+
+async def every_coupon_is_what_was_said_of_it(journey: Journey) -> None:
+    """Each coupon that was due is there once, and void where it was taken back."""
+    wanted: dict[str, str] = {}
+    for record in standing_on(journey.servers, "loyalty.referrals"):
+        event = orjson.loads(record.value)
+        data = event["data"]
+        if event["type"] == "loyalty.referral.rewarded.v1" and data["reward"]["kind"] == "coupon":
+            wanted.setdefault(data["reward_id"], "issued")
+        if event["type"] == "loyalty.referral.reversed.v1" and data.get("reward_kind") == "coupon":
+            wanted[data["reward_id"]] = "voided"
+    found = await journey.books["notifications"].fetch("SELECT coupon_id, status FROM coupon")
+    assert dict(found) == wanted
+    assert set(wanted.values()) == {"issued", "voided"}
 
 
 async def every_reward_was_said_once(journey: Journey) -> None:
