@@ -78,19 +78,29 @@ async def fetch(connection: AsyncConnection, statement: str, *arguments: object)
     Half the time of a round trip through the toolkit (84 against 163 microseconds); see docs/decisions.
     """
     driver, adapter = connection.info.get("driver") or await _driver(connection)
-    if not driver.is_in_transaction():
-        # the toolkit sends BEGIN with its own first statement only; without it each of ours would commit by itself
-        try:
-            await adapter._start_transaction()  # noqa: SLF001 - it has no public name
-        except adapter.dbapi.Error as error:
-            raise error.__cause__ or error from None
     try:
+        if not driver.is_in_transaction():
+            # the toolkit sends BEGIN with its own first statement only; without it each of ours would commit by itself
+            await _begin(adapter)
         rows: Sequence[asyncpg.Record] = await driver.fetch(statement, *arguments)
     except asyncpg.InternalClientError:
         # the server died in the middle of an answer, and the driver takes the connection for a living one
         driver.terminate()
         raise
+    except asyncio.CancelledError:
+        # the server may have begun what nobody here knows of: whoever had this connection next would be told of a commit
+        # that never was
+        driver.terminate()
+        await connection.invalidate()
+        raise
     return rows
+
+
+async def _begin(adapter: Any) -> None:
+    try:
+        await adapter._start_transaction()  # noqa: SLF001 - it has no public name
+    except adapter.dbapi.Error as error:
+        raise error.__cause__ or error from None
 
 
 async def _driver(connection: AsyncConnection) -> tuple[Any, Any]:

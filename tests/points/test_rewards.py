@@ -515,7 +515,7 @@ async def test_the_life_of_a_claim_over_rest(book: Book, client: httpx.AsyncClie
 
 def client_engine(client: httpx.AsyncClient) -> AsyncEngine:
     transport: Any = client._transport
-    engine: AsyncEngine = transport.app.state.points.engine
+    engine: AsyncEngine = transport.app.state.service.engine
     return engine
 
 

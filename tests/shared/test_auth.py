@@ -351,7 +351,10 @@ async def test_the_first_key_is_kept_once_and_not_after_others(engine: AsyncEngi
 
 
 def test_scopes_are_a_noun_and_what_is_done_to_it() -> None:
-    assert all(scope == ALL or scope.split(":")[1] in {"read", "write", "approve", "review"} for scope in SCOPES)
+    assert all(
+        scope == ALL or scope.split(":")[1] in {"read", "write", "approve", "review", "issue", "pay"}
+        for scope in SCOPES
+    )
 
 
 # The command line and the process
