@@ -63,6 +63,7 @@ log = structlog.get_logger(__name__)
 DECLARATION = Path(__file__).parents[2] / "deploy/topics.toml"
 DAY_MS = 24 * 60 * 60 * 1000
 TOPIC_ALREADY_EXISTS = 36
+LOOKS, LOOK_SECONDS = 40, 0.05
 LARGEST_RECORD = 4 << 20
 STOP_SECONDS = 3.0
 SESSION_MS = 6_000
@@ -110,15 +111,25 @@ def _topic(name: str, defaults: Mapping[str, Any], own: Mapping[str, Any], parti
 
 async def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
     """Make the topics that are missing; those that stand are left as they are. Raises `KafkaError`."""
+    wanted = list(topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        response = await admin.create_topics([_new_topic(each) for each in topics])
+        response = await admin.create_topics([_new_topic(each) for each in wanted])
         for name, code, *message in response.topic_errors:
             if code not in {0, TOPIC_ALREADY_EXISTS}:
                 raise KafkaError(f"{name} can't be made: error {code} {message}")
+        await _seen(admin, {each.name for each in wanted})
     finally:
         await admin.close()
+
+
+async def _seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait a little until topics can be seen: one that somebody else is making at the same instant is there before."""
+    for _ in range(LOOKS):
+        if names <= set(await admin.list_topics()):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def ask(bootstrap_servers: str) -> None:
