@@ -4,11 +4,13 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.database import fetch, transact
-from shared.jobs import Tell
+from shared.jobs import Job, Tell
+from shared.service import Service
 
 BATCH = 1_000
 
@@ -65,3 +67,20 @@ async def count(connection: AsyncConnection, old: Sequence[Old]) -> int:
     """Return how many rows are old."""
     counted = [await fetch(connection, f"SELECT count(*) {each.rows.old}", each.before) for each in old]
     return sum(rows[0][0] for rows in counted)
+
+
+def house(service: Service[Any, Any], engine: AsyncEngine) -> Job:
+    """Return the job of a service that lets go nothing but what every service keeps."""
+
+    def old() -> list[Old]:
+        before = service.clock() - KEPT
+        return [Old(ANSWERS, before), Old(LETTERS, before)]
+
+    async def keep(tell: Tell) -> int:
+        return await let_go(engine, old(), tell)
+
+    async def waiting(connection: AsyncConnection) -> int:
+        return await count(connection, old())
+
+    about = "answers and settled dead letters: what was kept long enough is let go"
+    return Job("housekeeping", about, dt.timedelta(hours=1), keep, waiting)

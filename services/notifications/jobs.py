@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifications.commands import Request, SettleCoupon
 from services.notifications.service import NotificationsService
 from shared.database import fetch, transact
-from shared.housekeeping import ANSWERS, KEPT, LETTERS, Old, count, let_go
+from shared.housekeeping import house
 from shared.jobs import Job, Tell
 
 BATCH = 1_000
@@ -35,13 +35,7 @@ def jobs(notifications: NotificationsService, engine: AsyncEngine) -> list[Job]:
             partial(settle, notifications, engine),
             partial(_count_due, notifications),
         ),
-        Job(
-            "housekeeping",
-            "answers and settled dead letters: what was kept long enough is let go",
-            dt.timedelta(hours=1),
-            partial(_keep_house, notifications, engine),
-            partial(_count_old, notifications),
-        ),
+        house(notifications, engine),
     ]
 
 
@@ -65,19 +59,3 @@ async def _next(now: dt.datetime, connection: AsyncConnection) -> list[str]:
 
 async def _count_due(notifications: NotificationsService, connection: AsyncConnection) -> int:
     return int((await fetch(connection, COUNT_DUE, notifications.clock()))[0]["coupons"])
-
-
-# What is old
-
-
-def _old(notifications: NotificationsService) -> list[Old]:
-    before = notifications.clock() - KEPT
-    return [Old(ANSWERS, before), Old(LETTERS, before)]
-
-
-async def _keep_house(notifications: NotificationsService, engine: AsyncEngine, tell: Tell) -> int:
-    return await let_go(engine, _old(notifications), tell)
-
-
-async def _count_old(notifications: NotificationsService, connection: AsyncConnection) -> int:
-    return await count(connection, _old(notifications))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.referrals.commands import Command, Request, SettlePair, SettleReferral
 from services.referrals.service import ReferralsService
 from shared.database import fetch, transact
-from shared.housekeeping import ANSWERS, KEPT, LETTERS, Old, count, let_go
+from shared.housekeeping import house
 from shared.jobs import Job, Tell
 
 BATCH = 1_000
@@ -60,13 +60,7 @@ def jobs(referrals: ReferralsService, engine: AsyncEngine) -> list[Job]:
             partial(settle, referrals, engine),
             partial(_count_due, referrals),
         ),
-        Job(
-            "housekeeping",
-            "answers and settled dead letters: what was kept long enough is let go",
-            dt.timedelta(hours=1),
-            partial(_keep_house, referrals, engine),
-            partial(_count_old, referrals),
-        ),
+        house(referrals, engine),
     ]
 
 
@@ -96,19 +90,3 @@ async def _next(
 async def _count_due(referrals: ReferralsService, connection: AsyncConnection) -> int:
     counted = [await fetch(connection, queue.counted, referrals.clock()) for queue in QUEUES]
     return sum(int(rows[0][0]) for rows in counted)
-
-
-# What is old
-
-
-def _old(referrals: ReferralsService) -> list[Old]:
-    before = referrals.clock() - KEPT
-    return [Old(ANSWERS, before), Old(LETTERS, before)]
-
-
-async def _keep_house(referrals: ReferralsService, engine: AsyncEngine, tell: Tell) -> int:
-    return await let_go(engine, _old(referrals), tell)
-
-
-async def _count_old(referrals: ReferralsService, connection: AsyncConnection) -> int:
-    return await count(connection, _old(referrals))

@@ -15,16 +15,12 @@ from services.notifications.jobs import settle
 from services.notifications.service import NotificationsService
 from services.notifications.verification import verify
 from shared.contracts.notifications import EVENTS
-from shared.database import fetch, transact
+from shared.database import transact
 from shared.requests import Request
+from tests.asking import rows
 from tests.notifications.conftest import CODE, NOW, Book, issue, purchase, refund, void
 
 OTHER = "XMAS-9QF4-7K2M-T3HY"
-
-
-async def rows(engine: AsyncEngine, statement: str) -> list[dict[str, Any]]:
-    async with engine.connect() as connection:
-        return [dict(row) for row in await fetch(connection, statement)]
 
 
 async def said(engine: AsyncEngine) -> list[str]:
