@@ -12,6 +12,7 @@ import services.notifications.app
 import services.notifications.documents
 import services.notifications.handlers
 import services.notifications.jobs
+import services.notifications.programme
 import services.notifications.verification
 import services.points
 import services.points.app
@@ -141,6 +142,7 @@ NOTIFICATIONS = Kind(
     settings=NotificationsSettings,
     make=lambda engine, _settings, **options: NotificationsService(engine, **options),
     create_app=services.notifications.app.create_app,
+    rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),
     asyncapi=services.notifications.documents.asyncapi,
     subscription=lambda notifications: services.notifications.handlers.subscription(
         notifications.delivery, clock=notifications.clock

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.notifications
-from services.notifications import routes
+from services.notifications import programmes, routes
 from services.notifications.documents import asyncapi
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
@@ -42,6 +42,7 @@ def create_app(
     app.state.service = notifications
     app.state.settings = settings
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
+    app.include_router(programmes.router)
     app.include_router(routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

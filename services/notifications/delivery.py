@@ -1,4 +1,4 @@
-"""The only writer of coupons: load, decide, save, in the caller's transaction.
+"""The only writer of what customers hold and hear: load, decide, save, in the caller's transaction.
 
 Locked in this order, sorted inside: codes, purchases, coupons, customers. What is new is inserted at the end, and its
 unique key is the judge.
@@ -12,20 +12,41 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.commands import Reply, Request
 from services.notifications.decisions import decide
 from services.notifications.loading import load
+from services.notifications.programme import Programme, Version, Versions, faults
 from services.notifications.saving import save
 from shared import answers
+from shared.published import Published
 
 
 class Delivery:
     """Books requests in the caller's transaction."""
+
+    def __init__(self) -> None:
+        self._published = Published(Programme, faults)
 
     async def book(self, connection: AsyncConnection, requests: Sequence[Request], *, now: dt.datetime) -> list[Reply]:
         """Load, decide, save. Answers one reply per request, in their order; the caller commits.
 
         Raises `CollisionError` (another transaction was first, so the same work again) and the database's errors.
         """
-        books = await load(connection, requests, now)
+        books = await load(connection, requests, await self.versions(connection), now)
         replies = decide(books, requests)
         await save(connection, books.changes)
         await answers.save(connection, books.answers, now=now)
         return replies
+
+    async def publish(
+        self,
+        connection: AsyncConnection,
+        programme: Programme,
+        *,
+        valid_from: dt.datetime,
+        now: dt.datetime,
+        actor: str,
+    ) -> tuple[Version, bool]:
+        """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new."""
+        return await self._published.publish(connection, programme, valid_from=valid_from, now=now, actor=actor)
+
+    async def versions(self, connection: AsyncConnection) -> Versions:
+        """Return the published programmes as this transaction sees them."""
+        return await self._published.versions(connection)

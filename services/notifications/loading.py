@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.books import Books
 from services.notifications.commands import Request
-from services.notifications.records import Coupon, Customer, Sale, Use
+from services.notifications.programme import Versions
+from services.notifications.records import Coupon, Customer, Notification, Sale, Use
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -39,21 +40,29 @@ SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[])
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-COUPON_COLUMNS = ", ".join(
-    f"{each.name}::text" if each.name in {"value", "titles"} else each.name for each in fields(Coupon)
-)
+DOCUMENTS = {"value", "titles", "preferences", "content"}
+
+
+def columns(record: type[Coupon | Customer | Notification]) -> str:
+    """Return the columns of a record, documents as text."""
+    return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
+
+
 LOCK_COUPONS = f"""
-SELECT {COUPON_COLUMNS} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
+SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
-LOCK_CUSTOMERS = """
-SELECT customer_id, event_sequence FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+LOCK_CUSTOMERS = f"""
+SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+
+LOAD_NOTIFICATIONS = f"""
+SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
 
-async def load(connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
+async def load(connection: AsyncConnection, requests: Sequence[Request], versions: Versions, now: dt.datetime) -> Books:
     """Return the part of the books that the requests touch."""
     wanted = Wanted(command for request in requests for command in request.commands)
-    books = Books(now, answers=await answers.load(connection, requests))
+    books = Books(now, versions, answers=await answers.load(connection, requests))
     if wanted.codes:
         await fetch(
             connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(code.encode()) % BUCKETS for code in wanted.codes})
@@ -66,6 +75,12 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], now: dt
         books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
     await _load_uses(connection, books, wanted)
     await _lock_coupons(connection, books, wanted)
+    # guarded by the locks of their customers
+    for row in (
+        await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)) if wanted.notifications else ()
+    ):
+        notification = Notification(*row)
+        books.notifications[notification.notification_id] = notification
     return books
 
 

@@ -1,17 +1,14 @@
 """Reading the books without locking them."""
 
-from dataclasses import fields
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.loading import columns
 from services.notifications.records import Coupon
 from shared.database import fetch
 
-COLUMNS = ", ".join(f"{each.name}::text" if each.name in {"value", "titles"} else each.name for each in fields(Coupon))
-
-BY_CODE = f"SELECT {COLUMNS} FROM coupon WHERE code = $1"
+BY_CODE = f"SELECT {columns(Coupon)} FROM coupon WHERE code = $1"
 OF_CUSTOMER = f"""
-SELECT {COLUMNS} FROM coupon WHERE customer_id = $1 AND coupon_id > $2 ORDER BY coupon_id LIMIT $3"""
+SELECT {columns(Coupon)} FROM coupon WHERE customer_id = $1 AND coupon_id > $2 ORDER BY coupon_id LIMIT $3"""
 
 
 async def coupon(connection: AsyncConnection, code: str) -> Coupon | None:

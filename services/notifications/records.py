@@ -1,23 +1,52 @@
-"""What stands in the books: customers, their coupons, and the purchases that named codes; plain values, locked for a batch."""
+"""What stands in the books: customers, what they get to hold and to hear, and their purchases; plain values, locked for a batch."""
 
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID, uuid5
 
-Origin = Literal["reward", "referral", "pair", "hand"]
+from services.notifications.programme import Purpose
+
+Origin = Literal["reward", "referral", "pair", "hand", "occasion"]
 CouponStatus = Literal["issued", "reserved", "redeemed", "voided", "expired"]
+NotificationStatus = Literal["planned", "requested", "sent", "suppressed", "failed"]
 UseStatus = Literal["redeemed", "conflict", "unknown", "freed"]
 SaleKey = tuple[str, str]
 UseKey = tuple[str, str, str]
 
+NAMESPACE = UUID("0d4cb4f4-8f6f-5c5c-9c5e-0c7f8f1f2a61")
+"""Of the ids of notifications."""
+
 
 @dataclass(slots=True)
 class Customer:
-    """A customer, locked for the batch."""
+    """A customer, locked for the batch; `preferences` are JSON. Of one that was erased there is nothing but the id."""
 
     customer_id: str
     event_sequence: int = 0
+    salutation: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    language: str | None = None
+    time_zone: str | None = None
+    birthday: dt.date | None = None
+    birthday_entered_on: dt.date | None = None
+    joined_on: dt.date | None = None
+    email: str | None = None
+    phone: str | None = None
+    preferred_channel: str | None = None
+    preferences: str = "{}"
+    profile_at: dt.datetime | None = None
+    tier: str | None = None
+    available: int = 0
+    pending: int = 0
+    points_sequence: int = 0
+    purchases: int = 0
+    turnover: Decimal = Decimal(0)
+    first_purchase_at: dt.datetime | None = None
+    last_purchase_at: dt.datetime | None = None
+    erased_at: dt.datetime | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +78,32 @@ class Coupon:
         if self.reserved_until is not None and self.reserved_until <= now:
             return "issued"
         return self.status
+
+
+@dataclass(slots=True)
+class Notification:
+    """Something to be said to a customer, or that was; `content` is what its template is told, as JSON."""
+
+    notification_id: UUID
+    customer_id: str
+    subject: str
+    reference: str
+    status: NotificationStatus
+    purpose: Purpose
+    happened_at: dt.datetime
+    due_at: dt.datetime
+    until: dt.datetime | None = None
+    day: dt.date | None = None
+    content: str = "{}"
+    coupon_id: str | None = None
+    channel: str | None = None
+    reason: str | None = None
+    said_at: dt.datetime | None = None
+
+
+def notification_id(customer_id: str, subject: str, reference: str) -> UUID:
+    """Return the id of what is said to a customer about one thing, once for ever."""
+    return uuid5(NAMESPACE, f"{customer_id}\x1f{subject}\x1f{reference}")
 
 
 @dataclass(slots=True)

@@ -7,7 +7,17 @@ from services.notifications.books import Changes
 from shared.columns import Columns, joined, rows_of
 from shared.database import fetch
 
-CUSTOMER = Columns(tables.customer, "customer_id event_sequence")
+CUSTOMER = Columns(
+    tables.customer,
+    "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
+    " email phone preferred_channel preferences profile_at tier available pending points_sequence purchases turnover"
+    " first_purchase_at last_purchase_at erased_at",
+)
+NOTIFICATION = Columns(
+    tables.notification,
+    "notification_id customer_id subject reference status purpose happened_at due_at until day content coupon_id channel"
+    " reason said_at",
+)
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
@@ -19,6 +29,7 @@ REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
 INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
+INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
@@ -39,6 +50,8 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
+        (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
         (INSERT_OUTBOX, changes.outbox),
     ):
         if rows:

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from services.notifications.programme import Programme
 from services.notifications.records import CouponStatus, Origin
+from shared import programmes
 from shared.contracts.coupons import CouponTerms, CouponValue
 from shared.contracts.values import CustomerId, Identifier, Money, Whole
 
@@ -138,3 +140,34 @@ class Voiding(BaseModel):
     model_config = _example(reason="issued by mistake")
 
     reason: Reason
+
+
+# The programme
+
+
+class ProgrammeDraft(programmes.Draft[Programme]):
+    """A programme to be published; without `valid_from` it holds from now on."""
+
+    model_config = _example(
+        programme={
+            "sender": {"name": "Weinhaus am Markt", "website": "https://shop.example/"},
+            "frequency_cap": {"messages": 2, "days": 7},
+            "messages": {"points_digest": {"template": "points_digest", "every": "month"}},
+        }
+    )
+
+
+class ProgrammeView(programmes.View[Programme]):
+    """A published programme; the first version is valid from the beginning of time."""
+
+
+class VersionView(programmes.FullVersion[Programme]):
+    """A published version, and who published it when."""
+
+
+class DifferenceList(BaseModel):
+    """Everything that differs."""
+
+    model_config = _example(data=[{"pointer": "/frequency_cap/messages", "before": 3, "after": 2}])
+
+    data: list[programmes.DifferenceView]

@@ -7,11 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
+from services.notifications.programme import Programme
 from shared.clock import utc_now
-from shared.service import Service
+from shared.publishing import Publishing
 
 
-class NotificationsService(Service[Request, Reply]):
+class NotificationsService(Publishing[Request, Reply, Programme]):
     """The writer behind the batches."""
 
     def __init__(

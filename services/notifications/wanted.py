@@ -1,6 +1,7 @@
 """What a batch of commands needs of the books: noted before anything is asked of the database."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from services.notifications.books import RefundKey
 from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
@@ -16,6 +17,7 @@ class Wanted:
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
+        self.notifications: set[UUID] = set()
         for command in commands:
             self._add(command)
 
