@@ -18,6 +18,9 @@ REFUSALS = {
     "coupon-redeemed": 409,
     "coupon-reserved": 409,
     "coupon-voided": 409,
+    "customer-erased": 410,
+    "email-invalid": 422,
+    "birthday-in-future": 422,
 }
 """The HTTP status of each refusal by the rules."""
 

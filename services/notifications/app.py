@@ -9,13 +9,14 @@ from fastapi.responses import JSONResponse
 import services.notifications
 from services.notifications import programmes, routes
 from services.notifications.documents import asyncapi
+from services.notifications.profiles import routes as profiles
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.auth import Keys, is_loopback
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
 
-DESCRIPTION = """Coupons that work at the till: checked, reserved for a basket, redeemed once, released."""
+DESCRIPTION = """Coupons that work at the till: checked, reserved for a basket, redeemed once, released. Profiles of customers and segments of them."""
 
 
 def create_app(
@@ -44,6 +45,7 @@ def create_app(
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.include_router(programmes.router)
     app.include_router(routes.router)
+    app.include_router(profiles.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

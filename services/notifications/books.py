@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.records import Bought, Coupon, Customer, Notification, OwnDate, Sale, SaleKey, Use, UseKey
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -17,6 +17,13 @@ class Changes:
 
     new_customers: dict[str, Customer] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    cards: dict[str, str] = field(default_factory=dict)
+    bought: dict[tuple[str, str], Bought] = field(default_factory=dict)
+    own_dates: dict[tuple[str, str], OwnDate] = field(default_factory=dict)
+    dropped_dates: set[tuple[str, str]] = field(default_factory=set)
+    unplanned: set[tuple[str, str]] = field(default_factory=set)
+    """Customers and subjects of which nothing that was planned is true any more."""
     new_coupons: dict[str, Coupon] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     new_uses: dict[UseKey, Use] = field(default_factory=dict)
@@ -31,11 +38,17 @@ class Changes:
 
 @dataclass(slots=True)
 class Books:
-    """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named."""
+    """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named.
+
+    `customers` are under every name that they have; `parked` are purchases that wait for whose a card is.
+    """
 
     now: dt.datetime
     versions: Versions
     customers: dict[str, Customer] = field(default_factory=dict)
+    own_dates: dict[str, dict[str, OwnDate]] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    parked: dict[str, list[Sale]] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     by_code: dict[str, Coupon] = field(default_factory=dict)
     uses: dict[UseKey, Use] = field(default_factory=dict)
@@ -78,6 +91,23 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def keep_sale(self, sale: Sale) -> None:
+        """Note that a sale is new, or changed."""
+        if sale.key not in self.sales:
+            self.changes.new_sales[sale.key] = sale
+        elif sale.key not in self.changes.new_sales:
+            self.changes.sales[sale.key] = sale
+        self.sales[sale.key] = sale
+
+    def leave(self, gone: Customer, into: Customer) -> None:
+        """Note that a customer goes on as another, under whose name all is found from now on; but an alias is left of them."""
+        name, alias = gone.customer_id, Customer(gone.customer_id, gone.event_sequence, merged_into=into.customer_id)
+        kept = self.changes.new_customers if name in self.changes.new_customers else self.changes.customers
+        kept[name] = alias
+        self.customers.update({each: into for each, customer in self.customers.items() if customer is gone})
+        before = [(each, into.customer_id if target == name else target) for each, target in self.changes.merged]
+        self.changes.merged = [*before, (name, into.customer_id)]
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

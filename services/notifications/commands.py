@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.notifications.records import Coupon, Origin
+from services.notifications.records import Coupon, Customer, Origin, OwnDate
 from shared import requests
 from shared.requests import Deed
 
@@ -41,13 +41,17 @@ class VoidCoupon:
 
 
 class UseCoupons(NamedTuple):
-    """Hear which codes a purchase named."""
+    """Hear of a purchase: which codes it named, and whose it is; `categories` are those of its lines."""
 
     shop_id: str
     invoice_number: str
     total: Decimal
     codes: tuple[str, ...]
     occurred_at: dt.datetime
+    currency: str | None = None
+    customer_id: str | None = None
+    card_number: str | None = None
+    categories: tuple[str, ...] = ()
 
 
 class TakeBack(NamedTuple):
@@ -57,6 +61,49 @@ class TakeBack(NamedTuple):
     invoice_number: str
     refund_id: str
     amount: Decimal
+
+
+class HearStanding(NamedTuple):
+    """Hear how a customer stands with their points, by the `sequence` of what said it; what is none was not said."""
+
+    customer_id: str
+    sequence: int
+    available: int | None = None
+    pending: int | None = None
+    tier: str | None = None
+    card_number: str | None = None
+    enrolled_at: dt.datetime | None = None
+
+
+class HearMerge(NamedTuple):
+    """Hear that a customer goes on as another."""
+
+    customer_id: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
+class HearProfile:
+    """Hear what the shop's records say of a customer: what is not among `said` stays, and what is none there is cleared.
+
+    `consents` stand as they were said.
+    """
+
+    customer_id: str
+    said: Mapping[str, Any]
+    said_at: dt.datetime
+    registered_at: dt.datetime | None = None
+    consents: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutProfile:
+    """Keep a profile as it stands here, whole; what other services keep of it leaves as the event `event_id`."""
+
+    customer_id: str
+    said: Mapping[str, Any]
+    own_dates: Mapping[str, dt.date]
+    event_id: str
 
 
 class ReserveCoupon(NamedTuple):
@@ -89,7 +136,20 @@ class SettleCoupon(NamedTuple):
     code: str
 
 
-Command = IssueCoupon | VoidCoupon | UseCoupons | TakeBack | ReserveCoupon | RedeemCoupon | ReleaseCoupon | SettleCoupon
+Command = (
+    IssueCoupon
+    | VoidCoupon
+    | UseCoupons
+    | TakeBack
+    | ReserveCoupon
+    | RedeemCoupon
+    | ReleaseCoupon
+    | SettleCoupon
+    | HearStanding
+    | HearMerge
+    | HearProfile
+    | PutProfile
+)
 
 
 class Outcome(NamedTuple):
@@ -100,6 +160,8 @@ class Outcome(NamedTuple):
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
+    customer: Customer | None = None
+    own_dates: Mapping[str, OwnDate] = MappingProxyType({})
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -135,4 +197,5 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    PutProfile: lambda it: Deed("profile.put", it.customer_id),
 }

@@ -9,7 +9,11 @@ from pydantic import Discriminator, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.commands import (
+    SOURCE,
     Command,
+    HearMerge,
+    HearProfile,
+    HearStanding,
     IssueCoupon,
     Outcome,
     Request,
@@ -17,12 +21,16 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
+from services.notifications.decisions.events import CUSTOMERS_TOPIC
 from services.notifications.delivery import Delivery
 from services.notifications.records import Origin
 from services.notifications.rules.coupons import draw
+from services.notifications.rules.profiles import kept
 from shared import codes
+from shared.contracts import points
 from shared.contracts.coupons import CouponBenefit
-from shared.contracts.points import RewardCancellingEvent, RewardClaimedEvent
+from shared.contracts.customers import CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.points import AccountMergedEvent, RewardCancellingEvent, RewardClaimedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
     PairCompletedEvent,
@@ -36,14 +44,15 @@ CONSUMER = "notifications"
 PURCHASES_TOPIC = "loyalty.purchases"
 POINTS_TOPIC = "loyalty.points"
 REFERRALS_TOPIC = "loyalty.referrals"
-TOPICS = (PURCHASES_TOPIC, POINTS_TOPIC, REFERRALS_TOPIC)
+TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, POINTS_TOPIC, REFERRALS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PurchaseCompletedEvent
         | PurchaseRefundedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
+        | CustomerRegisteredEvent
+        | CustomerUpdatedEvent
+        | points.Said
         | ReferralRewardedEvent
         | ReferralReversedEvent
         | PairCompletedEvent
@@ -53,18 +62,60 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
 )
 
 
-def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command | None:
+def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command:
     said = event.data
-    if not said.coupon_codes:
-        return None
     spelled = tuple(dict.fromkeys(codes.spelled(each) or each for each in said.coupon_codes))
     occurred_at = said.occurred_at or event.time or received_at
-    return UseCoupons(said.shop_id, said.invoice_number, said.total, spelled, occurred_at)
+    categories = {each.category for each in said.lines if each.category is not None}
+    return UseCoupons(
+        said.shop_id,
+        said.invoice_number,
+        said.total,
+        spelled,
+        occurred_at,
+        said.currency,
+        said.customer_id,
+        said.card_number,
+        tuple(sorted(categories)),
+    )
 
 
 def take_back(event: PurchaseRefundedEvent, _received_at: dt.datetime) -> Command:
     said = event.data
     return TakeBack(said.shop_id, said.invoice_number, said.refund_id, said.amount)
+
+
+def hear_profile(event: CustomerRegisteredEvent | CustomerUpdatedEvent, received_at: dt.datetime) -> Command | None:
+    """Hear the shop's records; what was put in here comes round on the topic, and is no news."""
+    if event.source == SOURCE:
+        return None
+    said, said_at = event.data, event.time or received_at
+    fields = kept(said.model_dump(include=said.model_fields_set), said_at)
+    is_registration = isinstance(event, CustomerRegisteredEvent)
+    registered_at = said.registered_at or (said_at if is_registration else None)
+    return HearProfile(said.customer_id, fields, said_at, registered_at, tuple(said.consents))
+
+
+def hear_standing(event: points.Said, _received_at: dt.datetime) -> Command | None:
+    """Hear the balance, the tier and the card, whichever of them it says."""
+    said = event.data
+    balance, tier = getattr(said, "balance", None), said.to if isinstance(said, points.TierChanged) else None
+    card_number = getattr(said, "card_number", None)
+    if balance is None and tier is None and card_number is None:
+        return None
+    return HearStanding(
+        event.subject,
+        int(event.sequence),
+        None if balance is None else balance.available,
+        None if balance is None else balance.pending,
+        tier,
+        card_number,
+        getattr(said, "enrolled_at", None),
+    )
+
+
+def hear_merge(event: AccountMergedEvent, _received_at: dt.datetime) -> Command:
+    return HearMerge(event.data.customer_id, event.data.into)
 
 
 def keep_reward(event: RewardClaimedEvent, _received_at: dt.datetime) -> Command | None:
@@ -110,37 +161,55 @@ def _origin(kind: str) -> Origin:
     return "pair" if kind.startswith("loyalty.pair.") else "referral"
 
 
-HANDLERS: dict[str, Callable[[Any, dt.datetime], Command | None]] = {
-    "loyalty.purchase.completed.v1": use_coupons,
-    "loyalty.purchase.refunded.v1": take_back,
-    "loyalty.reward.claimed.v1": keep_reward,
-    "loyalty.reward.cancelling.v1": cancel_reward,
-    "loyalty.referral.rewarded.v1": issue_reward,
-    "loyalty.referral.reversed.v1": take_reward_back,
-    "loyalty.pair.completed.v1": issue_reward,
-    "loyalty.pair.reversed.v1": take_reward_back,
+Handler = Callable[[Any, dt.datetime], Command | None]
+
+HANDLERS: dict[str, tuple[Handler, ...]] = {
+    "loyalty.purchase.completed.v1": (use_coupons,),
+    "loyalty.purchase.refunded.v1": (take_back,),
+    "loyalty.customer.registered.v1": (hear_profile,),
+    "loyalty.customer.updated.v1": (hear_profile,),
+    "loyalty.account.merged.v1": (hear_standing, hear_merge),
+    "loyalty.reward.claimed.v1": (hear_standing, keep_reward),
+    "loyalty.reward.cancelling.v1": (hear_standing, cancel_reward),
+    "loyalty.referral.rewarded.v1": (issue_reward,),
+    "loyalty.referral.reversed.v1": (take_reward_back,),
+    "loyalty.pair.completed.v1": (issue_reward,),
+    "loyalty.pair.reversed.v1": (take_reward_back,),
 }
+"""What each event asks of the books; any other is one of points, which tells how a customer stands."""
 
 VERDICTS: dict[str, Status] = {
+    "refused": "rejected",
     "booked": "accepted",
     "repeated": "duplicate",
     "ignored": "skipped",
-    "refused": "rejected",
 }
+WEIGHTS = tuple(VERDICTS)
 
 
 def subscription(delivery: Delivery, *, clock: Callable[[], dt.datetime]) -> Subscription:
     """Return what the service hears, for a consumer of any kind."""
 
     async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
-        commands = [HANDLERS[each.event.type](each.event, each.received_at) for each in events]
-        asked = [command for command in commands if command is not None]
-        replies = await delivery.book(connection, [Request(asked)], now=clock()) if asked else []
+        asked = [commands_for(each) for each in events]
+        commands = [command for each in asked for command in each]
+        replies = await delivery.book(connection, [Request(commands)], now=clock()) if commands else []
         outcomes = iter(replies[0].outcomes if replies else ())
-        return [Verdict("skipped") if command is None else verdict_on(next(outcomes)) for command in commands]
+        return [verdict_on([next(outcomes) for _ in each]) for each in asked]
 
     return Subscription(CONSUMER, TOPICS, EVENTS, handle)
 
 
-def verdict_on(outcome: Outcome) -> Verdict:
+def commands_for(received: Received) -> list[Command]:
+    """Return what an event asks of the books."""
+    event = received.event
+    found = (each(event, received.received_at) for each in HANDLERS.get(event.type, (hear_standing,)))
+    return [command for command in found if command is not None]
+
+
+def verdict_on(outcomes: Sequence[Outcome]) -> Verdict:
+    """Return what became of an event: the most that became of any of its commands; an event without any is skipped."""
+    if not outcomes:
+        return Verdict("skipped")
+    outcome = min(outcomes, key=lambda each: WEIGHTS.index(each.status))
     return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)

@@ -1,10 +1,11 @@
-"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: codes, cards, purchases, coupons, customers, sorted inside.
 
-A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once.
+A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once; so is
+a card that nobody knows.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from zlib import crc32
 
@@ -13,22 +14,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, Use
+from services.notifications.records import Coupon, Customer, Notification, OwnDate, Sale, Use
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
-from shared.database import fetch
+from shared.database import CollisionError, fetch
 
 CODE_LOCKS, BUCKETS = 0x636F6465, 256
 """So many locks stand for all codes, since a transaction can hold only some thousands."""
 
-LOCK_CODES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
+CARD_LOCKS = 0x63617264
 
-SALE_COLUMNS = ", ".join(f"s.{each.name}" for each in fields(Sale))
+LOCK_NAMES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
+
+LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+
+SALE_COLUMNS = ", ".join(f"s.{each.name}{'::text' * (each.name == 'categories')}" for each in fields(Sale))
 LOCK_SALES = f"""
 SELECT {SALE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN sale s ON s.shop_id = k.shop_id AND s.invoice_number = k.invoice_number
  ORDER BY s.shop_id, s.invoice_number FOR UPDATE OF s"""
+
+LOCK_PARKED = f"""
+SELECT {SALE_COLUMNS} FROM sale s WHERE customer_id IS NULL AND card_number = ANY($1::text[])
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
 
 LOAD_REFUNDS = f"""
 SELECT r.shop_id, r.invoice_number, r.refund_id FROM {rows_of("text", "text", "text")} AS k(shop_id, invoice_number, refund_id)
@@ -52,8 +61,16 @@ LOCK_COUPONS = f"""
 SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
+# those who go on as others come with whom they go on as, and those who are merged with all of their names
 LOCK_CUSTOMERS = f"""
-SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+WITH names AS MATERIALIZED (
+  SELECT unnest($1::text[]) AS name
+   UNION SELECT merged_into FROM customer WHERE customer_id = ANY($1::text[]) AND merged_into IS NOT NULL
+   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[]))
+SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
+ ORDER BY customer_id FOR UPDATE"""
+
+LOAD_OWN_DATES = f"SELECT {', '.join(OwnDate._fields)} FROM own_date WHERE customer_id = ANY($1::text[])"
 
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
@@ -64,17 +81,18 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
     wanted = Wanted(command for request in requests for command in request.commands)
     books = Books(now, versions, answers=await answers.load(connection, requests))
     if wanted.codes:
-        await fetch(
-            connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(code.encode()) % BUCKETS for code in wanted.codes})
-        )
-    if wanted.sales:
-        for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
-            sale = Sale(*row)
-            books.sales[sale.key] = sale
+        await _lock_names(connection, CODE_LOCKS, wanted.codes)
+    if wanted.cards or wanted.new_cards:
+        await _load_cards(connection, books, wanted)
+    await _lock_sales(connection, books, wanted)
     if wanted.refunds:
         books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
-    await _load_uses(connection, books, wanted)
-    await _lock_coupons(connection, books, wanted)
+    if wanted.codes or wanted.sales:
+        await _load_uses(connection, books, wanted)
+    if wanted.codes or wanted.coupons:
+        await _lock_coupons(connection, books, wanted)
+    if wanted.customers:
+        await _lock_customers(connection, books, wanted)
     # guarded by the locks of their customers
     for row in (
         await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)) if wanted.notifications else ()
@@ -82,6 +100,34 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
         notification = Notification(*row)
         books.notifications[notification.notification_id] = notification
     return books
+
+
+async def _lock_names(connection: AsyncConnection, kind: int, names: Iterable[str]) -> None:
+    await fetch(connection, LOCK_NAMES, kind, sorted({crc32(name.encode()) % BUCKETS for name in names}))
+
+
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    numbers = wanted.cards | wanted.new_cards
+    books.cards.update(await fetch(connection, LOAD_CARDS, sorted(numbers)))
+    unknown = sorted(numbers - books.cards.keys())
+    if unknown:
+        # or a purchase would be parked while another transaction learns whose its card is
+        await _lock_names(connection, CARD_LOCKS, unknown)
+        books.cards.update(await fetch(connection, LOAD_CARDS, unknown))
+    wanted.customers.update(books.cards.values())
+
+
+async def _lock_sales(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    if wanted.sales:
+        for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
+            sale = Sale(*row)
+            books.sales[sale.key] = sale
+            if sale.customer_id is not None:
+                wanted.customers.add(sale.customer_id)
+    unknown = sorted(wanted.new_cards - books.cards.keys())
+    for row in await fetch(connection, LOCK_PARKED, unknown) if unknown else ():
+        sale = books.sales.setdefault((row["shop_id"], row["invoice_number"]), Sale(*row))
+        books.parked.setdefault(row["card_number"], []).append(sale)
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
@@ -98,5 +144,16 @@ async def _lock_coupons(connection: AsyncConnection, books: Books, wanted: Wante
         wanted.customers.add(coupon.customer_id)
         if coupon.code is not None:
             books.by_code[coupon.code] = coupon
-    for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
-        books.customers[row["customer_id"]] = Customer(*row)
+
+
+async def _lock_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    rows = await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers), sorted(wanted.merging))
+    found = {row["customer_id"]: Customer(*row) for row in rows}
+    for name, customer in found.items():
+        target = found.get(customer.merged_into or name)
+        if target is None:
+            raise CollisionError("a customer was merged while the locks were waited for")
+        books.customers[name] = target
+    names = sorted({books.customer(name).customer_id for name in wanted.dated & found.keys()})
+    for row in await fetch(connection, LOAD_OWN_DATES, names) if names else ():
+        books.own_dates.setdefault(row["customer_id"], {})[row["name"]] = OwnDate(*row)

@@ -10,8 +10,8 @@ from shared.database import fetch
 CUSTOMER = Columns(
     tables.customer,
     "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
-    " email phone preferred_channel preferences profile_at tier available pending points_sequence purchases turnover"
-    " first_purchase_at last_purchase_at erased_at",
+    " email phone preferred_channel preferences profile_at tier available pending points_sequence tier_sequence purchases"
+    " turnover first_purchase_at last_purchase_at merged_into erased_at",
 )
 NOTIFICATION = Columns(
     tables.notification,
@@ -24,7 +24,14 @@ COUPON = Columns(
     " invoice_number ended_at reason",
 )
 USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at")
-SALE = Columns(tables.sale, "shop_id invoice_number total refunded")
+SALE = Columns(
+    tables.sale,
+    "shop_id invoice_number total refunded customer_id card_number currency occurred_at categories is_turnover",
+)
+OWN_DATE = Columns(tables.own_date, "customer_id name date entered_on")
+OWN_DATE_KEY = Columns(tables.own_date, "customer_id name")
+CARD = Columns(tables.card, "card_number customer_id")
+BOUGHT = Columns(tables.bought, "customer_id category purchases last_at")
 REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
@@ -32,6 +39,32 @@ INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
 INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
+
+INSERT_CARDS, PUT_OWN_DATES, DELETE_OWN_DATES = CARD.insert(), OWN_DATE.put(), OWN_DATE_KEY.delete()
+
+ADDED = """ON CONFLICT (customer_id, category) DO UPDATE
+ SET purchases = bought.purchases + excluded.purchases, last_at = greatest(bought.last_at, excluded.last_at)"""
+ADD_BOUGHT = f"{BOUGHT.insert()} {ADDED}"
+
+MERGED = f"{rows_of('text', 'text')} AS k(name, into_name)"
+FORWARD = f"UPDATE customer c SET merged_into = k.into_name FROM {MERGED} WHERE c.merged_into = k.name"
+MOVE_BOUGHT = f"""
+WITH gone AS (DELETE FROM bought b USING {MERGED} WHERE b.customer_id = k.name RETURNING into_name, category, purchases, last_at)
+INSERT INTO bought (customer_id, category, purchases, last_at)
+SELECT into_name, category, sum(purchases), max(last_at) FROM gone GROUP BY 1, 2 {ADDED}"""
+MOVE_OWN_DATES = f"""
+WITH gone AS (DELETE FROM own_date o USING {MERGED} WHERE o.customer_id = k.name RETURNING into_name, o.name, date, entered_on)
+INSERT INTO own_date (customer_id, name, date, entered_on)
+SELECT DISTINCT ON (into_name, name) into_name, name, date, entered_on FROM gone ORDER BY into_name, name, entered_on DESC
+ON CONFLICT (customer_id, name) DO NOTHING"""
+# what was planned for who is no more is planned anew for whom they go on as
+UNPLAN_MERGED = f"""
+DELETE FROM notification n USING {MERGED} WHERE n.customer_id = k.name AND n.status = 'planned'"""
+MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
+MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
+UNPLAN = f"""
+DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
+ WHERE n.customer_id = k.customer_id AND n.subject = k.subject AND n.status = 'planned'"""
 
 INSERT_OUTBOX = f"""
 INSERT INTO outbox (topic, key, payload)
@@ -50,6 +83,17 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (INSERT_CARDS, sorted(changes.cards.items())),
+        (DELETE_OWN_DATES, sorted(changes.dropped_dates)),
+        (PUT_OWN_DATES, [OWN_DATE.of(changes.own_dates[key]) for key in sorted(changes.own_dates)]),
+        (ADD_BOUGHT, [BOUGHT.of(changes.bought[key]) for key in sorted(changes.bought)]),
+        (FORWARD, changes.merged),
+        (MOVE_BOUGHT, changes.merged),
+        (MOVE_OWN_DATES, changes.merged),
+        (UNPLAN_MERGED, changes.merged),
+        (MOVE_NOTIFICATIONS, changes.merged),
+        (MOVE_COUPONS, changes.merged),
+        (UNPLAN, sorted(changes.unplanned)),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
         (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
         (INSERT_OUTBOX, changes.outbox),

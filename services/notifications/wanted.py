@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
+from services.notifications.commands import (
+    Command,
+    HearMerge,
+    HearProfile,
+    HearStanding,
+    IssueCoupon,
+    PutProfile,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
 from services.notifications.records import SaleKey
 
 
@@ -17,6 +27,13 @@ class Wanted:
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
+        self.merging: set[str] = set()
+        """Customers who become one."""
+        self.dated: set[str] = set()
+        """Customers whose own dates may change."""
+        self.cards: set[str] = set()
+        self.new_cards: set[str] = set()
+        """Cards that are heard of, for which purchases may wait."""
         self.notifications: set[UUID] = set()
         for command in commands:
             self._add(command)
@@ -31,8 +48,25 @@ class Wanted:
             case UseCoupons(shop_id=shop_id, invoice_number=invoice_number):
                 self.sales.add((shop_id, invoice_number))
                 self.codes.update(command.codes)
+                if command.customer_id is not None:
+                    self.customers.add(command.customer_id)
+                elif command.card_number is not None:
+                    self.cards.add(command.card_number)
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case HearStanding() | HearMerge() | HearProfile() | PutProfile():
+                self._add_customer(command)
             case _:
                 self.codes.add(command.code)
+
+    def _add_customer(self, command: HearStanding | HearMerge | HearProfile | PutProfile) -> None:
+        self.customers.add(command.customer_id)
+        match command:
+            case HearStanding(card_number=str(card_number)):
+                self.new_cards.add(card_number)
+            case HearMerge(customer_id=customer_id, into=into):
+                self.customers.add(into)
+                self.merging |= {customer_id, into}
+            case PutProfile(customer_id=customer_id):
+                self.dated.add(customer_id)

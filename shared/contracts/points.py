@@ -711,31 +711,29 @@ class RewardFulfilledEvent(SequencedEnvelope):
     data: RewardFulfilled
 
 
-EVENTS: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        PointsAwardedEvent
-        | PointsReversedEvent
-        | PointsAdjustedEvent
-        | AccountOpenedEvent
-        | PointsActivatedEvent
-        | PointsExpiredEvent
-        | PointsExpiringEvent
-        | PointsHeldEvent
-        | PointsReleasedEvent
-        | PointsRedeemedEvent
-        | PointsRestoredEvent
-        | PurchaseSettledEvent
-        | PoolJoinedEvent
-        | PoolLeftEvent
-        | TierChangedEvent
-        | TierExpiringEvent
-        | AccountChangedEvent
-        | CardReplacedEvent
-        | AccountMergedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
-        | RewardCancelledEvent
-        | RewardFulfilledEvent,
-        Field(discriminator="type"),
-    ]
+Said = (
+    PointsAwardedEvent
+    | PointsReversedEvent
+    | PointsAdjustedEvent
+    | AccountOpenedEvent
+    | PointsActivatedEvent
+    | PointsExpiredEvent
+    | PointsExpiringEvent
+    | PointsHeldEvent
+    | PointsReleasedEvent
+    | PointsRedeemedEvent
+    | PointsRestoredEvent
+    | PurchaseSettledEvent
+    | PoolJoinedEvent
+    | PoolLeftEvent
+    | TierChangedEvent
+    | TierExpiringEvent
+    | AccountChangedEvent
+    | CardReplacedEvent
+    | AccountMergedEvent
+    | RewardClaimedEvent
+    | RewardCancellingEvent
+    | RewardCancelledEvent
+    | RewardFulfilledEvent
 )
+EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[Said, Field(discriminator="type")])

@@ -7,8 +7,12 @@ from typing import Any
 from services.notifications.books import Books
 from services.notifications.commands import (
     Command,
+    HearMerge,
+    HearProfile,
+    HearStanding,
     IssueCoupon,
     Outcome,
+    PutProfile,
     RedeemCoupon,
     ReleaseCoupon,
     Reply,
@@ -30,6 +34,8 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
+from services.notifications.decisions.customers import hear_merge, hear_standing
+from services.notifications.decisions.profiles import hear_profile, put_profile
 from services.notifications.decisions.purchases import take_back, use_coupons
 from shared.requests import Desk
 
@@ -42,6 +48,10 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    HearStanding: hear_standing,
+    HearMerge: hear_merge,
+    HearProfile: hear_profile,
+    PutProfile: put_profile,
 }
 
 
