@@ -20,6 +20,7 @@ REFUSALS = {
     "coupon-voided": 409,
     "customer-erased": 410,
     "email-invalid": 422,
+    "segment-unknown": 404,
     "birthday-in-future": 422,
 }
 """The HTTP status of each refusal by the rules."""

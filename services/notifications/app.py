@@ -10,6 +10,7 @@ import services.notifications
 from services.notifications import programmes, routes
 from services.notifications.documents import asyncapi
 from services.notifications.profiles import routes as profiles
+from services.notifications.profiles import segment_routes
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.auth import Keys, is_loopback
@@ -46,6 +47,7 @@ def create_app(
     app.include_router(programmes.router)
     app.include_router(routes.router)
     app.include_router(profiles.router)
+    app.include_router(segment_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

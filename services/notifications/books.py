@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Bought, Coupon, Customer, Notification, OwnDate, Sale, SaleKey, Use, UseKey
+from services.notifications.records import (
+    Bought,
+    Coupon,
+    Customer,
+    Notification,
+    OwnDate,
+    Sale,
+    SaleKey,
+    SavedSegment,
+    Use,
+    UseKey,
+)
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -24,6 +35,8 @@ class Changes:
     dropped_dates: set[tuple[str, str]] = field(default_factory=set)
     unplanned: set[tuple[str, str]] = field(default_factory=set)
     """Customers and subjects of which nothing that was planned is true any more."""
+    segments: dict[str, SavedSegment] = field(default_factory=dict)
+    dropped_segments: set[str] = field(default_factory=set)
     new_coupons: dict[str, Coupon] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     new_uses: dict[UseKey, Use] = field(default_factory=dict)
@@ -49,6 +62,7 @@ class Books:
     own_dates: dict[str, dict[str, OwnDate]] = field(default_factory=dict)
     cards: dict[str, str] = field(default_factory=dict)
     parked: dict[str, list[Sale]] = field(default_factory=dict)
+    segments: dict[str, SavedSegment] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     by_code: dict[str, Coupon] = field(default_factory=dict)
     uses: dict[UseKey, Use] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.notifications.records import Coupon, Customer, Origin, OwnDate
+from services.notifications.records import Coupon, Customer, Origin, OwnDate, SavedSegment
 from shared import requests
 from shared.requests import Deed
 
@@ -106,6 +106,20 @@ class PutProfile:
     event_id: str
 
 
+class KeepSegment(NamedTuple):
+    """Save a segment, or change it; `document` is its filter as JSON."""
+
+    name: str
+    document: str
+    saved_by: str
+
+
+class DropSegment(NamedTuple):
+    """Let there be no such segment any more."""
+
+    name: str
+
+
 class ReserveCoupon(NamedTuple):
     """Keep a coupon for a basket, for so many seconds."""
 
@@ -149,6 +163,8 @@ Command = (
     | HearMerge
     | HearProfile
     | PutProfile
+    | KeepSegment
+    | DropSegment
 )
 
 
@@ -162,6 +178,7 @@ class Outcome(NamedTuple):
     coupon: Coupon | None = None
     customer: Customer | None = None
     own_dates: Mapping[str, OwnDate] = MappingProxyType({})
+    segment: SavedSegment | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -198,4 +215,6 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
     PutProfile: lambda it: Deed("profile.put", it.customer_id),
+    KeepSegment: lambda it: Deed("segment.put", it.name),
+    DropSegment: lambda it: Deed("segment.delete", it.name),
 }

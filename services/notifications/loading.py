@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Notification, OwnDate, Sale, Use
+from services.notifications.records import Coupon, Customer, Notification, OwnDate, Sale, SavedSegment, Use
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -70,6 +70,9 @@ WITH names AS MATERIALIZED (
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
  ORDER BY customer_id FOR UPDATE"""
 
+LOCK_SEGMENTS = """
+SELECT name, filter::text, saved_at, saved_by FROM segment WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE"""
+
 LOAD_OWN_DATES = f"SELECT {', '.join(OwnDate._fields)} FROM own_date WHERE customer_id = ANY($1::text[])"
 
 LOAD_NOTIFICATIONS = f"""
@@ -93,6 +96,8 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
         await _lock_coupons(connection, books, wanted)
     if wanted.customers:
         await _lock_customers(connection, books, wanted)
+    for row in await fetch(connection, LOCK_SEGMENTS, sorted(wanted.segments)) if wanted.segments else ():
+        books.segments[row["name"]] = SavedSegment(*row)
     # guarded by the locks of their customers
     for row in (
         await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)) if wanted.notifications else ()

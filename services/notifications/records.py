@@ -60,6 +60,15 @@ class OwnDate(NamedTuple):
     entered_on: dt.date
 
 
+class SavedSegment(NamedTuple):
+    """A segment as it was saved; `document` is its filter as JSON."""
+
+    name: str
+    document: str
+    saved_at: dt.datetime
+    saved_by: str
+
+
 @dataclass(slots=True)
 class Bought:
     """So many more purchases of a category, and the latest of them."""

@@ -40,6 +40,8 @@ INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
+SEGMENT = Columns(tables.segment, "name filter saved_at saved_by")
+PUT_SEGMENTS, DELETE_SEGMENTS = SEGMENT.put(), Columns(tables.segment, "name").delete()
 INSERT_CARDS, PUT_OWN_DATES, DELETE_OWN_DATES = CARD.insert(), OWN_DATE.put(), OWN_DATE_KEY.delete()
 
 ADDED = """ON CONFLICT (customer_id, category) DO UPDATE
@@ -83,6 +85,8 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (DELETE_SEGMENTS, sorted((name,) for name in changes.dropped_segments)),
+        (PUT_SEGMENTS, [changes.segments[name] for name in sorted(changes.segments)]),
         (INSERT_CARDS, sorted(changes.cards.items())),
         (DELETE_OWN_DATES, sorted(changes.dropped_dates)),
         (PUT_OWN_DATES, [OWN_DATE.of(changes.own_dates[key]) for key in sorted(changes.own_dates)]),

@@ -6,10 +6,12 @@ from uuid import UUID
 from services.notifications.books import RefundKey
 from services.notifications.commands import (
     Command,
+    DropSegment,
     HearMerge,
     HearProfile,
     HearStanding,
     IssueCoupon,
+    KeepSegment,
     PutProfile,
     TakeBack,
     UseCoupons,
@@ -31,6 +33,7 @@ class Wanted:
         """Customers who become one."""
         self.dated: set[str] = set()
         """Customers whose own dates may change."""
+        self.segments: set[str] = set()
         self.cards: set[str] = set()
         self.new_cards: set[str] = set()
         """Cards that are heard of, for which purchases may wait."""
@@ -57,6 +60,8 @@ class Wanted:
                 self.refunds.add((shop_id, invoice_number, refund_id))
             case HearStanding() | HearMerge() | HearProfile() | PutProfile():
                 self._add_customer(command)
+            case KeepSegment(name=name) | DropSegment(name=name):
+                self.segments.add(name)
             case _:
                 self.codes.add(command.code)
 

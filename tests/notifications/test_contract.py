@@ -48,7 +48,7 @@ def test_every_request_example_works(running: Running) -> None:
     terms = {"customer_id": "c-42", "terms": {"value": {"kind": "shipping"}}}
     key = AUTHORIZED | {"Idempotency-Key": "contract"}
     made = httpx.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
-    statuses = play_examples(running, {"code": made["code"]})
+    statuses = play_examples(running, {"code": made["code"], "customer_id": "c-42", "name": "regulars-away"})
     # one coupon can't be everything in turn: what came too late for it is refused
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused

@@ -7,10 +7,12 @@ from typing import Any
 from services.notifications.books import Books
 from services.notifications.commands import (
     Command,
+    DropSegment,
     HearMerge,
     HearProfile,
     HearStanding,
     IssueCoupon,
+    KeepSegment,
     Outcome,
     PutProfile,
     RedeemCoupon,
@@ -37,6 +39,7 @@ from services.notifications.decisions.coupons import (
 from services.notifications.decisions.customers import hear_merge, hear_standing
 from services.notifications.decisions.profiles import hear_profile, put_profile
 from services.notifications.decisions.purchases import take_back, use_coupons
+from services.notifications.decisions.segments import drop_segment, keep_segment
 from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -52,6 +55,8 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     HearMerge: hear_merge,
     HearProfile: hear_profile,
     PutProfile: put_profile,
+    KeepSegment: keep_segment,
+    DropSegment: drop_segment,
 }
 
 

@@ -9,7 +9,7 @@ import orjson
 from services.notifications.answers import refusal
 from services.notifications.commands import Outcome
 from services.notifications.profiles.queries import Shown
-from services.notifications.records import Customer
+from services.notifications.records import Customer, SavedSegment
 from services.notifications.rules.profiles import SHARED
 from shared.requests import Answer
 
@@ -33,6 +33,27 @@ def profile_view(customer: Customer, own_dates: Mapping[str, Any]) -> dict[str, 
         "preferences": orjson.loads(customer.preferences),
         "own_dates": own_dates,
         "joined_on": customer.joined_on,
+    }
+
+
+def render_segment(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    if outcome.segment is None:
+        return refusal(outcome)
+    return Answer(201 if outcome.is_new else 200, orjson.dumps(segment_view(outcome.segment), option=orjson.OPT_UTC_Z))
+
+
+def render_dropped(outcomes: Sequence[Outcome]) -> Answer:
+    (outcome,) = outcomes
+    return Answer(204, b"") if outcome.is_new else refusal(outcome)
+
+
+def segment_view(segment: SavedSegment) -> dict[str, Any]:
+    return {
+        "name": segment.name,
+        "filter": orjson.loads(segment.document),
+        "saved_at": segment.saved_at,
+        "saved_by": segment.saved_by,
     }
 
 

@@ -4,15 +4,18 @@ import uuid
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi import Request as HttpRequest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.commands import PutProfile
 from services.notifications.profiles import queries
 from services.notifications.profiles.answers import customer_view, render_profile
 from services.notifications.profiles.schemas import CustomerPage, CustomerView, Profile, ProfileView
+from services.notifications.records import SavedSegment
 from services.notifications.routes import service_of
 from services.notifications.rules.profiles import SHARED
+from services.notifications.segments import SegmentName, segment_of
 from shared.asking import Cursor, Limit, Segment, as_json, ask, page
 from shared.auth import Guarded, needs
 from shared.contracts.values import CustomerId
@@ -51,15 +54,25 @@ async def put_profile(http: HttpRequest, customer_id: NewId, profile: Profile) -
     "/customers",
     response_model=CustomerPage,
     openapi_extra=READ,
-    summary="Customers by their ids",
-    responses=problem_responses({422: ["cursor-invalid"]}),
+    summary="Customers by their ids, those of a segment or all",
+    responses=problem_responses({404: ["segment-unknown"], 422: ["cursor-invalid"]}),
 )
-async def list_customers(http: HttpRequest, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    after = decode_cursor(cursor, str)[0] if cursor else ""
+async def list_customers(
+    http: HttpRequest, segment: Annotated[SegmentName | None, Query()] = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    after, now = decode_cursor(cursor, str)[0] if cursor else "", service_of(http).clock()
     currency = (await service_of(http).programme_now()).programme.currency
     async with service_of(http).engine.connect() as connection:
-        found = await queries.customers(connection, after=after, limit=limit + 1)
+        wanted = None if segment is None else segment_of((await find_segment(connection, segment)).document)
+        found = await queries.customers(connection, wanted, now=now, after=after, limit=limit + 1)
     return page([customer_view(each, currency) for each in found], limit, "customer_id")
+
+
+async def find_segment(connection: AsyncConnection, name: str) -> SavedSegment:
+    found = await queries.segment(connection, name)
+    if found is None:
+        raise ProblemError(404, "segment-unknown", f"there is no segment {name}")
+    return found
 
 
 @router.get(

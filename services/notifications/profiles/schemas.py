@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from services.notifications.segments import Segment, SegmentName
 from shared.contracts.coupons import ONLY_THESE, Language
 from shared.contracts.values import CustomerId, Day, DayOfLife, Flag, Whole
 from shared.documents import TimeZone
@@ -123,6 +124,47 @@ class CustomerView(ProfileView):
     last_purchase_at: dt.datetime | None
     bought: list[BoughtCategory]
     card_numbers: list[str]
+
+
+FILTER: dict[str, Any] = {
+    "all": [
+        {"field": "tier", "in": ["Silver", "Gold"]},
+        {"field": "bought", "in": ["wine"], "within_days": 365},
+        {"not": {"field": "last_purchase", "within_days": 60}},
+    ]
+}
+
+
+class SegmentDraft(Segment):
+    """A filter: `all`, `any` and `not` over what is known of a customer."""
+
+    model_config = example(filter=FILTER)
+
+
+class SegmentView(Segment):
+    """A segment as it is saved."""
+
+    model_config = example(name="regulars-away", filter=FILTER, saved_at="2026-11-23T09:15:00Z", saved_by="marketing")
+
+    name: SegmentName
+    saved_at: dt.datetime
+    saved_by: str
+
+
+class SegmentPage(BaseModel):
+    """A page of segments."""
+
+    data: list[SegmentView]
+    next_cursor: str | None
+
+
+class SegmentPreview(BaseModel):
+    """How many customers a filter holds for now, and the first of them by their ids."""
+
+    model_config = example(count=1, customers=[{"customer_id": "c-42", **PROFILE, **HISTORY}])
+
+    count: int
+    customers: list[CustomerView]
 
 
 class CustomerPage(BaseModel):
