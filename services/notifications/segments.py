@@ -16,8 +16,8 @@ MOST_PARTS, DEEPEST = 100, 10
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)]
 SegmentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
-Count = Annotated[Whole, Field(ge=0, lt=2**31)]
-SmallWhole = Annotated[Whole, Field(ge=-(2**31), lt=2**31)]
+Count = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
+SmallWhole = Annotated[Whole, Field(ge=-(2**31), le=2**31 - 1)]
 
 
 class TierIn(Document):
@@ -187,7 +187,7 @@ def faults(segment: Segment) -> list[Fault]:
     return [
         Fault(pointer, "condition-empty", "says neither from where nor up to where")
         for pointer, part, _ in parts
-        if isinstance(part, Turnover | Purchases | LastPurchase | Joined) and len(part.model_fields_set) == 1
+        if isinstance(part, Turnover | Purchases | LastPurchase | Joined) and len(part.model_dump(exclude_none=True)) == 1
     ]
 
 

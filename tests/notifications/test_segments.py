@@ -103,6 +103,7 @@ async def test_values_are_never_part_of_the_statement(engine: AsyncEngine) -> No
     ("part", "pointer", "code"),
     [
         ({"field": "turnover"}, "/filter", "condition-empty"),
+        ({"field": "last_purchase", "within_days": None}, "/filter", "condition-empty"),
         ({"all": [SILVER, {"not": {"field": "joined"}}]}, "/filter/all/1/not", "condition-empty"),
         ({"all": [{"any": [SILVER] * 50}] * 3}, "/filter", "filter-too-large"),
     ],

@@ -16,7 +16,7 @@ Email = Annotated[str, StringConstraints(pattern=r"^[!-?A-~]+@[!-?A-~]+$", max_l
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()./-]{3,40}$")]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=32)]
 DateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
-Liked = Flag | Annotated[Whole, Field(ge=-(2**31), lt=2**31)] | Text | Annotated[list[Text], Field(max_length=50)]
+Liked = Flag | Annotated[Whole, Field(ge=-(2**31), le=2**31 - 1)] | Text | Annotated[list[Text], Field(max_length=50)]
 
 PROFILE: dict[str, Any] = {
     "salutation": "Frau Dr.",
