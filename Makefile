@@ -13,6 +13,9 @@ ifneq ($(strip $(ONLINE_RETAIL_DIR)),)
 export ONLINE_RETAIL_DIR
 endif
 
+# where it is set, each of the hundreds of processes that the tests start would compile our code anew
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help run demo test check bench lint types imports migrations docs docs-check format clean
 
 help: ## list these targets
