@@ -5,6 +5,11 @@ import httpx
 TERMS = {"value": {"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "20.00"}, "valid_days": 30}
 
 
+def goods(amount: str, *more: dict[str, str], **basket: str) -> dict[str, object]:
+    """A basket of wine, and what else lies in it."""
+    return {"currency": "EUR", "lines": [{"category": "wine", "amount": amount}, *more], **basket}
+
+
 async def issued(client: httpx.AsyncClient, key: str = "k-1") -> str:
     body = {"customer_id": "anna", "terms": TERMS | {"code_prefix": "XMAS"}}
     answer = await client.post("/v1/coupons", json=body, headers={"Idempotency-Key": key})
@@ -15,11 +20,11 @@ async def issued(client: httpx.AsyncClient, key: str = "k-1") -> str:
 async def test_check_reserve_redeem_release(client: httpx.AsyncClient) -> None:
     code = await issued(client)
     path = f"/v1/coupons/{code.lower().replace('-', ' ')}"
-    checked = (await client.post(f"{path}/check", json={"total": "19.99", "currency": "EUR"})).json()
-    assert (checked["usable"], checked["reason"]) == (False, "below-minimum")
+    checked = (await client.post(f"{path}/check", json={"basket": goods("19.99")})).json()
+    assert (checked["usable"], checked["reason"]) == (False, "minimum-missed")
     basket = {"reservation": "basket-1", "seconds": 60}
     assert [(await client.post(f"{path}/reserve", json=basket)).status_code for _ in range(2)] == [201, 200]
-    checked = (await client.post(f"{path}/check", json={"total": "20.00", "currency": "EUR"})).json()
+    checked = (await client.post(f"{path}/check", json={"basket": goods("20.00")})).json()
     assert (checked["usable"], checked["reason"]) == (False, "coupon-reserved")
     assert (await client.post(f"{path}/release", json={"reservation": "basket-1"})).status_code == 201
     purchase = {"shop_id": "shop", "invoice_number": "R-1"}
@@ -39,7 +44,7 @@ async def test_what_nobody_knows_is_said(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/coupons/XMAS-7K2M-9QF4-T3HJ")
     assert (answer.status_code, answer.json()["code"]) == (404, "code-unknown")
     checked = (await client.post("/v1/coupons/XMAS/check", json={})).json()
-    assert checked == {"usable": False, "reason": "code-unknown", "coupon": None}
+    assert checked == {"usable": False, "reason": "code-unknown", "worth": None, "coupon": None}
 
 
 async def test_what_staff_take_back_is_void(client: httpx.AsyncClient) -> None:
