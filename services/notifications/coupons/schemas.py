@@ -216,7 +216,7 @@ def _a_word(text: str) -> str:
 
 
 SharedWord = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 -]{2,30}[A-Za-z0-9]$"), AfterValidator(_a_word)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 -]{1,30}[A-Za-z0-9]$"), AfterValidator(_a_word)
 ]
 
 SHARED: dict[str, Any] = {

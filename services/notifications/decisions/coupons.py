@@ -20,7 +20,7 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
-from services.notifications.decisions.pricing import NOTHING, beside, judge, refuse, terms_of
+from services.notifications.decisions.pricing import NOTHING, beside, judge, refuse, reprice, terms_of
 from services.notifications.decisions.shared_codes import redeem_shared, release_shared, reserve_shared
 from services.notifications.records import Coupon, Use
 from services.notifications.rules.coupons import valid_until
@@ -150,14 +150,19 @@ def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
 
 
 def redeem_coupon(books: Books, command: RedeemCoupon) -> Outcome:
-    shared, coupon = books.shared.get(command.code), books.by_code.get(command.code)
-    # it is there from now on, so that its refund and its codes find each other
-    sale = books.sale((command.shop_id, command.invoice_number))
-    if sale.is_taken_back:
+    key = command.shop_id, command.invoice_number
+    sale = books.sales.get(key)
+    if sale is not None and sale.is_taken_back:
         return refused("purchase-refunded", "the purchase was taken back as a whole")
+    shared, coupon = books.shared.get(command.code), books.by_code.get(command.code)
     if shared is not None:
-        return redeem_shared(books, shared, command)
-    return unknown(command.code) if coupon is None else _redeem(books, coupon, command)
+        found = redeem_shared(books, shared, command)
+    else:
+        found = unknown(command.code) if coupon is None else _redeem(books, coupon, command)
+    if found.is_new and sale is None:
+        # it is there from now on, so that its refund and its codes find each other
+        books.sale(key)
+    return found
 
 
 def _redeem(books: Books, coupon: Coupon, command: RedeemCoupon) -> Outcome:
@@ -171,7 +176,8 @@ def _redeem(books: Books, coupon: Coupon, command: RedeemCoupon) -> Outcome:
     found = judge(terms_of(coupon), NOTHING, command.basket, others, now=books.now)
     if found.refused is not None:
         return refuse(found.refused)
-    customer_id = command.basket and command.basket.customer_id
+    customer_id = command.basket.customer_id if command.basket else None
+    reprice(books, key, found.beside)
     use_coupon(books, coupon, Use(command.code, *key, "unknown", books.now, customer_id, found.worth))
     return _answer(books, coupon, worth=found.worth)
 

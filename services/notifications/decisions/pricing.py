@@ -1,8 +1,9 @@
 """What a basket has for a code, judged beside the codes that it has already (rule 27)."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
@@ -43,8 +44,10 @@ WHY: dict[rules.Reason, str] = {
 class Judged(NamedTuple):
     """What a code takes off a basket, where the basket is known, or why it is not taken."""
 
-    worth: Decimal | None
-    refused: Refused | None
+    worth: Decimal | None = None
+    refused: Refused | None = None
+    beside: Mapping[str, Decimal] = MappingProxyType({})
+    """What the others of the basket take off beside it."""
 
 
 def terms_of(coupon: Coupon) -> rules.Coupon:
@@ -75,9 +78,23 @@ def judge(
     """Judge a code for a basket that has others already."""
     together = [*((each, NOTHING) for each in beside), (terms, used)]
     if basket is None:
-        return Judged(None, rules.admitted(together, None, now))
-    found = rules.priced(together, basket, now)[-1]
-    return Judged(found.worth, found.refused)
+        return Judged(refused=rules.admitted(together, None, now))
+    *others, found = rules.priced(together, basket, now)
+    return Judged(found.worth, found.refused, {each.code: each.worth for each in others if each.refused is None})
+
+
+def reprice(books: Books, sale: SaleKey, worths: Mapping[str, Decimal]) -> None:
+    """Note what the codes that a purchase took before are worth now that it takes another: never more than they were."""
+    for use in [use for use in books.uses.values() if use.sale_key == sale and use.status == "redeemed"]:
+        worth = worths.get(use.code)
+        if worth is None or use.amount is None or worth >= use.amount:
+            continue
+        shared = books.shared.get(use.code)
+        if shared is not None:
+            shared.amount += worth - use.amount
+            books.keep_shared(shared)
+        use.amount = worth
+        books.keep_use(use)
 
 
 def beside(books: Books, code: str, reservation: str | None, sale: SaleKey | None = None) -> list[rules.Coupon]:

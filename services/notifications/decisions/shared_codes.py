@@ -15,7 +15,7 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
-from services.notifications.decisions.pricing import STATES, Judged, beside, judge, refuse, terms_of_shared
+from services.notifications.decisions.pricing import STATES, Judged, beside, judge, refuse, reprice, terms_of_shared
 from services.notifications.records import Kept, SharedCode, Use
 from services.notifications.rules.coupons import Used, over_budget
 
@@ -105,16 +105,17 @@ def redeem_shared(books: Books, shared: SharedCode, command: RedeemCoupon) -> Ou
     if command.basket is not None:
         customer_id = command.basket.customer_id
     use = Use(shared.code, command.shop_id, command.invoice_number, "redeemed", books.now, customer_id, found.worth)
+    reprice(books, use.sale_key, found.beside)
     _take(books, shared, use, kept)
     return _answer(books, shared, use=use)
 
 
 def _judge(books: Books, shared: SharedCode, command: ReserveCoupon | RedeemCoupon, kept: Kept | None) -> Judged:
     if kept is not None and command.basket is None:
-        return Judged(kept.amount, None)
+        return Judged(kept.amount)
     state = STATES.get(shared.status_at(books.now))
     if state is not None and kept is None:
-        return Judged(None, state)
+        return Judged(refused=state)
     sale = (command.shop_id, command.invoice_number) if isinstance(command, RedeemCoupon) else None
     others = beside(books, shared.code, command.reservation, sale)
     used = _used(books, shared, command.basket and command.basket.customer_id, kept)

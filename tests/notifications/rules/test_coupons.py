@@ -16,7 +16,6 @@ from services.notifications.rules.coupons import (
     Coupon,
     Line,
     Priced,
-    Refused,
     Used,
     draw,
     priced,
