@@ -111,6 +111,7 @@ def basket_view(
 
 def shared_view(shared: SharedCode, now: dt.datetime) -> dict[str, Any]:
     """Return a code for everybody as staff see it, with what of its budget is used."""
+    most = shared.most_amount
     return {
         "code": shared.code,
         "status": shared.status_at(now),
@@ -118,8 +119,7 @@ def shared_view(shared: SharedCode, now: dt.datetime) -> dict[str, Any]:
         "refund_frees": shared.refund_frees,
         "budget": {
             "uses": shared.most_uses,
-            "amount": _money(shared.most_amount),
-            "currency": shared.currency,
+            "money": None if most is None else {"amount": money(most), "currency": shared.currency},
             "per_customer": shared.most_per_customer,
         },
         "used": {"uses": shared.uses, "amount": _money(shared.amount)},

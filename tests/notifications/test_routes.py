@@ -1,6 +1,7 @@
 """Coupons over REST, as tills and staff ask for them."""
 
 import httpx
+import pytest
 
 TERMS = {"value": {"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "20.00"}, "valid_days": 30}
 
@@ -78,7 +79,7 @@ async def made(client: httpx.AsyncClient, code: str | None = "Summer-26", **term
 
 
 async def test_a_code_for_everybody_from_its_making_to_its_end(client: httpx.AsyncClient) -> None:
-    budget = {"uses": 3, "amount": "20.00", "currency": "EUR", "per_customer": 1}
+    budget = {"uses": 3, "money": {"amount": "20.00", "currency": "EUR"}, "per_customer": 1}
     assert await made(client, categories=["wine"], budget=budget) == "SUMMER26"
     path, basket = "/v1/coupons/summer 26", goods("50.00", {"category": "books", "amount": "30.00"}, customer_id="anna")
     checked = (await client.post(f"{path}/check", json={"basket": basket})).json()
@@ -172,7 +173,16 @@ async def test_a_code_for_everybody_is_not_taken_back_from_one(client: httpx.Asy
     assert (refused.status_code, refused.json()["code"]) == (409, "code-shared")
 
 
-async def test_an_amount_and_its_currency_are_told_together(client: httpx.AsyncClient) -> None:
-    draft = {"value": {"kind": "shipping"}, "budget": {"amount": "5.00"}}
-    answer = await client.post("/v1/coupons/shared", json=draft, headers={"Idempotency-Key": "k"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "request-invalid")
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [
+        ({"valid_from": "2026-06-01T00:00:00Z", "valid_until": "2026-06-01T00:00:00Z"}, "validity-empty"),
+        ({"budget": {"money": {"amount": "50", "currency": "USD"}}}, "currency-differs"),
+    ],
+)
+async def test_terms_that_do_not_fit_together_are_refused(
+    client: httpx.AsyncClient, terms: dict[str, object], code: str
+) -> None:
+    value = {"kind": "money_voucher", "amount": "5.00", "currency": "EUR"}
+    answer = await client.post("/v1/coupons/shared", json={"value": value, **terms}, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)

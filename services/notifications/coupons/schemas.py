@@ -2,9 +2,9 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notifications.benefits import CouponTerms
 from services.notifications.records import CouponStatus, Origin, SharedStatus
@@ -225,26 +225,25 @@ SHARED: dict[str, Any] = {
     "categories": ["wine"],
     "stacks": True,
     "refund_frees": True,
-    "budget": {"uses": 500, "amount": "2500.00", "currency": "EUR", "per_customer": 1},
+    "budget": {"uses": 500, "money": {"amount": "2500.00", "currency": "EUR"}, "per_customer": 1},
     "valid_from": "2026-06-01T00:00:00Z",
     "valid_until": "2036-09-01T00:00:00Z",
 }
+
+
+class Sum(BaseModel):
+    """So much money."""
+
+    amount: Annotated[Money, Field(gt=0)]
+    currency: Currency
 
 
 class SharedBudget(BaseModel):
     """What a code may be used for at most, in all and by each customer; what is left out has no end."""
 
     uses: Annotated[Whole, Field(ge=1, le=10**9)] | None = None
-    amount: Annotated[Money, Field(gt=0)] | None = None
-    currency: Currency | None = None
+    money: Sum | None = None
     per_customer: Annotated[Whole, Field(ge=1, le=10**6)] | None = None
-
-    @model_validator(mode="after")
-    def _amount_has_currency(self) -> Self:
-        if (self.amount is None) != (self.currency is None):
-            message = "an amount and its currency are told together"
-            raise ValueError(message)
-        return self
 
 
 class SharedDraft(BaseModel):

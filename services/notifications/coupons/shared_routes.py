@@ -1,4 +1,4 @@
-"""Codes for everybody over REST: made, looked at and ended by staff; it decides nothing."""
+"""Codes for everybody over REST: made, looked at and ended by staff."""
 
 import orjson
 from fastapi import APIRouter, Response
@@ -12,7 +12,8 @@ from services.notifications.coupons.schemas import SharedDraft, SharedEnd, Share
 from services.notifications.rules.coupons import draw, spelled
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded
-from shared.errors import ProblemError, problem_responses
+from shared.contracts.coupons import MoneyVoucher
+from shared.errors import ProblemError, field_error, problem_responses
 from shared.http import decode_cursor
 
 router = APIRouter(prefix="/v1", route_class=Guarded, tags=["shared codes"])
@@ -24,10 +25,11 @@ router = APIRouter(prefix="/v1", route_class=Guarded, tags=["shared codes"])
     status_code=201,
     openapi_extra=ISSUE,
     summary="Make a code for everybody, with a budget",
-    responses=problem_responses({409: ["code-taken", REUSED]}),
+    responses=problem_responses({409: ["code-taken", REUSED], 422: ["currency-differs", "validity-empty"]}),
 )
 async def create_shared(http: HttpRequest, asked: SharedDraft, key: RequiredKey) -> Response:
-    budget = asked.budget
+    _refuse_unfit(asked)
+    budget, most = asked.budget, asked.budget.money
     command = CreateShared(
         asked.code or draw(asked.code_prefix),
         asked.value.model_dump_json(),
@@ -36,8 +38,8 @@ async def create_shared(http: HttpRequest, asked: SharedDraft, key: RequiredKey)
         asked.stacks,
         asked.refund_frees,
         budget.uses,
-        budget.amount,
-        budget.currency,
+        None if most is None else most.amount,
+        None if most is None else most.currency,
         budget.per_customer,
         asked.valid_from,
         asked.valid_until,
@@ -60,23 +62,23 @@ async def list_shared(http: HttpRequest, limit: Limit = 50, cursor: Cursor = Non
 
 
 @router.get(
-    "/coupons/shared/{code:segment}",
+    "/coupons/shared/{shared_code:segment}",
     response_model=SharedView,
     openapi_extra=READ,
     summary="A code for everybody, and what of its budget is used",
     responses=problem_responses(UNKNOWN),
 )
-async def get_shared(http: HttpRequest, code: Segment) -> Response:
+async def get_shared(http: HttpRequest, shared_code: Segment) -> Response:
     now = service_of(http).clock()
     async with looking_up(http), service_of(http).engine.connect() as connection:
-        found = await queries.shared_code(connection, spelled(code), now)
+        found = await queries.shared_code(connection, spelled(shared_code), now)
         if found is None:
-            raise ProblemError(404, "code-unknown", f"there is no shared code {code}")
+            raise ProblemError(404, "code-unknown", f"there is no shared code {shared_code}")
     return as_json(shared_view(found, now))
 
 
 @router.post(
-    "/coupons/shared/{code:segment}/end",
+    "/coupons/shared/{shared_code:segment}/end",
     response_model=SharedView,
     status_code=201,
     openapi_extra=ISSUE,
@@ -86,5 +88,14 @@ async def get_shared(http: HttpRequest, code: Segment) -> Response:
         **problem_responses({404: ["code-unknown"], 409: [REUSED]}),
     },
 )
-async def end_shared(http: HttpRequest, code: Segment, why: SharedEnd, key: KeyHeader = None) -> Response:
-    return await ask(http, EndShared(spelled(code), why.reason), render_shared, key)
+async def end_shared(http: HttpRequest, shared_code: Segment, why: SharedEnd, key: KeyHeader = None) -> Response:
+    return await ask(http, EndShared(spelled(shared_code), why.reason), render_shared, key)
+
+
+def _refuse_unfit(asked: SharedDraft) -> None:
+    if asked.valid_from and asked.valid_until and asked.valid_until <= asked.valid_from:
+        raise field_error("/valid_until", "validity-empty", "it ends before it begins")
+    most = asked.budget.money
+    if most and isinstance(asked.value, MoneyVoucher) and most.currency != asked.value.currency:
+        detail = f"the budget is in {most.currency}, the voucher in {asked.value.currency}"
+        raise field_error("/budget/money/currency", "currency-differs", detail)
