@@ -112,10 +112,10 @@ def _kept(books: Books, reservation: str) -> Iterator[str]:
 
 
 def _terms(books: Books, codes: Sequence[str]) -> list[rules.Coupon]:
+    """Return what codes are that somebody has already: whose they are and what is left of them matters no more."""
     shared = [terms_of_shared(books.shared[code])._replace(budget=None) for code in codes if code in books.shared]
-    return shared + [
-        terms_of(books.by_code[code]) for code in codes if code in books.by_code and books.by_code[code].value
-    ]
+    known = [books.by_code[code] for code in codes if code in books.by_code]
+    return [*shared, *(terms_of(each)._replace(customer_id=None) for each in known if each.value is not None)]
 
 
 def paid(books: Books, command: UseCoupons) -> dict[str, Decimal]:

@@ -78,7 +78,7 @@ def reserve_shared(books: Books, shared: SharedCode, command: ReserveCoupon) -> 
     if before is not None:
         _give_up(books, shared, before)
     until = books.now + dt.timedelta(seconds=command.seconds)
-    kept = Kept(shared.code, command.reservation, until, command.basket and command.basket.customer_id, found.worth)
+    kept = Kept(shared.code, command.reservation, until, _customer(command, before), found.worth)
     books.keep_for(kept)
     _count(books, shared, kept, 1)
     return _answer(books, shared, kept=kept, is_new=before is None)
@@ -101,13 +101,17 @@ def redeem_shared(books: Books, shared: SharedCode, command: RedeemCoupon) -> Ou
     found = _judge(books, shared, command, kept)
     if found.refused is not None:
         return refuse(found.refused)
-    customer_id = kept.customer_id if kept is not None else None
-    if command.basket is not None:
-        customer_id = command.basket.customer_id
-    use = Use(shared.code, command.shop_id, command.invoice_number, "redeemed", books.now, customer_id, found.worth)
+    key, customer_id = (command.shop_id, command.invoice_number), _customer(command, kept)
+    use = Use(shared.code, *key, "redeemed", books.now, customer_id, found.worth)
     reprice(books, use.sale_key, found.beside)
     _take(books, shared, use, kept)
     return _answer(books, shared, use=use)
+
+
+def _customer(command: ReserveCoupon | RedeemCoupon, kept: Kept | None) -> str | None:
+    if command.basket is not None:
+        return command.basket.customer_id
+    return None if kept is None else kept.customer_id
 
 
 def _judge(books: Books, shared: SharedCode, command: ReserveCoupon | RedeemCoupon, kept: Kept | None) -> Judged:
