@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
+from services.notifications.commands import (
+    Command,
+    CreateShared,
+    IssueCoupon,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
 from services.notifications.records import SaleKey
 
 
@@ -14,6 +24,9 @@ class Wanted:
     def __init__(self, commands: Iterable[Command]) -> None:
         self.coupons: set[str] = set()
         self.codes: set[str] = set()
+        self.new_codes: set[str] = set()
+        """Purchases may have named these before."""
+        self.reservations: set[str] = set()
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
@@ -28,11 +41,31 @@ class Wanted:
                 self.customers.add(command.customer_id)
                 if command.code is not None:
                     self.codes.add(command.code)
+                    self.new_codes.add(command.code)
+            case CreateShared(code=code):
+                self.codes.add(code)
+                self.new_codes.add(code)
             case UseCoupons(shop_id=shop_id, invoice_number=invoice_number):
                 self.sales.add((shop_id, invoice_number))
                 self.codes.update(command.codes)
+                self._add_customer(command.customer_id)
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case ReserveCoupon() | RedeemCoupon() | ReleaseCoupon():
+                self.codes.add(command.code)
+                self._add_till(command)
             case _:
                 self.codes.add(command.code)
+
+    def _add_till(self, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon) -> None:
+        if command.reservation is not None:
+            self.reservations.add(command.reservation)
+        if isinstance(command, RedeemCoupon):
+            self.sales.add((command.shop_id, command.invoice_number))
+        if not isinstance(command, ReleaseCoupon) and command.basket is not None:
+            self._add_customer(command.basket.customer_id)
+
+    def _add_customer(self, customer_id: str | None) -> None:
+        if customer_id is not None:
+            self.customers.add(customer_id)

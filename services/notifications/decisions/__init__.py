@@ -7,6 +7,8 @@ from typing import Any
 from services.notifications.books import Books
 from services.notifications.commands import (
     Command,
+    CreateShared,
+    EndShared,
     IssueCoupon,
     Outcome,
     RedeemCoupon,
@@ -31,6 +33,7 @@ from services.notifications.decisions.coupons import (
     void_coupon,
 )
 from services.notifications.decisions.purchases import take_back, use_coupons
+from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -42,13 +45,17 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    CreateShared: create_shared,
+    EndShared: end_shared,
 }
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the coupons, then answer each request in turn; each sees what those before it did."""
+    """Book what is due on the codes, then answer each request in turn; each sees what those before it did."""
     for coupon in list(books.coupons.values()):
         lapse(books, coupon)
+    for kept in list(books.kept.values()):
+        lapse_shared(books, kept)
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
     return [desk.reply(request) for request in requests]
 
