@@ -78,6 +78,7 @@ own_date = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("date", sa.Date, nullable=False),
     sa.Column("entered_on", sa.Date, nullable=False, comment="or last changed"),
+    sa.Index("own_date_day", "name", sa.text("extract(month FROM date)"), sa.text("extract(day FROM date)")),
     comment="days of a customer's own beside the birthday",
 )
 
@@ -169,6 +170,17 @@ notification = sa.Table(
     ),
 )
 
+sweep = sa.Table(
+    "sweep",
+    metadata,
+    sa.Column("occasion", sa.Text, primary_key=True),
+    sa.Column("season", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("programme_version", sa.Integer, nullable=False),
+    sa.Column("began_at", INSTANT, nullable=False),
+    sa.Column("passed", sa.Text, comment="the customer it has come to; none: all of them"),
+    comment="how far the customers were gone through for a season of a campaign",
+)
+
 dispatch = sa.Table(
     "dispatch",
     metadata,
@@ -208,6 +220,7 @@ coupon = sa.Table(
     sa.Column("invoice_number", sa.Text),
     sa.Column("ended_at", INSTANT),
     sa.Column("reason", sa.Text),
+    sa.Column("announced", sa.Boolean, nullable=False, server_default="false", comment="that it ends soon"),
     sa.CheckConstraint("origin IN ('reward', 'referral', 'pair', 'hand', 'occasion')", name="origin"),
     sa.CheckConstraint("status IN ('issued', 'reserved', 'redeemed', 'voided', 'expired')", name="status"),
     sa.CheckConstraint("(status = 'reserved') = (reserved_until IS NOT NULL)", name="reserved"),
@@ -220,6 +233,12 @@ coupon = sa.Table(
         "valid_until",
         "coupon_id",
         postgresql_where=sa.text("valid_until IS NOT NULL AND status IN ('issued', 'reserved')"),
+    ),
+    sa.Index(
+        "coupon_unannounced",
+        "valid_until",
+        "coupon_id",
+        postgresql_where=sa.text("valid_until IS NOT NULL AND status IN ('issued', 'reserved') AND NOT announced"),
     ),
 )
 

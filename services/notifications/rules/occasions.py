@@ -3,10 +3,12 @@
 import calendar
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.notifications.programme import Anniversary, Campaign
+from services.notifications.programme import LEAP_YEAR, Anniversary, Campaign, Occasion
 
 DAY = dt.timedelta(days=1)
 MIDNIGHT = dt.time()
@@ -100,5 +102,41 @@ def _minutes(time: dt.time) -> int:
     return time.hour * 60 + time.minute
 
 
+# a million customers share some thousands of them
+@lru_cache(maxsize=1 << 16)
 def _instant(day: dt.date, time: dt.time, zone: ZoneInfo) -> dt.datetime:
     return dt.datetime.combine(day, time, zone).astimezone(dt.UTC)
+
+
+# What is near
+
+WEST, EAST = dt.timedelta(hours=12), dt.timedelta(hours=14)
+"""The clocks of all time zones lie between these, before and after UTC."""
+
+
+def near_days(terms: Anniversary, now: dt.datetime, ahead: dt.timedelta) -> Iterator[dt.date]:
+    """Yield the days that are due for anybody anywhere until so far ahead, and those that are still worth saying."""
+    first, last = _first_day(terms, now), (now + EAST + ahead).date()
+    for number in range((last - first).days + 1):
+        yield first + (number + terms.days_ahead) * DAY
+
+
+def _first_day(terms: Occasion, now: dt.datetime) -> dt.date:
+    """Return the first day on which it can be said for nobody to call it over."""
+    return (now - WEST).date() - terms.catch_up_days * DAY
+
+
+def kept_on(terms: Anniversary, day: dt.date) -> list[dt.date]:
+    """Return the dates, of a leap year, that are kept on a day."""
+    leap_day = dt.date(LEAP_YEAR, 2, 29)
+    moved = [leap_day] if anniversary_in(day.year, leap_day, terms.leap_day) == day else []
+    return [*dict.fromkeys([day.replace(year=LEAP_YEAR), *moved])]
+
+
+def near_seasons(terms: Campaign, now: dt.datetime, ahead: dt.timedelta) -> Iterator[int]:
+    """Yield the seasons whose window opens so far ahead, for anybody anywhere, and is not over for all."""
+    first, last = _first_day(terms, now), (now + EAST + ahead).date()
+    for season in [terms.year] if terms.year else range(first.year - 1, last.year + 1):
+        begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
+        if begins <= last and first < begins + terms.days * DAY:
+            yield season
