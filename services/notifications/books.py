@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.records import Coupon, Customer, Notification, Sale, SaleKey, Use, UseKey, notification_id
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -42,6 +42,8 @@ class Books:
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    digests: dict[str, Notification] = field(default_factory=dict)
+    """The digest that is being gathered for a customer."""
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -78,6 +80,10 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

@@ -112,7 +112,7 @@ def rounds_of(terms: AnyOccasion, now: dt.datetime, ahead: dt.timedelta) -> Iter
 
 
 async def candidates(
-    connection: AsyncConnection, asked: Round, *, after: str, limit: int = BATCH, lock: bool = False
+    connection: AsyncConnection, asked: Round, *, after: str, limit: int, lock: bool = False
 ) -> Sequence[asyncpg.Record]:
     """Return customers after one, in the order of their ids, who have not had this season of an occasion yet."""
     statement, more = _of(asked)
@@ -156,7 +156,7 @@ async def plan(
     connection: AsyncConnection, asked: Round, programme: Programme, *, after: str, now: dt.datetime
 ) -> tuple[int, str | None]:
     """Plan an occasion for the next batch of customers. Answers for how many, and who was the last; none when all were asked."""
-    rows = await candidates(connection, asked, after=after, lock=True)
+    rows = await candidates(connection, asked, after=after, limit=BATCH, lock=True)
     found = [_row(asked, each, now) for each in decide(asked, rows, programme, now)]
     planned = 0
     if found:

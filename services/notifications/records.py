@@ -14,6 +14,7 @@ NotificationStatus = Literal["planned", "requested", "sent", "suppressed", "fail
 UseStatus = Literal["redeemed", "conflict", "unknown", "freed"]
 SaleKey = tuple[str, str]
 UseKey = tuple[str, str, str]
+MessageKey = tuple[str, str, str]
 
 NAMESPACE = UUID("0d4cb4f4-8f6f-5c5c-9c5e-0c7f8f1f2a61")
 """Of the ids of notifications."""
@@ -47,6 +48,7 @@ class Customer:
     first_purchase_at: dt.datetime | None = None
     last_purchase_at: dt.datetime | None = None
     erased_at: dt.datetime | None = None
+    digest_sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Coupon:
     invoice_number: str | None = None
     ended_at: dt.datetime | None = None
     reason: str | None = None
+    announced: bool = False
 
     def status_at(self, now: dt.datetime) -> CouponStatus:
         """Return its state at an instant, whether or not what time brings was booked."""

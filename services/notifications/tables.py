@@ -59,6 +59,13 @@ customer = sa.Table(
     sa.Column("available", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("pending", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("points_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of points' last event"),
+    sa.Column(
+        "digest_sequence",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="of points' last event that a digest counts",
+    ),
     sa.Column("purchases", sa.Integer, nullable=False, server_default="0"),
     sa.Column(
         "turnover", MONEY, nullable=False, server_default="0", comment="in the programme's currency, less refunds"
@@ -161,6 +168,12 @@ notification = sa.Table(
     sa.CheckConstraint("purpose IN ('offers', 'account', 'necessary')", name="purpose"),
     sa.CheckConstraint("(status IN ('requested', 'sent')) <= (said_at IS NOT NULL)", name="said"),
     sa.Index("notification_customer", "customer_id", "subject"),
+    sa.Index(
+        "notification_digest",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("status = 'planned' AND subject = 'points_digest'"),
+    ),
     sa.Index("notification_due", "due_at", "notification_id", postgresql_where=sa.text("status = 'planned'")),
     sa.Index(
         "notification_said",

@@ -4,8 +4,18 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
-from services.notifications.records import SaleKey
+from services.notifications.commands import (
+    AnnounceCoupon,
+    Command,
+    CountPoints,
+    DropMessage,
+    IssueCoupon,
+    PlanMessage,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
+from services.notifications.records import MessageKey, SaleKey
 
 
 class Wanted:
@@ -18,6 +28,8 @@ class Wanted:
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
         self.notifications: set[UUID] = set()
+        self.messages: set[MessageKey] = set()
+        self.digests: set[str] = set()
         for command in commands:
             self._add(command)
 
@@ -34,5 +46,18 @@ class Wanted:
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case PlanMessage() | DropMessage():
+                self._add_message(command)
+            case CountPoints(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.digests.add(customer_id)
+            case AnnounceCoupon(coupon_id=coupon_id):
+                self.coupons.add(coupon_id)
             case _:
                 self.codes.add(command.code)
+
+    def _add_message(self, command: PlanMessage | DropMessage) -> None:
+        self.customers.add(command.customer_id)
+        self.messages.add((command.customer_id, command.subject, command.reference))
+        if isinstance(command, PlanMessage) and command.coupon_id is not None:
+            self.coupons.add(command.coupon_id)

@@ -6,9 +6,13 @@ from typing import Any
 
 from services.notifications.books import Books
 from services.notifications.commands import (
+    AnnounceCoupon,
     Command,
+    CountPoints,
+    DropMessage,
     IssueCoupon,
     Outcome,
+    PlanMessage,
     RedeemCoupon,
     ReleaseCoupon,
     Reply,
@@ -30,6 +34,8 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
+from services.notifications.decisions.digests import count_points
+from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
 from services.notifications.decisions.purchases import take_back, use_coupons
 from shared.requests import Desk
 
@@ -42,6 +48,10 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    PlanMessage: plan_message,
+    DropMessage: drop_message,
+    CountPoints: count_points,
+    AnnounceCoupon: announce_coupon,
 }
 
 

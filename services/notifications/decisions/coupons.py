@@ -19,6 +19,7 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
+from services.notifications.decisions.news import drop
 from services.notifications.records import Coupon, Use
 from services.notifications.rules.coupons import valid_until
 
@@ -185,6 +186,7 @@ def _end(books: Books, coupon: Coupon, status: Literal["redeemed", "voided", "ex
     coupon.status, coupon.ended_at, coupon.reason = status, books.now, reason
     coupon.reservation = coupon.reserved_until = None
     books.keep(coupon)
+    drop(books, coupon.customer_id, "coupon_expiring", coupon.coupon_id, f"coupon-{status}")
     if coupon.code is None:
         return
     claim = {"claim_id": coupon.coupon_id} if coupon.origin == "reward" else {}

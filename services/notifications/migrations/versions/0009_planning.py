@@ -1,9 +1,9 @@
-"""How far occasions were planned, and which coupons were said to end soon."""
+"""How far occasions were planned, what a digest counts, and which coupons were said to end soon."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
+revision = "0009"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
@@ -25,6 +25,23 @@ def upgrade() -> None:
         "own_date",
         ["name", sa.literal_column("extract(month FROM date)"), sa.literal_column("extract(day FROM date)")],
         unique=False,
+    )
+    op.add_column(
+        "customer",
+        sa.Column(
+            "digest_sequence",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="of points' last event that a digest counts",
+        ),
+    )
+    op.create_index(
+        "notification_digest",
+        "notification",
+        ["customer_id"],
+        unique=True,
+        postgresql_where=sa.text("status = 'planned' AND subject = 'points_digest'"),
     )
     op.add_column(
         "coupon",
