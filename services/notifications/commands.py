@@ -95,8 +95,8 @@ class SettleCoupon(NamedTuple):
 class PlanMessage(NamedTuple):
     """Plan to say what happened to a customer, once for its `reference` for ever; `subject` is its kind.
 
-    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. `content` may lack the
-    gift, which is then that of the coupon.
+    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. An end in `content` is
+    told as the last day before it, and the gift that it lacks is the coupon.
     """
 
     customer_id: str

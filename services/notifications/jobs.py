@@ -1,15 +1,17 @@
 """The jobs of the notifications service: occasions are planned, coupons end with their time, what was kept is let go."""
 
 import datetime as dt
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifications import tables
-from services.notifications.commands import Request, SettleCoupon
+from services.notifications.commands import AnnounceCoupon, Request, SettleCoupon
 from services.notifications.planning import Round, plan, rounds
-from services.notifications.programme import Campaign, Programme, Version
+from services.notifications.programme import Campaign, Version
 from services.notifications.service import NotificationsService
 from shared.columns import Columns
 from shared.database import fetch, transact
@@ -55,6 +57,13 @@ def jobs(notifications: NotificationsService, engine: AsyncEngine) -> list[Job]:
             dt.timedelta(minutes=1),
             partial(settle, notifications, engine),
             partial(_count_due, notifications),
+        ),
+        Job(
+            "announce-coupons",
+            "coupons: whoever has one that ends soon is reminded, once",
+            dt.timedelta(minutes=10),
+            partial(announce_coupons, notifications, engine),
+            partial(_count_unannounced, notifications),
         ),
         house(notifications, engine),
     ]
@@ -145,6 +154,43 @@ async def settle(notifications: NotificationsService, engine: AsyncEngine, tell:
 
 async def _next(now: dt.datetime, connection: AsyncConnection) -> list[str]:
     return [row["code"] for row in await fetch(connection, DUE, now, BATCH)]
+
+
+# by an index of exactly these rows
+_UNANNOUNCED = """
+FROM coupon WHERE valid_until <= $1 AND status IN ('issued', 'reserved') AND NOT announced"""
+COUNT_UNANNOUNCED = f"SELECT count(*) AS coupons {_UNANNOUNCED}"
+NEXT_UNANNOUNCED = f"SELECT coupon_id {_UNANNOUNCED} ORDER BY valid_until, coupon_id LIMIT $2"
+
+
+async def announce_coupons(notifications: NotificationsService, engine: AsyncEngine, tell: Tell) -> int:
+    """Plan to tell of every coupon that ends soon, those first that end first. Answers how many that were."""
+    now, done = notifications.clock(), 0
+    async with engine.connect() as connection:
+        due = await _count_unannounced(notifications, connection)
+    before = await _announced_before(notifications)
+    while before is not None and (rows := await transact(engine, partial(_unannounced, before))):
+        request = Request([AnnounceCoupon(row["coupon_id"]) for row in rows])
+        await transact(engine, partial(notifications.delivery.book, requests=[request], now=now))
+        notifications.committed()
+        done += len(rows)
+        tell(done, max(due, done))
+    return done
+
+
+async def _announced_before(notifications: NotificationsService) -> dt.datetime | None:
+    """Return until when coupons end that are told of now; none where nobody is told."""
+    terms = (await notifications.programme_now()).programme.messages.coupon_expiring
+    return notifications.clock() + dt.timedelta(days=terms.days_ahead) if terms.enabled else None
+
+
+async def _unannounced(before: dt.datetime, connection: AsyncConnection) -> Sequence[asyncpg.Record]:
+    return await fetch(connection, NEXT_UNANNOUNCED, before, BATCH)
+
+
+async def _count_unannounced(notifications: NotificationsService, connection: AsyncConnection) -> int:
+    before = await _announced_before(notifications)
+    return 0 if before is None else int((await fetch(connection, COUNT_UNANNOUNCED, before))[0]["coupons"])
 
 
 async def _count_due(notifications: NotificationsService, connection: AsyncConnection) -> int:

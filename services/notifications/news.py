@@ -143,7 +143,12 @@ def _gift(benefit: Benefit) -> dict[str, Any]:
     if isinstance(benefit, CouponBenefit):
         terms = benefit.coupon
         return {"value": terms.value.model_dump(mode="json"), "titles": terms.titles, "code": None, "valid_until": None}
-    return {"value": benefit.model_dump(mode="json"), "titles": {}, "code": None, "valid_until": None}
+    return {
+        "value": benefit.model_dump(mode="json", exclude_none=True),
+        "titles": {},
+        "code": None,
+        "valid_until": None,
+    }
 
 
 def _name(event: PointsExpiringEvent | TierChangedEvent | TierExpiringEvent) -> str:

@@ -131,9 +131,7 @@ def _of(asked: Round) -> tuple[str, tuple[Any, ...]]:
     return (OF_JOINING, days) if terms.of == "joining" else (OF_OWN_DATE, (*days, terms.of.removeprefix(OWN)))
 
 
-def decide(
-    asked: Round, rows: Sequence[asyncpg.Record], programme: Programme, now: dt.datetime
-) -> Iterator[Planned]:
+def decide(asked: Round, rows: Sequence[asyncpg.Record], programme: Programme, now: dt.datetime) -> Iterator[Planned]:
     """Yield those for whom the occasion is due in this season, by their own clock and all they had of it before."""
     for customer_id, time_zone, date, entered_on, season, last_day in rows:
         last = None if season is None else Last(int(season), last_day)

@@ -39,7 +39,9 @@ async def customers(engine: AsyncEngine, *profiles: dict[str, Any]) -> None:
     async with engine.begin() as connection:
         for each in profiles:
             values = each | ({"birthday_entered_on": LONG_AGO} if "birthday" in each else {})
-            await connection.execute(tables.customer.insert().values(**{"time_zone": "Europe/Berlin", **values, **each}))
+            await connection.execute(
+                tables.customer.insert().values(**{"time_zone": "Europe/Berlin", **values, **each})
+            )
 
 
 async def publish(notifications: NotificationsService, now: dt.datetime, *occasions: dict[str, Any]) -> None:

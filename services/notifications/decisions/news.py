@@ -10,7 +10,7 @@ from services.notifications.commands import AnnounceCoupon, DropMessage, Outcome
 from services.notifications.decisions.events import emit
 from services.notifications.programme import purpose
 from services.notifications.records import Coupon, Customer, Notification, notification_id
-from services.notifications.rules.news import end_of, is_worth_announcing
+from services.notifications.rules.news import end_of, is_worth_announcing, last_day
 
 
 def plan_message(books: Books, command: PlanMessage) -> Outcome:
@@ -46,12 +46,17 @@ def _until(books: Books, command: PlanMessage, customer: Customer) -> dt.datetim
 
 def _content(books: Books, command: PlanMessage) -> dict[str, Any] | None:
     """Return what the template is told; none where the coupon that it tells of is no more."""
+    zone = books.programme.zone_of(books.customer(command.customer_id).time_zone)
+    content = {
+        name: last_day(value, zone) if isinstance(value, dt.datetime) else value
+        for name, value in command.content.items()
+    }
     if command.coupon_id is None:
-        return dict(command.content)
+        return content
     coupon = books.coupons.get(command.coupon_id)
     if coupon is None or coupon.status not in {"issued", "reserved"}:
         return None
-    return {**command.content, "gift": gift(coupon)}
+    return {**content, "gift": gift(coupon)}
 
 
 def gift(coupon: Coupon) -> dict[str, Any]:

@@ -18,6 +18,11 @@ def end_of(day: dt.date, zone: ZoneInfo) -> dt.datetime:
     return dt.datetime.combine(day + DAY, dt.time(), zone).astimezone(dt.UTC)
 
 
+def last_day(until: dt.datetime, zone: ZoneInfo) -> dt.date:
+    """Return the last local day of which there is any before an instant."""
+    return (until - dt.timedelta(microseconds=1)).astimezone(zone).date()
+
+
 def half_way(since: dt.datetime, until: dt.datetime) -> dt.datetime:
     """Return when somebody is reminded of what has waited since one instant and is over at another."""
     return since + (until - since) / 2
