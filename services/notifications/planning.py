@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import tables
 from services.notifications.programme import Anniversary, AnyOccasion, Programme
-from services.notifications.records import notification_id
+from services.notifications.records import notification_hex
 from services.notifications.rules.occasions import (
     Due,
     Kept,
     Last,
+    Window,
     anniversary,
-    campaign,
     kept_on,
     near_days,
     near_seasons,
@@ -63,6 +63,7 @@ OF_OWN_DATE = _ROWS.format(
 )
 
 OWN = "own:"
+NOTHING = "{}"
 
 PLANNED = Columns(tables.notification, "notification_id customer_id happened_at due_at until day content")
 INSERT = f"""
@@ -133,21 +134,30 @@ def _of(asked: Round) -> tuple[str, tuple[Any, ...]]:
 
 def decide(asked: Round, rows: Sequence[asyncpg.Record], programme: Programme, now: dt.datetime) -> Iterator[Planned]:
     """Yield those for whom the occasion is due in this season, by their own clock and all they had of it before."""
-    for customer_id, time_zone, date, entered_on, season, last_day in rows:
-        last = None if season is None else Last(int(season), last_day)
-        zone = programme.zone_of(time_zone)
-        if isinstance(asked.terms, Anniversary):
-            due = anniversary(asked.terms, Kept(date, entered_on), last, now, zone)
-        else:
-            due = campaign(asked.terms, customer_id, last, now, zone)
-        if due is not None and due.season == asked.season:
-            yield Planned(customer_id, due, _content(asked, date))
+    if isinstance(asked.terms, Anniversary):
+        return _decide_anniversary(asked.terms, asked.season, rows, programme, now)
+    return _decide_campaign(Window(asked.terms, asked.season), rows, programme, now)
 
 
-def _content(asked: Round, date: dt.date | None) -> str:
-    if not isinstance(asked.terms, Anniversary) or asked.terms.of != "joining" or date is None:
-        return "{}"
-    return f'{{"years": {asked.season - date.year}}}'
+def _decide_anniversary(
+    terms: Anniversary, season: int, rows: Sequence[asyncpg.Record], programme: Programme, now: dt.datetime
+) -> Iterator[Planned]:
+    for customer_id, time_zone, date, entered_on, last_season, last_day in rows:
+        last = None if last_season is None else Last(int(last_season), last_day)
+        due = anniversary(terms, Kept(date, entered_on), last, now, programme.zone_of(time_zone))
+        if due is not None and due.season == season:
+            yield Planned(customer_id, due, f'{{"years": {season - date.year}}}' if terms.of == "joining" else NOTHING)
+
+
+def _decide_campaign(
+    window: Window, rows: Sequence[asyncpg.Record], programme: Programme, now: dt.datetime
+) -> Iterator[Planned]:
+    zones = {each: programme.zone_of(each) for each in {row[1] for row in rows}}
+    there = {name: zone for name, zone in zones.items() if not window.is_over(now, zone)}
+    for customer_id, time_zone, *_ in rows:
+        zone = there.get(time_zone)
+        if zone is not None:
+            yield Planned(customer_id, window.due(customer_id, zone), NOTHING)
 
 
 async def plan(
@@ -167,5 +177,5 @@ def _row(asked: Round, planned: Planned, now: dt.datetime) -> tuple[Any, ...]:
     name, due = planned.customer_id, planned.due
     # it happens when it is due, or one that was planned long ahead would be too old by then
     happens_at = max(now, due.at)
-    key = notification_id(name, asked.subject, asked.reference)
+    key = notification_hex(name, asked.subject, asked.reference)
     return key, name, happens_at, due.at, due.until, due.day, planned.content

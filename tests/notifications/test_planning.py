@@ -5,11 +5,14 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import planning, tables
 from services.notifications.jobs import plan_occasions
 from services.notifications.programme import Programme
+from services.notifications.records import notification_hex, notification_id
 from services.notifications.service import NotificationsService
 from shared.database import transact
 from tests.asking import rows
@@ -223,3 +226,9 @@ async def test_two_runs_at_once_plan_each_once(notifications: NotificationsServi
 
     assert sum(await asyncio.gather(*(run() for _ in range(4)))) == 300
     assert len(await planned(engine)) == 300
+
+
+@given(*[st.text(st.characters(codec="utf-8"))] * 3)
+def test_an_id_is_the_same_in_digits(customer_id: str, subject: str, reference: str) -> None:
+    name = customer_id, subject, reference
+    assert notification_hex(*name) == notification_id(*name).hex
