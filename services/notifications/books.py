@@ -17,6 +17,7 @@ from services.notifications.records import (
     SharedCode,
     Use,
     UseKey,
+    notification_id,
 )
 from shared.requests import Answers
 
@@ -64,6 +65,8 @@ class Books:
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     had: Counter[tuple[str, str]] = field(default_factory=Counter)
+    digests: dict[str, Notification] = field(default_factory=dict)
+    """The digest that is being gathered for a customer."""
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -100,6 +103,10 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

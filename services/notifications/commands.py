@@ -122,6 +122,54 @@ class EndShared(NamedTuple):
     reason: str
 
 
+# What is said of itself
+
+
+class PlanMessage(NamedTuple):
+    """Plan to say what happened to a customer, once for its `reference` for ever; `subject` is its kind.
+
+    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. An end in `content` is
+    told as the last day before it, and the gift that it lacks is the coupon.
+    """
+
+    customer_id: str
+    subject: str
+    reference: str
+    happened_at: dt.datetime
+    content: Mapping[str, Any] = MappingProxyType({})
+    due_at: dt.datetime | None = None
+    until: dt.datetime | None = None
+    last_day: dt.date | None = None
+    coupon_id: str | None = None
+
+
+class DropMessage(NamedTuple):
+    """Say no more what was planned: it is over."""
+
+    customer_id: str
+    subject: str
+    reference: str
+    reason: str
+
+
+class CountPoints(NamedTuple):
+    """Count points for a customer's next digest, by the `sequence` of the event that told of them."""
+
+    customer_id: str
+    sequence: int
+    happened_at: dt.datetime
+    awarded: int
+    activated: int
+    available: int
+    pending: int
+
+
+class AnnounceCoupon(NamedTuple):
+    """Tell of a coupon that ends soon."""
+
+    coupon_id: str
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -133,6 +181,10 @@ Command = (
     | SettleCoupon
     | CreateShared
     | EndShared
+    | PlanMessage
+    | DropMessage
+    | CountPoints
+    | AnnounceCoupon
 )
 
 

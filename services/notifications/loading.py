@@ -5,7 +5,7 @@ A code is locked before anybody knows whether it has a coupon: a purchase that n
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from zlib import crc32
 
@@ -14,7 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Kept, Notification, Sale, SharedCode, Use
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Kept,
+    MessageKey,
+    Notification,
+    Sale,
+    SharedCode,
+    Use,
+    notification_id,
+)
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -56,6 +66,10 @@ SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code =
 
 LOCK_CUSTOMERS = f"""
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+
+LOAD_DIGESTS = f"""
+SELECT {columns(Notification)} FROM notification
+ WHERE customer_id = ANY($1::text[]) AND status = 'planned' AND subject = 'points_digest'"""
 
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
@@ -100,6 +114,31 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
     return books
 
 
+async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """They are guarded by the locks of their customers."""
+    wanted.notifications.update(notification_id(*key) for key in _messages(books, wanted))
+    if wanted.notifications:
+        for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+    if wanted.digests:
+        names = sorted(books.customers[name].customer_id for name in wanted.digests & books.customers.keys())
+        for row in await fetch(connection, LOAD_DIGESTS, names):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+            books.digests[notification.customer_id] = notification
+
+
+def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
+    """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
+    for customer_id, subject, reference in wanted.messages:
+        known = books.customers.get(customer_id)
+        yield customer_id if known is None else known.customer_id, subject, reference
+    for coupon in books.coupons.values():
+        if coupon.announced:
+            yield coupon.customer_id, "coupon_expiring", coupon.coupon_id
+
+
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.new_codes)):
         use = Use(*row)
@@ -140,11 +179,3 @@ async def _lock_shared(connection: AsyncConnection, books: Books, wanted: Wanted
 async def _lock_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
         books.customers[row["customer_id"]] = Customer(*row)
-
-
-async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    """Guarded by the locks of their customers."""
-    if wanted.notifications:
-        for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
-            notification = Notification(*row)
-            books.notifications[notification.notification_id] = notification

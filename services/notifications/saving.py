@@ -11,7 +11,7 @@ CUSTOMER = Columns(
     tables.customer,
     "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
     " email phone preferred_channel preferences profile_at tier available pending points_sequence purchases turnover"
-    " first_purchase_at last_purchase_at erased_at",
+    " first_purchase_at last_purchase_at erased_at digest_sequence",
 )
 NOTIFICATION = Columns(
     tables.notification,
@@ -21,7 +21,7 @@ NOTIFICATION = Columns(
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
-    " invoice_number ended_at reason categories stacks",
+    " invoice_number ended_at reason categories stacks announced",
 )
 USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at customer_id amount reason")
 SALE = Columns(tables.sale, "shop_id invoice_number total refunded")

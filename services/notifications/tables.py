@@ -59,6 +59,13 @@ customer = sa.Table(
     sa.Column("available", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("pending", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("points_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of points' last event"),
+    sa.Column(
+        "digest_sequence",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="of points' last event that a digest counts",
+    ),
     sa.Column("purchases", sa.Integer, nullable=False, server_default="0"),
     sa.Column(
         "turnover", MONEY, nullable=False, server_default="0", comment="in the programme's currency, less refunds"
@@ -78,6 +85,7 @@ own_date = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("date", sa.Date, nullable=False),
     sa.Column("entered_on", sa.Date, nullable=False, comment="or last changed"),
+    sa.Index("own_date_day", "name", sa.text("extract(month FROM date)"), sa.text("extract(day FROM date)")),
     comment="days of a customer's own beside the birthday",
 )
 
@@ -160,6 +168,12 @@ notification = sa.Table(
     sa.CheckConstraint("purpose IN ('offers', 'account', 'necessary')", name="purpose"),
     sa.CheckConstraint("(status IN ('requested', 'sent')) <= (said_at IS NOT NULL)", name="said"),
     sa.Index("notification_customer", "customer_id", "subject"),
+    sa.Index(
+        "notification_digest",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("status = 'planned' AND subject = 'points_digest'"),
+    ),
     sa.Index("notification_due", "due_at", "notification_id", postgresql_where=sa.text("status = 'planned'")),
     sa.Index(
         "notification_said",
@@ -167,6 +181,17 @@ notification = sa.Table(
         "said_at",
         postgresql_where=sa.text("said_at IS NOT NULL AND purpose <> 'necessary'"),
     ),
+)
+
+sweep = sa.Table(
+    "sweep",
+    metadata,
+    sa.Column("occasion", sa.Text, primary_key=True),
+    sa.Column("season", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("programme_version", sa.Integer, nullable=False),
+    sa.Column("began_at", INSTANT, nullable=False),
+    sa.Column("passed", sa.Text, comment="the customer it has come to; none: all of them"),
+    comment="how far the customers were gone through for a season of a campaign",
 )
 
 dispatch = sa.Table(
@@ -210,6 +235,7 @@ coupon = sa.Table(
     sa.Column("invoice_number", sa.Text),
     sa.Column("ended_at", INSTANT),
     sa.Column("reason", sa.Text),
+    sa.Column("announced", sa.Boolean, nullable=False, server_default="false", comment="that it ends soon"),
     sa.CheckConstraint("origin IN ('reward', 'referral', 'pair', 'hand', 'occasion')", name="origin"),
     sa.CheckConstraint("status IN ('issued', 'reserved', 'redeemed', 'voided', 'expired')", name="status"),
     sa.CheckConstraint("(status = 'reserved') = (reserved_until IS NOT NULL)", name="reserved"),
@@ -223,6 +249,12 @@ coupon = sa.Table(
         "valid_until",
         "coupon_id",
         postgresql_where=sa.text("valid_until IS NOT NULL AND status IN ('issued', 'reserved')"),
+    ),
+    sa.Index(
+        "coupon_unannounced",
+        "valid_until",
+        "coupon_id",
+        postgresql_where=sa.text("valid_until IS NOT NULL AND status IN ('issued', 'reserved') AND NOT announced"),
     ),
 )
 

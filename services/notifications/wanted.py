@@ -5,9 +5,13 @@ from uuid import UUID
 
 from services.notifications.books import RefundKey
 from services.notifications.commands import (
+    AnnounceCoupon,
     Command,
+    CountPoints,
     CreateShared,
+    DropMessage,
     IssueCoupon,
+    PlanMessage,
     RedeemCoupon,
     ReleaseCoupon,
     ReserveCoupon,
@@ -15,7 +19,7 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import SaleKey
+from services.notifications.records import MessageKey, SaleKey
 
 
 class Wanted:
@@ -31,6 +35,8 @@ class Wanted:
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
         self.notifications: set[UUID] = set()
+        self.messages: set[MessageKey] = set()
+        self.digests: set[str] = set()
         for command in commands:
             self._add(command)
 
@@ -55,6 +61,13 @@ class Wanted:
             case ReserveCoupon() | RedeemCoupon() | ReleaseCoupon():
                 self.codes.add(command.code)
                 self._add_till(command)
+            case PlanMessage() | DropMessage():
+                self._add_message(command)
+            case CountPoints(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.digests.add(customer_id)
+            case AnnounceCoupon(coupon_id=coupon_id):
+                self.coupons.add(coupon_id)
             case _:
                 self.codes.add(command.code)
 
@@ -69,3 +82,9 @@ class Wanted:
     def _add_customer(self, customer_id: str | None) -> None:
         if customer_id is not None:
             self.customers.add(customer_id)
+
+    def _add_message(self, command: PlanMessage | DropMessage) -> None:
+        self.customers.add(command.customer_id)
+        self.messages.add((command.customer_id, command.subject, command.reference))
+        if isinstance(command, PlanMessage) and command.coupon_id is not None:
+            self.coupons.add(command.coupon_id)

@@ -20,6 +20,7 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
+from services.notifications.decisions.news import drop
 from services.notifications.decisions.pricing import NOTHING, beside, judge, refuse, reprice, terms_of
 from services.notifications.decisions.shared_codes import redeem_shared, release_shared, reserve_shared
 from services.notifications.records import Coupon, Use
@@ -218,6 +219,7 @@ def _end(books: Books, coupon: Coupon, status: Literal["redeemed", "voided", "ex
     coupon.status, coupon.ended_at, coupon.reason = status, books.now, reason
     coupon.reservation = coupon.reserved_until = None
     books.keep(coupon)
+    drop(books, coupon.customer_id, "coupon_expiring", coupon.coupon_id, f"coupon-{status}")
     if coupon.code is None:
         return
     claim = {"claim_id": coupon.coupon_id} if coupon.origin == "reward" else {}
