@@ -1,6 +1,7 @@
 """The part of the books that a batch touches, as it was loaded and locked; decisions change it, and note what is to be saved."""
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -9,13 +10,17 @@ from services.notifications.records import (
     Bought,
     Coupon,
     Customer,
+    Kept,
+    KeptKey,
     Notification,
     OwnDate,
     Sale,
     SaleKey,
     SavedSegment,
+    SharedCode,
     Use,
     UseKey,
+    notification_id,
 )
 from shared.requests import Answers
 
@@ -46,6 +51,10 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    new_shared: dict[str, SharedCode] = field(default_factory=dict)
+    shared: dict[str, SharedCode] = field(default_factory=dict)
+    kept: dict[KeptKey, Kept] = field(default_factory=dict)
+    no_longer_kept: set[KeptKey] = field(default_factory=set)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -53,7 +62,8 @@ class Changes:
 class Books:
     """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named.
 
-    `customers` are under every name that they have; `parked` are purchases that wait for whose a card is.
+    `shared` are codes for everybody, `kept` what baskets keep of them, `had` how many uses of one a customer has. `customers` are
+    under every name that they have; `parked` are purchases that wait for whose a card is.
     """
 
     now: dt.datetime
@@ -69,6 +79,11 @@ class Books:
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    shared: dict[str, SharedCode] = field(default_factory=dict)
+    kept: dict[KeptKey, Kept] = field(default_factory=dict)
+    had: Counter[tuple[str, str]] = field(default_factory=Counter)
+    digests: dict[str, Notification] = field(default_factory=dict)
+    """The digest that is being gathered for a customer."""
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -106,14 +121,6 @@ class Books:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
 
-    def keep_sale(self, sale: Sale) -> None:
-        """Note that a sale is new, or changed."""
-        if sale.key not in self.sales:
-            self.changes.new_sales[sale.key] = sale
-        elif sale.key not in self.changes.new_sales:
-            self.changes.sales[sale.key] = sale
-        self.sales[sale.key] = sale
-
     def leave(self, gone: Customer, into: Customer) -> None:
         """Note that a customer goes on as another, under whose name all is found from now on; but an alias is left of them."""
         name, alias = gone.customer_id, Customer(gone.customer_id, gone.event_sequence, merged_into=into.customer_id)
@@ -123,7 +130,36 @@ class Books:
         before = [(each, into.customer_id if target == name else target) for each, target in self.changes.merged]
         self.changes.merged = [*before, (name, into.customer_id)]
 
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""
         if coupon.coupon_id not in self.changes.new_coupons:
             self.changes.coupons[coupon.coupon_id] = coupon
+
+    def keep_shared(self, shared: SharedCode) -> None:
+        """Note that a shared code changed."""
+        if shared.code not in self.changes.new_shared:
+            self.changes.shared[shared.code] = shared
+
+    def keep_for(self, kept: Kept) -> None:
+        """Note that a basket keeps a use of a shared code, or keeps it for longer."""
+        self.kept[kept.key] = self.changes.kept[kept.key] = kept
+        self.changes.no_longer_kept.discard(kept.key)
+
+    def keep_no_longer(self, kept: Kept) -> None:
+        """Note that a basket keeps nothing any more."""
+        del self.kept[kept.key]
+        self.changes.kept.pop(kept.key, None)
+        self.changes.no_longer_kept.add(kept.key)
+
+    def sale(self, key: SaleKey) -> Sale:
+        """Return a purchase, and note that it changes; one that nobody has heard of begins here."""
+        found = self.sales.get(key)
+        if found is None:
+            found = self.sales[key] = self.changes.new_sales[key] = Sale(*key)
+        elif key not in self.changes.new_sales:
+            self.changes.sales[key] = found
+        return found

@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.notifications.records import Coupon, Customer, Origin, OwnDate, SavedSegment
+from services.notifications.records import Coupon, Customer, Kept, Origin, OwnDate, SavedSegment, SharedCode, Use
+from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
 
@@ -27,6 +28,9 @@ class IssueCoupon:
     titles: str = "{}"
     valid_days: int | None = None
     valid_until: dt.datetime | None = None
+    categories: str = "[]"
+    """Those whose lines count, as JSON."""
+    stacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,16 @@ class VoidCoupon:
 
 
 class UseCoupons(NamedTuple):
-    """Hear of a purchase: which codes it named, and whose it is; `categories` are those of its lines."""
+    """Hear of a purchase: which codes it named, and whose it is; `basket` is as it was before them, as far as it tells."""
 
     shop_id: str
     invoice_number: str
     total: Decimal
     codes: tuple[str, ...]
     occurred_at: dt.datetime
-    currency: str | None = None
     customer_id: str | None = None
+    basket: Basket | None = None
+    currency: str | None = None
     card_number: str | None = None
     categories: tuple[str, ...] = ()
 
@@ -126,6 +131,7 @@ class ReserveCoupon(NamedTuple):
     code: str
     reservation: str
     seconds: int
+    basket: Basket | None = None
 
 
 class RedeemCoupon(NamedTuple):
@@ -135,6 +141,7 @@ class RedeemCoupon(NamedTuple):
     shop_id: str
     invoice_number: str
     reservation: str | None = None
+    basket: Basket | None = None
 
 
 class ReleaseCoupon(NamedTuple):
@@ -148,6 +155,79 @@ class SettleCoupon(NamedTuple):
     """Book what has become due: the end of a coupon."""
 
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateShared:
+    """Make a code for everybody; `most_amount` is in units of `currency`, each limit none where it is left out."""
+
+    code: str
+    value: str
+    titles: str = "{}"
+    categories: str = "[]"
+    stacks: bool = False
+    refund_frees: bool = True
+    most_uses: int | None = None
+    most_amount: Decimal | None = None
+    currency: str | None = None
+    most_per_customer: int | None = None
+    valid_from: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
+
+
+class EndShared(NamedTuple):
+    """Let nobody use a code for everybody any more."""
+
+    code: str
+    reason: str
+
+
+# What is said of itself
+
+
+class PlanMessage(NamedTuple):
+    """Plan to say what happened to a customer, once for its `reference` for ever; `subject` is its kind.
+
+    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. An end in `content` is
+    told as the last day before it, and the gift that it lacks is the coupon.
+    """
+
+    customer_id: str
+    subject: str
+    reference: str
+    happened_at: dt.datetime
+    content: Mapping[str, Any] = MappingProxyType({})
+    due_at: dt.datetime | None = None
+    until: dt.datetime | None = None
+    last_day: dt.date | None = None
+    coupon_id: str | None = None
+
+
+class DropMessage(NamedTuple):
+    """Say no more what was planned: it is over."""
+
+    customer_id: str
+    subject: str
+    reference: str
+    reason: str
+
+
+class CountPoints(NamedTuple):
+    """Count points for a customer's next digest, by the `sequence` of the event that told of them."""
+
+    customer_id: str
+    sequence: int
+    happened_at: dt.datetime
+    awarded: int
+    activated: int
+    available: int
+    pending: int
+
+
+class AnnounceCoupon(NamedTuple):
+    """Tell of a coupon that ends soon."""
+
+    coupon_id: str
 
 
 Command = (
@@ -165,11 +245,19 @@ Command = (
     | PutProfile
     | KeepSegment
     | DropSegment
+    | CreateShared
+    | EndShared
+    | PlanMessage
+    | DropMessage
+    | CountPoints
+    | AnnounceCoupon
 )
 
 
 class Outcome(NamedTuple):
-    """What became of one command; `now` is when that was so."""
+    """What became of one command; `now` is when that was so, `use` and `kept` are what a basket has
+    of a shared code, `worth` what it takes off that basket.
+    """
 
     status: Literal["booked", "repeated", "ignored", "refused"]
     code: str | None = None
@@ -179,6 +267,10 @@ class Outcome(NamedTuple):
     customer: Customer | None = None
     own_dates: Mapping[str, OwnDate] = MappingProxyType({})
     segment: SavedSegment | None = None
+    shared: SharedCode | None = None
+    use: Use | None = None
+    kept: Kept | None = None
+    worth: Decimal | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -217,4 +309,6 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     PutProfile: lambda it: Deed("profile.put", it.customer_id),
     KeepSegment: lambda it: Deed("segment.put", it.name),
     DropSegment: lambda it: Deed("segment.delete", it.name),
+    CreateShared: lambda it: Deed("shared-code.create", it.code),
+    EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),
 }

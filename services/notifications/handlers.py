@@ -1,13 +1,15 @@
 """What the notifications service does with what it hears: each event type becomes a command, each outcome a verdict."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import orjson
 from pydantic import Discriminator, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications import news
 from services.notifications.commands import (
     SOURCE,
     Command,
@@ -23,17 +25,20 @@ from services.notifications.commands import (
 )
 from services.notifications.decisions.events import CUSTOMERS_TOPIC
 from services.notifications.delivery import Delivery
+from services.notifications.programme import Programme
 from services.notifications.records import Origin
-from services.notifications.rules.coupons import draw
+from services.notifications.rules.coupons import Basket, Line, before_discount, draw, spelled
 from services.notifications.rules.profiles import kept
-from shared import codes
 from shared.contracts import points
 from shared.contracts.coupons import CouponBenefit
 from shared.contracts.customers import CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.points import AccountMergedEvent, RewardCancellingEvent, RewardClaimedEvent
-from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
+from shared.contracts.purchases import ZERO, PurchaseCompleted, PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
+    PairAcceptedEvent,
     PairCompletedEvent,
+    PairExpiredEvent,
+    PairInvitedEvent,
     PairReversedEvent,
     ReferralReversedEvent,
     ReferralRewardedEvent,
@@ -55,6 +60,9 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | points.Said
         | ReferralRewardedEvent
         | ReferralReversedEvent
+        | PairInvitedEvent
+        | PairAcceptedEvent
+        | PairExpiredEvent
         | PairCompletedEvent
         | PairReversedEvent,
         Discriminator("type"),
@@ -64,20 +72,30 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
 
 def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command:
     said = event.data
-    spelled = tuple(dict.fromkeys(codes.spelled(each) or each for each in said.coupon_codes))
+    codes = tuple(dict.fromkeys(map(spelled, said.coupon_codes)))
     occurred_at = said.occurred_at or event.time or received_at
     categories = {each.category for each in said.lines if each.category is not None}
     return UseCoupons(
         said.shop_id,
         said.invoice_number,
         said.total,
-        spelled,
+        codes,
         occurred_at,
-        said.currency,
         said.customer_id,
+        _basket(said) if codes else None,
+        said.currency,
         said.card_number,
         tuple(sorted(categories)),
     )
+
+
+def _basket(said: PurchaseCompleted) -> Basket:
+    """Return what was bought as it was before its discounts; without lines, all as one."""
+    lines = tuple(Line(each.amount, each.sku, each.category, Decimal(each.quantity)) for each in said.lines)
+    basket = Basket(
+        said.currency, lines or (Line(max(said.total - said.shipping, ZERO)),), said.shipping, said.customer_id
+    )
+    return before_discount(basket, said.discount)
 
 
 def take_back(event: PurchaseRefundedEvent, _received_at: dt.datetime) -> Command:
@@ -123,13 +141,14 @@ def keep_reward(event: RewardClaimedEvent, _received_at: dt.datetime) -> Command
     if said.code is None:
         return None
     value, titles = orjson.dumps(said.value).decode(), orjson.dumps(said.titles).decode()
-    code = codes.spelled(said.code) or said.code
-    return IssueCoupon(said.claim_id, said.customer_id, "reward", code, value, titles, valid_until=said.valid_until)
+    return IssueCoupon(
+        said.claim_id, said.customer_id, "reward", spelled(said.code), value, titles, valid_until=said.valid_until
+    )
 
 
 def cancel_reward(event: RewardCancellingEvent, _received_at: dt.datetime) -> Command:
     said = event.data
-    code = None if said.code is None else codes.spelled(said.code) or said.code
+    code = None if said.code is None else spelled(said.code)
     return VoidCoupon(said.claim_id, said.customer_id, "reward", said.reason or "cancelled", code)
 
 
@@ -168,15 +187,26 @@ HANDLERS: dict[str, tuple[Handler, ...]] = {
     "loyalty.purchase.refunded.v1": (take_back,),
     "loyalty.customer.registered.v1": (hear_profile,),
     "loyalty.customer.updated.v1": (hear_profile,),
+    "loyalty.account.opened.v1": (hear_standing, news.welcome),
     "loyalty.account.merged.v1": (hear_standing, hear_merge),
+    "loyalty.points.awarded.v1": (hear_standing, news.count_awarded),
+    "loyalty.points.reversed.v1": (hear_standing, news.count_awarded),
+    "loyalty.points.activated.v1": (hear_standing, news.count_activated),
+    "loyalty.points.adjusted.v1": (hear_standing, news.count_adjusted),
+    "loyalty.points.expiring.v1": (hear_standing, news.tell_expiring),
+    "loyalty.tier.changed.v1": (hear_standing, news.tell_tier),
+    "loyalty.tier.expiring.v1": (news.tell_dropping,),
     "loyalty.reward.claimed.v1": (hear_standing, keep_reward),
     "loyalty.reward.cancelling.v1": (hear_standing, cancel_reward),
-    "loyalty.referral.rewarded.v1": (issue_reward,),
+    "loyalty.referral.rewarded.v1": (issue_reward, news.tell_rewarded),
     "loyalty.referral.reversed.v1": (take_reward_back,),
-    "loyalty.pair.completed.v1": (issue_reward,),
+    "loyalty.pair.invited.v1": (news.remind_of_pair,),
+    "loyalty.pair.accepted.v1": (news.drop_reminder,),
+    "loyalty.pair.expired.v1": (news.drop_reminder,),
+    "loyalty.pair.completed.v1": (issue_reward, news.drop_reminder),
     "loyalty.pair.reversed.v1": (take_reward_back,),
 }
-"""What each event asks of the books; any other is one of points, which tells how a customer stands."""
+"""What is done with an event, in this order; any other is one of points, which tells how a customer stands."""
 
 VERDICTS: dict[str, Status] = {
     "refused": "rejected",
@@ -184,32 +214,35 @@ VERDICTS: dict[str, Status] = {
     "repeated": "duplicate",
     "ignored": "skipped",
 }
-WEIGHTS = tuple(VERDICTS)
+"""Of several outcomes of one event the first that stands here says what became of it."""
 
 
 def subscription(delivery: Delivery, *, clock: Callable[[], dt.datetime]) -> Subscription:
     """Return what the service hears, for a consumer of any kind."""
 
     async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
-        asked = [commands_for(each) for each in events]
-        commands = [command for each in asked for command in each]
-        replies = await delivery.book(connection, [Request(commands)], now=clock()) if commands else []
+        now = clock()
+        programme = (await delivery.versions(connection)).at(now).programme
+        asked = [[*commands(each, programme, now)] for each in events]
+        request = Request([command for each in asked for command in each])
+        replies = await delivery.book(connection, [request], now=now) if request.commands else []
         outcomes = iter(replies[0].outcomes if replies else ())
         return [verdict_on([next(outcomes) for _ in each]) for each in asked]
 
     return Subscription(CONSUMER, TOPICS, EVENTS, handle)
 
 
-def commands_for(received: Received) -> list[Command]:
-    """Return what an event asks of the books."""
-    event = received.event
-    found = (each(event, received.received_at) for each in HANDLERS.get(event.type, (hear_standing,)))
-    return [command for command in found if command is not None]
+def commands(received: Received, programme: Programme, now: dt.datetime) -> Iterator[Command]:
+    """Yield what an event asks for; what would say nothing is not even looked up."""
+    for handler in HANDLERS.get(received.event.type, (hear_standing,)):
+        command = handler(received.event, received.received_at)
+        if command is not None and not news.is_silent(command, programme, now):
+            yield command
 
 
 def verdict_on(outcomes: Sequence[Outcome]) -> Verdict:
-    """Return what became of an event: the most that became of any of its commands; an event without any is skipped."""
     if not outcomes:
         return Verdict("skipped")
-    outcome = min(outcomes, key=lambda each: WEIGHTS.index(each.status))
-    return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)
+    order = list(VERDICTS)
+    first = min(outcomes, key=lambda each: order.index(each.status))
+    return Verdict(VERDICTS[first.status], first.code, first.detail)

@@ -11,7 +11,7 @@ CUSTOMER = Columns(
     tables.customer,
     "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
     " email phone preferred_channel preferences profile_at tier available pending points_sequence tier_sequence purchases"
-    " turnover first_purchase_at last_purchase_at merged_into erased_at",
+    " turnover first_purchase_at last_purchase_at merged_into erased_at digest_sequence",
 )
 NOTIFICATION = Columns(
     tables.notification,
@@ -21,16 +21,25 @@ NOTIFICATION = Columns(
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
-    " invoice_number ended_at reason",
+    " invoice_number ended_at reason categories stacks announced",
 )
-USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at")
+USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at customer_id amount reason")
 SALE = Columns(
     tables.sale,
     "shop_id invoice_number total refunded customer_id card_number currency occurred_at categories is_turnover",
 )
+SHARED = Columns(
+    tables.shared_code,
+    "code value titles categories stacks refund_frees most_uses most_amount currency most_per_customer uses amount"
+    " valid_from valid_until created_at ended_at reason",
+)
+KEPT = Columns(tables.shared_reservation, "code reservation reserved_until customer_id amount")
+KEPT_KEY = Columns(tables.shared_reservation, "code reservation")
+SEGMENT = Columns(tables.segment, "name filter saved_at saved_by")
+SEGMENT_KEY = Columns(tables.segment, "name")
+CARD = Columns(tables.card, "card_number customer_id")
 OWN_DATE = Columns(tables.own_date, "customer_id name date entered_on")
 OWN_DATE_KEY = Columns(tables.own_date, "customer_id name")
-CARD = Columns(tables.card, "card_number customer_id")
 BOUGHT = Columns(tables.bought, "customer_id category purchases last_at")
 REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
@@ -40,8 +49,9 @@ INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
-SEGMENT = Columns(tables.segment, "name filter saved_at saved_by")
-PUT_SEGMENTS, DELETE_SEGMENTS = SEGMENT.put(), Columns(tables.segment, "name").delete()
+INSERT_SHARED, UPDATE_SHARED = SHARED.insert(), SHARED.update()
+PUT_KEPT, DELETE_KEPT = KEPT.put(), KEPT_KEY.delete()
+PUT_SEGMENTS, DELETE_SEGMENTS = SEGMENT.put(), SEGMENT_KEY.delete()
 INSERT_CARDS, PUT_OWN_DATES, DELETE_OWN_DATES = CARD.insert(), OWN_DATE.put(), OWN_DATE_KEY.delete()
 
 ADDED = """ON CONFLICT (customer_id, category) DO UPDATE
@@ -59,9 +69,12 @@ WITH gone AS (DELETE FROM own_date o USING {MERGED} WHERE o.customer_id = k.name
 INSERT INTO own_date (customer_id, name, date, entered_on)
 SELECT DISTINCT ON (into_name, name) into_name, name, date, entered_on FROM gone ORDER BY into_name, name, entered_on DESC
 ON CONFLICT (customer_id, name) DO NOTHING"""
-# what was planned for who is no more is planned anew for whom they go on as
+# occasions of who is no more are planned anew for whom they go on as, unless either of the two had them
 UNPLAN_MERGED = f"""
-DELETE FROM notification n USING {MERGED} WHERE n.customer_id = k.name AND n.status = 'planned'"""
+DELETE FROM notification n USING {MERGED}
+ WHERE n.status = 'planned' AND n.subject LIKE 'occasion:%' AND (n.customer_id = k.name OR (n.customer_id = k.into_name
+   AND EXISTS (SELECT FROM notification had WHERE had.customer_id = k.name AND had.subject = n.subject
+     AND had.reference = n.reference AND had.status <> 'planned')))"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
 UNPLAN = f"""
@@ -83,6 +96,10 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_COUPONS, [COUPON.of(each) for each in changes.coupons.values()]),
         (INSERT_USES, [USE.of(changes.new_uses[key]) for key in sorted(changes.new_uses)]),
         (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
+        (INSERT_SHARED, [SHARED.of(changes.new_shared[name]) for name in sorted(changes.new_shared)]),
+        (UPDATE_SHARED, [SHARED.of(each) for each in changes.shared.values()]),
+        (DELETE_KEPT, sorted(changes.no_longer_kept)),
+        (PUT_KEPT, [KEPT.of(changes.kept[key]) for key in sorted(changes.kept)]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
         (DELETE_SEGMENTS, sorted((name,) for name in changes.dropped_segments)),

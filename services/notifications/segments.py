@@ -187,7 +187,8 @@ def faults(segment: Segment) -> list[Fault]:
     return [
         Fault(pointer, "condition-empty", "says neither from where nor up to where")
         for pointer, part, _ in parts
-        if isinstance(part, Turnover | Purchases | LastPurchase | Joined) and len(part.model_dump(exclude_none=True)) == 1
+        if isinstance(part, Turnover | Purchases | LastPurchase | Joined)
+        and len(part.model_dump(exclude_none=True)) == 1
     ]
 
 

@@ -5,19 +5,29 @@ from uuid import UUID
 
 from services.notifications.books import RefundKey
 from services.notifications.commands import (
+    AnnounceCoupon,
     Command,
+    CountPoints,
+    CreateShared,
+    DropMessage,
     DropSegment,
+    EndShared,
     HearMerge,
     HearProfile,
     HearStanding,
     IssueCoupon,
     KeepSegment,
+    PlanMessage,
     PutProfile,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
+    SettleCoupon,
     TakeBack,
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import SaleKey
+from services.notifications.records import MessageKey, SaleKey
 
 
 class Wanted:
@@ -26,6 +36,9 @@ class Wanted:
     def __init__(self, commands: Iterable[Command]) -> None:
         self.coupons: set[str] = set()
         self.codes: set[str] = set()
+        self.new_codes: set[str] = set()
+        """Purchases may have named these before."""
+        self.reservations: set[str] = set()
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
@@ -38,6 +51,8 @@ class Wanted:
         self.new_cards: set[str] = set()
         """Cards that are heard of, for which purchases may wait."""
         self.notifications: set[UUID] = set()
+        self.messages: set[MessageKey] = set()
+        self.digests: set[str] = set()
         for command in commands:
             self._add(command)
 
@@ -48,24 +63,62 @@ class Wanted:
                 self.customers.add(command.customer_id)
                 if command.code is not None:
                     self.codes.add(command.code)
+                    self.new_codes.add(command.code)
+            case CreateShared(code=code):
+                self.codes.add(code)
+                self.new_codes.add(code)
             case UseCoupons(shop_id=shop_id, invoice_number=invoice_number):
                 self.sales.add((shop_id, invoice_number))
                 self.codes.update(command.codes)
-                if command.customer_id is not None:
-                    self.customers.add(command.customer_id)
-                elif command.card_number is not None:
+                self._add_customer(command.customer_id)
+                if command.customer_id is None and command.card_number is not None:
                     self.cards.add(command.card_number)
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case ReserveCoupon() | RedeemCoupon() | ReleaseCoupon():
+                self.codes.add(command.code)
+                self._add_till(command)
+            case SettleCoupon(code=code) | EndShared(code=code):
+                self.codes.add(code)
             case HearStanding() | HearMerge() | HearProfile() | PutProfile():
-                self._add_customer(command)
+                self._add_person(command)
+            case _:
+                self._add_said(command)
+
+    def _add_said(
+        self, command: PlanMessage | DropMessage | CountPoints | AnnounceCoupon | KeepSegment | DropSegment
+    ) -> None:
+        match command:
+            case PlanMessage() | DropMessage():
+                self._add_message(command)
+            case CountPoints(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.digests.add(customer_id)
+            case AnnounceCoupon(coupon_id=coupon_id):
+                self.coupons.add(coupon_id)
             case KeepSegment(name=name) | DropSegment(name=name):
                 self.segments.add(name)
-            case _:
-                self.codes.add(command.code)
 
-    def _add_customer(self, command: HearStanding | HearMerge | HearProfile | PutProfile) -> None:
+    def _add_till(self, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon) -> None:
+        if command.reservation is not None:
+            self.reservations.add(command.reservation)
+        if isinstance(command, RedeemCoupon):
+            self.sales.add((command.shop_id, command.invoice_number))
+        if not isinstance(command, ReleaseCoupon) and command.basket is not None:
+            self._add_customer(command.basket.customer_id)
+
+    def _add_customer(self, customer_id: str | None) -> None:
+        if customer_id is not None:
+            self.customers.add(customer_id)
+
+    def _add_message(self, command: PlanMessage | DropMessage) -> None:
+        self.customers.add(command.customer_id)
+        self.messages.add((command.customer_id, command.subject, command.reference))
+        if isinstance(command, PlanMessage) and command.coupon_id is not None:
+            self.coupons.add(command.coupon_id)
+
+    def _add_person(self, command: HearStanding | HearMerge | HearProfile | PutProfile) -> None:
         self.customers.add(command.customer_id)
         match command:
             case HearStanding(card_number=str(card_number)):

@@ -24,7 +24,7 @@ def note(books: Books, sale: Sale, command: UseCoupons) -> None:
 def attach(books: Books, sale: Sale, customer_id: str) -> None:
     """Let a purchase be its customer's; of one who was erased nothing is counted."""
     sale.customer_id = customer_id
-    books.keep_sale(sale)
+    books.sale(sale.key)
     customer, at = books.customer(customer_id), sale.occurred_at
     if customer.erased_at is not None or at is None:
         return

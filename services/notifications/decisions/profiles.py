@@ -58,7 +58,7 @@ def _refusal(books: Books, command: PutProfile) -> Outcome | None:
     email, birthday = command.said["email"], command.said["birthday"]
     if email is not None and not is_mail_address(email):
         return refused("email-invalid", "no mail can be sent to such an address", "/email")
-    zone = ZoneInfo(command.said["time_zone"]) if command.said["time_zone"] else books.programme.zone
+    zone = books.programme.zone_of(command.said["time_zone"])
     if birthday is not None and birthday > books.now.astimezone(zone).date():
         return refused("birthday-in-future", f"{birthday} is still to come", "/birthday")
     return None
@@ -117,7 +117,7 @@ def _unplan(books: Books, customer: Customer, changed: Collection[str]) -> None:
 
 
 def _zone(books: Books, customer: Customer) -> ZoneInfo:
-    return ZoneInfo(customer.time_zone) if customer.time_zone else books.programme.zone
+    return books.programme.zone_of(customer.time_zone)
 
 
 def _say(books: Books, customer: Customer, event_id: str, changed: Collection[str], *, is_registered: bool) -> None:
