@@ -1,6 +1,6 @@
 """The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -13,6 +13,7 @@ import services.notifications.documents
 import services.notifications.handlers
 import services.notifications.jobs
 import services.notifications.programme
+import services.notifications.sending.parts
 import services.notifications.verification
 import services.points
 import services.points.app
@@ -29,6 +30,7 @@ import services.referrals.handlers
 import services.referrals.jobs
 import services.referrals.programme
 import services.referrals.verification
+from services.notifications.books import House
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
@@ -52,6 +54,10 @@ class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     services: ClassVar[frozenset[str]] = (
         PointsSettings.services | ReferralsSettings.services | NotificationsSettings.services
     )
+
+
+Part = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside an API, or makes a worker, until it is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Kind(Generic[Made]):
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
     rules: Rules | None = None
+    beside: Callable[[Made, Any], Sequence[Part]] = lambda _service, _settings: ()
+    """What else a worker of it runs."""
 
     @property
     def url_field(self) -> str:
@@ -140,7 +148,10 @@ NOTIFICATIONS = Kind(
     port=8003,
     package=services.notifications,
     settings=NotificationsSettings,
-    make=lambda engine, _settings, **options: NotificationsService(engine, **options),
+    make=lambda engine, settings, **options: NotificationsService(
+        engine, house=House(delivers_mail=settings.delivers_mail), **options
+    ),
+    beside=services.notifications.sending.parts.parts,
     create_app=services.notifications.app.create_app,
     rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),
     asyncapi=services.notifications.documents.asyncapi,

@@ -1,11 +1,16 @@
 """The part of the books that a batch touches, as it was loaded and locked; decisions change it, and note what is to be saved."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
+from services.notifications.links import NOWHERE, Links
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.records import Coupon, Customer, Dispatch, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.rules.consent import Consent, Standing
+from services.notifications.templates.document import Stored
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -26,7 +31,34 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class House(NamedTuple):
+    """How we speak to customers: where our links lead, and whether mail is delivered by us."""
+
+    links: Links = NOWHERE
+    delivers_mail: bool = False
+
+
+NO_HOUSE = House()
+
+
+@dataclass(slots=True)
+class Reach:
+    """How customers may be reached, of those who are to be told something now.
+
+    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
+    address, `said` are the instants of promotional messages of a customer.
+    """
+
+    hooks: frozenset[str] = frozenset()
+    templates: Mapping[str, Stored] = field(default_factory=dict)
+    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -42,6 +74,9 @@ class Books:
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    house: House = NO_HOUSE
+    reach: Reach = field(default_factory=Reach)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -78,6 +113,15 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def keep_dispatch(self, dispatch: Dispatch) -> None:
+        """Note that a dispatch is new, or changed."""
+        key = dispatch.notification_id
+        if key not in self.dispatches:
+            self.changes.new_dispatches[key] = dispatch
+        elif key not in self.changes.new_dispatches:
+            self.changes.dispatches[key] = dispatch
+        self.dispatches[key] = dispatch
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

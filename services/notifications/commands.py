@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 from services.notifications.records import Coupon, Origin
 from shared import requests
@@ -27,6 +28,7 @@ class IssueCoupon:
     titles: str = "{}"
     valid_days: int | None = None
     valid_until: dt.datetime | None = None
+    occasion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,44 @@ class SettleCoupon(NamedTuple):
     code: str
 
 
-Command = IssueCoupon | VoidCoupon | UseCoupons | TakeBack | ReserveCoupon | RedeemCoupon | ReleaseCoupon | SettleCoupon
+# Messages
+
+
+class Say(NamedTuple):
+    """Say what was planned, if it is due and may be said; `code` is for the coupon of an occasion."""
+
+    notification_id: UUID
+    customer_id: str
+    code: str | None = None
+
+
+class BookDelivery(NamedTuple):
+    """Note how the delivery of a message went that was taken for its so many-th attempt.
+
+    `later` tries again at `due_at`; one that was not tried, or that never met anybody, does not count as an attempt.
+    """
+
+    notification_id: UUID
+    customer_id: str
+    attempt: int
+    became: Literal["sent", "later", "failed", "suppressed"]
+    answer: str
+    due_at: dt.datetime | None = None
+    counts: bool = True
+
+
+Command = (
+    IssueCoupon
+    | VoidCoupon
+    | UseCoupons
+    | TakeBack
+    | ReserveCoupon
+    | RedeemCoupon
+    | ReleaseCoupon
+    | SettleCoupon
+    | Say
+    | BookDelivery
+)
 
 
 class Outcome(NamedTuple):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, Use
+from services.notifications.records import Coupon, Customer, Dispatch, Notification, Sale, Use
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -40,10 +40,10 @@ SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[])
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-DOCUMENTS = {"value", "titles", "preferences", "content"}
+DOCUMENTS = {"value", "titles", "preferences", "content", "message"}
 
 
-def columns(record: type[Coupon | Customer | Notification]) -> str:
+def columns(record: type[Coupon | Customer | Dispatch | Notification]) -> str:
     """Return the columns of a record, documents as text."""
     return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
 
@@ -58,10 +58,14 @@ SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORD
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
+LOAD_DISPATCHES = f"""
+SELECT {columns(Dispatch)} FROM dispatch WHERE notification_id = ANY($1::uuid[])"""
 
-async def load(connection: AsyncConnection, requests: Sequence[Request], versions: Versions, now: dt.datetime) -> Books:
-    """Return the part of the books that the requests touch."""
-    wanted = Wanted(command for request in requests for command in request.commands)
+
+async def load(
+    connection: AsyncConnection, requests: Sequence[Request], wanted: Wanted, versions: Versions, now: dt.datetime
+) -> Books:
+    """Return the part of the books that the requests touch, which is `wanted`."""
     books = Books(now, versions, answers=await answers.load(connection, requests))
     if wanted.codes:
         await fetch(
@@ -75,13 +79,20 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
         books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
     await _load_uses(connection, books, wanted)
     await _lock_coupons(connection, books, wanted)
-    # guarded by the locks of their customers
-    for row in (
-        await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)) if wanted.notifications else ()
-    ):
-        notification = Notification(*row)
-        books.notifications[notification.notification_id] = notification
+    await _load_notifications(connection, books, wanted)
     return books
+
+
+async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """They and their dispatches are guarded by the locks of their customers."""
+    if wanted.notifications:
+        for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+    if wanted.dispatches:
+        for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
+            dispatch = Dispatch(*row)
+            books.dispatches[dispatch.notification_id] = dispatch
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

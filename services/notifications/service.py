@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifications.books import NO_HOUSE, House
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
 from services.notifications.programme import Programme
@@ -19,8 +20,9 @@ class NotificationsService(Publishing[Request, Reply, Programme]):
         self,
         engine: AsyncEngine,
         *,
+        house: House = NO_HOUSE,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.delivery = Delivery()
+        self.delivery = Delivery(house)
         super().__init__(engine, self.delivery, clock=clock, committed=committed)

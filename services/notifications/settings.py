@@ -1,10 +1,74 @@
 """What the notifications service takes from its environment beside what every service does."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from services.notifications.channels.destinations import Network
+from services.notifications.channels.mail import AddressError, mail_address
+from services.notifications.channels.smtp import LOOPBACK, MailServer
 from shared.settings import DatabaseUrl, Settings
+
+SUBMISSION, SUBMISSION_OVER_TLS = 587, 465
+SECURITIES: Mapping[str, Literal["none", "starttls"]] = {"none": "none", "starttls": "starttls"}
+
+
+def mail_server(url: str) -> MailServer:
+    """Return where a URL like `smtp://user:password@host:587` leads. Raises `ValueError`.
+
+    `smtps` is encrypted from the start, `smtp` from STARTTLS on, unless the host is this machine or it says `?security=none`.
+    """
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+    if (
+        parts.scheme not in {"smtp", "smtps"}
+        or not parts.hostname
+        or parts.path not in {"", "/"}
+        or asked.keys() - {"security"}
+    ):
+        raise ValueError("should be a URL like smtps://user:password@host:465")
+    plain = "none" if parts.hostname in LOOPBACK else "starttls"
+    security = SECURITIES.get(asked.get("security", [plain])[0])
+    if security is None:
+        raise ValueError("should say ?security=none or ?security=starttls, if any")
+    default = SUBMISSION_OVER_TLS if parts.scheme == "smtps" else SUBMISSION
+    return MailServer(
+        host=parts.hostname,
+        port=parts.port or default,
+        security="tls" if parts.scheme == "smtps" else security,
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Return networks like `10.0.0.0/8,192.168.7.0/24`. Raises `ValueError`."""
+    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
+
+
+def _checked_url(text: str) -> str:
+    mail_server(text)
+    return text
+
+
+def _checked_networks(text: str) -> str:
+    networks(text)
+    return text
+
+
+def _checked_address(text: str) -> str:
+    try:
+        return mail_address(text)
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
+MailAddress = Annotated[str, AfterValidator(_checked_address)]
+Rate = Annotated[float, Field(gt=0, le=10_000)]
 
 
 class NotificationsSettings(Settings):
@@ -13,3 +77,32 @@ class NotificationsSettings(Settings):
     services: ClassVar[frozenset[str]] = frozenset({"notifications"})
 
     notifications_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    notifications_smtp_url: Annotated[str, AfterValidator(_checked_url)] | None = Field(default=None, repr=False)
+    """Where mail is handed in; without it, and without a file outbox, mail is left to the shop's own mailer."""
+    notifications_sender_address: MailAddress | None = None
+    """Needed where mail is handed in; the name beside it is the programme's."""
+    notifications_reply_to: MailAddress | None = None
+    notifications_bounce_address: MailAddress | None = None
+    """Where mail comes back to that does not arrive; without it to the sender."""
+    notifications_file_outbox: Path | None = None
+    """A folder that mail is written to for a browser to open; the default beside a database of our own: `outbox` in `data_dir`."""
+    notifications_mails_per_second: Rate = 20.0
+    """In each process."""
+    notifications_calls_per_second: Rate = 20.0
+    """To each web hook, in each process."""
+    notifications_hook_networks: Annotated[str, AfterValidator(_checked_networks)] = ""
+    """Networks of the house that web hooks may be in, though they are not public, like `10.0.0.0/8,192.168.7.0/24`."""
+    notifications_hooks_without_tls: bool = False
+    """Whether web hooks may have a URL that begins with `http://`."""
+
+    @property
+    def outbox_folder(self) -> Path | None:
+        """Where mail is written to; nowhere, where there is a server to hand it to."""
+        if self.notifications_smtp_url is not None:
+            return None
+        is_ours = self.notifications_database_url is None
+        return self.notifications_file_outbox or (self.data_dir / "outbox" if is_ours else None)
+
+    @property
+    def delivers_mail(self) -> bool:
+        return self.notifications_smtp_url is not None or self.outbox_folder is not None

@@ -190,6 +190,18 @@ dispatch = sa.Table(
     comment="messages that we deliver ourselves",
 )
 
+hook = sa.Table(
+    "hook",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secrets", sa.ARRAY(sa.Text), nullable=False, comment="all of them sign; the newest first"),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("ended", sa.Text, comment="what it said when it would take no more"),
+    sa.Column("saved_at", INSTANT, nullable=False),
+    sa.Column("saved_by", sa.Text, nullable=False),
+)
+
 coupon = sa.Table(
     "coupon",
     metadata,

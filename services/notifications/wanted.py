@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
+from services.notifications.commands import BookDelivery, Command, IssueCoupon, Say, TakeBack, UseCoupons, VoidCoupon
 from services.notifications.records import SaleKey
 
 
@@ -18,6 +18,9 @@ class Wanted:
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
         self.notifications: set[UUID] = set()
+        self.heard_by: set[str] = set()
+        """Customers of whom has to be known how they may be reached."""
+        self.dispatches: set[UUID] = set()
         for command in commands:
             self._add(command)
 
@@ -34,5 +37,20 @@ class Wanted:
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case Say():
+                self._add_saying(command)
+            case BookDelivery():
+                self.customers.add(command.customer_id)
+                self.notifications.add(command.notification_id)
+                self.dispatches.add(command.notification_id)
             case _:
                 self.codes.add(command.code)
+
+    def _add_saying(self, command: Say) -> None:
+        self.customers.add(command.customer_id)
+        self.heard_by.add(command.customer_id)
+        self.notifications.add(command.notification_id)
+        self.dispatches.add(command.notification_id)
+        self.coupons.add(str(command.notification_id))
+        if command.code is not None:
+            self.codes.add(command.code)

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.notifications.books import Books
 from services.notifications.commands import (
+    BookDelivery,
     Command,
     IssueCoupon,
     Outcome,
@@ -14,6 +15,7 @@ from services.notifications.commands import (
     Reply,
     Request,
     ReserveCoupon,
+    Say,
     SettleCoupon,
     TakeBack,
     UseCoupons,
@@ -30,7 +32,9 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
+from services.notifications.decisions.delivering import book_delivery
 from services.notifications.decisions.purchases import take_back, use_coupons
+from services.notifications.decisions.saying import say
 from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -42,6 +46,8 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    Say: say,
+    BookDelivery: book_delivery,
 }
 
 
