@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from services.notifications.commands import Outcome
-from services.notifications.records import Coupon
+from services.notifications.records import Coupon, Notification
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 from shared.requests import Answer
 
@@ -18,6 +18,8 @@ REFUSALS = {
     "coupon-redeemed": 409,
     "coupon-reserved": 409,
     "coupon-voided": 409,
+    "notification-not-failed": 409,
+    "notification-unsaid": 409,
 }
 """The HTTP status of each refusal by the rules."""
 
@@ -35,6 +37,31 @@ def render_coupon(outcomes: Sequence[Outcome]) -> Answer:
         return refusal(outcome)
     body = orjson.dumps(coupon_view(outcome.coupon, outcome.now), option=orjson.OPT_UTC_Z)
     return Answer(201 if outcome.is_new else 200, body)
+
+
+def render_notification(outcomes: Sequence[Outcome]) -> Answer:
+    outcome = outcomes[0]
+    if outcome.notification is None:
+        return refusal(outcome)
+    body = orjson.dumps(notification_view(outcome.notification), option=orjson.OPT_UTC_Z)
+    return Answer(201 if outcome.is_new else 200, body)
+
+
+def notification_view(notification: Notification) -> dict[str, Any]:
+    """Return a notification as answers show it."""
+    return {
+        "notification_id": str(notification.notification_id),
+        "customer_id": notification.customer_id,
+        "about": notification.subject,
+        "status": notification.status,
+        "purpose": notification.purpose,
+        "channel": notification.channel,
+        "reason": notification.reason,
+        "due_at": notification.due_at,
+        "until": notification.until,
+        "said_at": notification.said_at,
+        "coupon_id": notification.coupon_id,
+    }
 
 
 def coupon_view(coupon: Coupon, now: dt.datetime) -> dict[str, Any]:

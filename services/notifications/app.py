@@ -9,8 +9,11 @@ from fastapi.responses import JSONResponse
 import services.notifications
 from services.notifications import programmes, routes
 from services.notifications.documents import asyncapi
+from services.notifications.hooks import routes as hooks
+from services.notifications.messages import routes as messages
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
+from services.notifications.wording import routes as templates
 from shared.auth import Keys, is_loopback
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
@@ -44,6 +47,9 @@ def create_app(
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.include_router(programmes.router)
     app.include_router(routes.router)
+    app.include_router(templates.router)
+    app.include_router(messages.router)
+    app.include_router(hooks.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

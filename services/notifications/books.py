@@ -3,10 +3,9 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from services.notifications.links import NOWHERE, Links
 from services.notifications.programme import Programme, Versions
 from services.notifications.records import Coupon, Customer, Dispatch, Notification, Sale, SaleKey, Use, UseKey
 from services.notifications.rules.consent import Consent, Standing
@@ -36,10 +35,18 @@ class Changes:
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-class House(NamedTuple):
-    """How we speak to customers: where our links lead, and whether mail is delivered by us."""
+class Links(Protocol):
+    """What makes the links of messages."""
 
-    links: Links = NOWHERE
+    def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str: ...
+
+    def preferences(self, customer_id: str) -> str: ...
+
+
+class House(NamedTuple):
+    """How we speak to customers: what makes our links, where there are pages to lead to, and whether we deliver mail."""
+
+    links: Links | None = None
     delivers_mail: bool = False
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.notifications.records import Coupon, Origin
+from services.notifications.records import Coupon, Notification, Origin
 from shared import requests
 from shared.requests import Deed
 
@@ -117,6 +117,21 @@ class BookDelivery(NamedTuple):
     counts: bool = True
 
 
+class RetryNotification(NamedTuple):
+    """Say anew what has failed, as if it were planned for now."""
+
+    notification_id: UUID
+    customer_id: str
+
+
+class HearDelivery(NamedTuple):
+    """Hear from whoever delivers on a channel what became of a message; a complaint is of the address alone."""
+
+    notification_id: UUID
+    customer_id: str
+    became: Literal["sent", "bounced", "delayed", "complained"]
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -128,6 +143,8 @@ Command = (
     | SettleCoupon
     | Say
     | BookDelivery
+    | RetryNotification
+    | HearDelivery
 )
 
 
@@ -139,6 +156,7 @@ class Outcome(NamedTuple):
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
+    notification: Notification | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -173,5 +191,7 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     VoidCoupon: lambda it: Deed("coupon.void", it.coupon_id, it.reason),
     ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
+    RetryNotification: lambda it: Deed("notification.retry", f"{it.notification_id} for {it.customer_id}"),
+    HearDelivery: lambda it: Deed("notification.report", f"{it.notification_id} for {it.customer_id}", it.became),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
 }

@@ -5,7 +5,7 @@ unique key is the judge.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,9 +16,11 @@ from services.notifications.loading import load
 from services.notifications.programme import Programme, Version, Versions, faults
 from services.notifications.reach_loading import load_reach
 from services.notifications.saving import save
-from services.notifications.shelf import Shelf
+from services.notifications.shelf import Shelf, unfit
+from services.notifications.templates.document import Stored, Template
 from services.notifications.wanted import Wanted
 from shared import answers
+from shared.documents import UnpublishableError
 from shared.published import Published
 
 
@@ -54,8 +56,32 @@ class Delivery:
         now: dt.datetime,
         actor: str,
     ) -> tuple[Version, bool]:
-        """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new."""
+        """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new.
+
+        Raises `UnpublishableError` where a template is missing.
+        """
+        for fault in unfit(programme, await self._shelf.templates(connection)):
+            raise UnpublishableError(fault.pointer, fault.code, fault.detail)
         return await self._published.publish(connection, programme, valid_from=valid_from, now=now, actor=actor)
+
+    async def templates(self, connection: AsyncConnection) -> Mapping[str, Stored]:
+        """Return the templates that hold by their names, as this transaction sees them."""
+        return await self._shelf.templates(connection)
+
+    async def save_template(
+        self, connection: AsyncConnection, name: str, template: Template, *, now: dt.datetime, actor: str
+    ) -> tuple[Stored, bool]:
+        """Add a version of a template, unless the one that holds is this one. Answers it and whether it is new.
+
+        Raises `UnpublishableError` where a programme of today or later could not be kept with it.
+        """
+        saved = await self._shelf.save(connection, name, template, now=now, actor=actor)
+        for version in (await self.versions(connection)).from_now_on(now):
+            for fault in unfit(version.programme, {**await self.templates(connection), name: saved[0]}):
+                raise UnpublishableError(
+                    "/kind", fault.code, f"programme {version.version}, {fault.pointer}: {fault.detail}"
+                )
+        return saved
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""

@@ -161,6 +161,7 @@ notification = sa.Table(
     sa.CheckConstraint("(status IN ('requested', 'sent')) <= (said_at IS NOT NULL)", name="said"),
     sa.Index("notification_customer", "customer_id", "subject"),
     sa.Index("notification_due", "due_at", "notification_id", postgresql_where=sa.text("status = 'planned'")),
+    sa.Index("notification_failed", "due_at", "notification_id", postgresql_where=sa.text("status = 'failed'")),
     sa.Index(
         "notification_said",
         "customer_id",

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import BookDelivery, Command, IssueCoupon, Say, TakeBack, UseCoupons, VoidCoupon
+from services.notifications.commands import (
+    BookDelivery,
+    Command,
+    HearDelivery,
+    IssueCoupon,
+    RetryNotification,
+    Say,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
 from services.notifications.records import SaleKey
 
 
@@ -39,7 +49,7 @@ class Wanted:
                 self.refunds.add((shop_id, invoice_number, refund_id))
             case Say():
                 self._add_saying(command)
-            case BookDelivery():
+            case BookDelivery() | HearDelivery() | RetryNotification():
                 self.customers.add(command.customer_id)
                 self.notifications.add(command.notification_id)
                 self.dispatches.add(command.notification_id)

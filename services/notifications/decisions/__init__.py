@@ -8,6 +8,7 @@ from services.notifications.books import Books
 from services.notifications.commands import (
     BookDelivery,
     Command,
+    HearDelivery,
     IssueCoupon,
     Outcome,
     RedeemCoupon,
@@ -15,6 +16,7 @@ from services.notifications.commands import (
     Reply,
     Request,
     ReserveCoupon,
+    RetryNotification,
     Say,
     SettleCoupon,
     TakeBack,
@@ -32,7 +34,7 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
-from services.notifications.decisions.delivering import book_delivery
+from services.notifications.decisions.delivering import book_delivery, hear_delivery, retry
 from services.notifications.decisions.purchases import take_back, use_coupons
 from services.notifications.decisions.saying import say
 from shared.requests import Desk
@@ -48,6 +50,8 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     SettleCoupon: settle_coupon,
     Say: say,
     BookDelivery: book_delivery,
+    RetryNotification: retry,
+    HearDelivery: hear_delivery,
 }
 
 

@@ -1,9 +1,10 @@
 """How the delivery of messages went: taken by the other side, to be tried again, or given up."""
 
+from dataclasses import replace
 from typing import Literal
 
 from services.notifications.books import Books
-from services.notifications.commands import BookDelivery, Outcome
+from services.notifications.commands import BookDelivery, HearDelivery, Outcome, RetryNotification, refused
 from services.notifications.decisions.events import emit
 from services.notifications.decisions.saying import fail, named, suppress
 from services.notifications.records import Dispatch, Notification
@@ -55,6 +56,34 @@ def _stop(books: Books, dispatch: Dispatch, notification: Notification, reason: 
     _end(books, dispatch, "failed")
     notification.said_at = None
     return suppress(books, notification, reason)
+
+
+def hear_delivery(books: Books, command: HearDelivery) -> Outcome:
+    notification = books.notifications[command.notification_id]
+    if notification.said_at is None:
+        return refused("notification-unsaid", f"it is {notification.status}: nobody was asked to deliver it")
+    if command.became == "sent" and notification.status == "requested":
+        return _answer(arrived(books, notification), notification)
+    if command.became == "bounced" and notification.status in {"requested", "sent"}:
+        return _answer(fail(books, notification, "bounced"), notification)
+    is_news = command.became in {"complained", "delayed"}
+    return _answer(Outcome("booked" if is_news else "repeated"), notification)
+
+
+def retry(books: Books, command: RetryNotification) -> Outcome:
+    """Plan it anew: whether it may be said is judged again, and it is written with what is known then."""
+    notification = books.notifications[command.notification_id]
+    if notification.status != "failed":
+        return refused("notification-not-failed", f"it is {notification.status}")
+    notification.status, notification.due_at = "planned", books.now
+    notification.channel = notification.reason = notification.said_at = None
+    books.keep_notification(notification)
+    return _answer(Outcome("booked"), notification)
+
+
+def _answer(outcome: Outcome, notification: Notification) -> Outcome:
+    # as it is now, whatever the same batch makes of it
+    return outcome._replace(notification=replace(notification))
 
 
 def _end(books: Books, dispatch: Dispatch, status: Literal["sent", "failed"]) -> None:

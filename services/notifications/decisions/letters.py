@@ -50,7 +50,8 @@ def zone_of(books: Books, customer: Customer) -> ZoneInfo:
 
 
 def _links(books: Books, notification: Notification, channel: str) -> Links:
-    customer_id, purpose, house = notification.customer_id, notification.purpose, books.house
-    wanted = purpose in PROMOTIONAL
-    unsubscribe = house.links.unsubscribe(customer_id, channel, purpose) if wanted else None
-    return Links(unsubscribe, house.links.preferences(customer_id))
+    customer_id, purpose, made = notification.customer_id, notification.purpose, books.house.links
+    if made is None:
+        return Links()
+    unsubscribe = made.unsubscribe(customer_id, channel, purpose) if purpose in PROMOTIONAL else None
+    return Links(unsubscribe, made.preferences(customer_id))

@@ -1,4 +1,4 @@
-"""Web hooks that messages are delivered to."""
+"""Web hooks that messages are delivered to, and what failed found again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,4 +20,11 @@ def upgrade() -> None:
         sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("saved_by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("channel"),
+    )
+    op.create_index(
+        "notification_failed",
+        "notification",
+        ["due_at", "notification_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'failed'"),
     )
