@@ -149,7 +149,7 @@ def worker(of: Opened[Any], settings: Settings, neighbours: Sequence[Opened[Any]
     service, servers = of.service, settings.kafka_bootstrap_servers
     relay = outbox.Relay(service.engine, _carrier(of, servers, neighbours), service=of.kind.name)
     service.committed = relay.wake
-    parts: list[Part] = [relay.run, partial(_keep_jobs, of), *of.kind.beside(service, settings)]
+    parts: list[Part] = [relay.run, partial(_keep_jobs, of), *of.kind.parts(service, settings)]
     return parts if servers is None else [*parts, partial(_consume, of, settings, servers)]
 
 

@@ -1,48 +1,15 @@
 """What the notifications service takes from its environment beside what every service does."""
 
-from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from services.notifications.channels.destinations import Network
 from services.notifications.channels.mail import AddressError, mail_address
-from services.notifications.channels.smtp import LOOPBACK, MailServer
+from services.notifications.channels.servers import mail_server
 from shared.settings import DatabaseUrl, Settings
-
-SUBMISSION, SUBMISSION_OVER_TLS = 587, 465
-SECURITIES: Mapping[str, Literal["none", "starttls"]] = {"none": "none", "starttls": "starttls"}
-
-
-def mail_server(url: str) -> MailServer:
-    """Return where a URL like `smtp://user:password@host:587` leads. Raises `ValueError`.
-
-    `smtps` is encrypted from the start, `smtp` from STARTTLS on, unless the host is this machine or it says `?security=none`.
-    """
-    parts = urlsplit(url)
-    asked = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
-    if (
-        parts.scheme not in {"smtp", "smtps"}
-        or not parts.hostname
-        or parts.path not in {"", "/"}
-        or asked.keys() - {"security"}
-    ):
-        raise ValueError("should be a URL like smtps://user:password@host:465")
-    plain = "none" if parts.hostname in LOOPBACK else "starttls"
-    security = SECURITIES.get(asked.get("security", [plain])[0])
-    if security is None:
-        raise ValueError("should say ?security=none or ?security=starttls, if any")
-    default = SUBMISSION_OVER_TLS if parts.scheme == "smtps" else SUBMISSION
-    return MailServer(
-        host=parts.hostname,
-        port=parts.port or default,
-        security="tls" if parts.scheme == "smtps" else security,
-        username=None if parts.username is None else unquote(parts.username),
-        password=None if parts.password is None else unquote(parts.password),
-    )
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -452,7 +452,16 @@ class TierExpiring(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"customer_id": "c-42", "tier": "Gold", "to": "Silver", "on": "2027-01-01", "missing": 220}]
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "tier": "Gold",
+                    "to": "Silver",
+                    "on": "2027-01-01",
+                    "missing": 220,
+                    "counts": "points",
+                }
+            ]
         }
     )
 
@@ -461,6 +470,8 @@ class TierExpiring(BaseModel):
     to: str
     on: dt.date
     missing: int
+    counts: Literal["points", "spend"] = "points"
+    """What is missing: points, or whole units of money."""
 
 
 class AccountChanged(BaseModel):

@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.commands.loyalty import app
 from services.registry import KINDS
 from shared import embedded_postgres
 from shared.settings import variable

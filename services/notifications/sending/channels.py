@@ -2,12 +2,13 @@
 
 from services.notifications.channels.file_outbox import FileOutbox
 from services.notifications.channels.mail import Sender
+from services.notifications.channels.servers import mail_server
 from services.notifications.channels.smtp import Smtp
 from services.notifications.hooks.calling import webhook_of
 from services.notifications.hooks.keeping import Hook
 from services.notifications.rules.reaching import MAIL
 from services.notifications.sending.posting import Line
-from services.notifications.settings import NotificationsSettings, mail_server
+from services.notifications.settings import NotificationsSettings
 from shared.settings import SettingsError
 
 NOBODY = "shop@shop.example"

@@ -110,7 +110,7 @@ def _trial(pointer: str, language: str, wording: Wording, kind: Kind) -> Iterato
 def _previews(kind: Kind, language: str) -> list[dict[str, Any]]:
     to = formats.reader(language, None, ZoneInfo("UTC"))
     people = [salutation(person, language) for person in PEOPLE]
-    return [{**values, "reader": to} for values in samples(kind, people, language)]
+    return [{**values, "reader": to} for values in samples(kind, people, to)]
 
 
 def _rendered(field: str, wording: Wording, values: dict[str, Any]) -> str:
