@@ -60,12 +60,13 @@ async def plan(
     reference: str = "2026",
     due_at: dt.datetime = NOW,
     until: dt.datetime | None = None,
-    **content: Any,
+    content: dict[str, Any] | None = None,
+    **more: Any,
 ) -> UUID:
-    """Something to be said, from now on unless that is said otherwise."""
+    """Something to be said, from now on unless that is said otherwise; `more` is its content too."""
     kind = subject.partition(":")[0]
     key = notification_id(name, subject, reference)
-    said = orjson.dumps(content).decode()
+    said = orjson.dumps({**(content or {}), **more}).decode()
     await execute(engine, PLAN, key, name, subject, reference, purpose(kind), NOW, due_at, until, said)
     return key
 
