@@ -16,6 +16,7 @@ from services.notifications.service import NotificationsService
 from services.notifications.verification import verify
 from shared.documents import BEGINNING
 from tests.asking import rows
+from tests.notifications.clocks import Clock
 from tests.notifications.messages import NOW, agree, enrol, execute, plan, statuses, told, words
 
 DAY = dt.timedelta(days=1)
@@ -25,19 +26,9 @@ Say = Callable[..., Awaitable[int]]
 Publish = Callable[..., Awaitable[None]]
 
 
-class Clock:
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
