@@ -1,5 +1,6 @@
 """What is to be said to whom, put into the books in one line, and what was said of it."""
 
+import asyncio
 import datetime as dt
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from services.notifications.records import notification_id
 from shared.contracts.notifications import EVENTS
 from shared.database import fetch, transact
 from tests.asking import rows
+from tests.waiting import PATIENCE_SECONDS
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
@@ -60,12 +62,13 @@ async def plan(
     reference: str = "2026",
     due_at: dt.datetime = NOW,
     until: dt.datetime | None = None,
-    **content: Any,
+    content: dict[str, Any] | None = None,
+    **more: Any,
 ) -> UUID:
-    """Something to be said, from now on unless that is said otherwise."""
+    """Something to be said, from now on unless that is said otherwise; `more` is its content too."""
     kind = subject.partition(":")[0]
     key = notification_id(name, subject, reference)
-    said = orjson.dumps(content).decode()
+    said = orjson.dumps({**(content or {}), **more}).decode()
     await execute(engine, PLAN, key, name, subject, reference, purpose(kind), NOW, due_at, until, said)
     return key
 
@@ -85,3 +88,10 @@ async def words(engine: AsyncEngine) -> list[str]:
 async def statuses(engine: AsyncEngine) -> dict[str, tuple[str, str | None]]:
     found = await rows(engine, "SELECT subject, status, reason FROM notification ORDER BY subject")
     return {each["subject"]: (each["status"], each["reason"]) for each in found}
+
+
+async def comes_to(engine: AsyncEngine, status: str) -> None:
+    """Wait until every notification has come to a status, in whichever process."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while {found for found, _reason in (await statuses(engine)).values()} != {status}:  # noqa: ASYNC110 - others do it
+            await asyncio.sleep(0.05)

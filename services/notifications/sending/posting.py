@@ -136,7 +136,7 @@ class Poster:
 
     async def send_due(self) -> float | None:
         """Send a batch of what is due. Answers for how long to leave the other side alone; none where nothing was due."""
-        taken = await transact(self._notifications.engine, partial(self._take, self._notifications.clock()))
+        taken = await self._taken()
         if not taken:
             return None
         batch = _Batch(self._line, deque(taken), self._notifications.clock)
@@ -146,6 +146,9 @@ class Poster:
             # also of one that is cut off, since what was sent is sent
             await asyncio.shield(self._book(batch.booked))
         return batch.rest
+
+    async def _taken(self) -> list[Taken]:
+        return await transact(self._notifications.engine, partial(self._take, self._notifications.clock()))
 
     async def _take(self, now: dt.datetime, connection: AsyncConnection) -> list[Taken]:
         (oldest,) = await fetch(connection, OLDEST_DUE, self._line.name)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, TypeAdapter
 
 from services.notifications.templates.formats import Gift, Reader, gift
-from services.notifications.templates.kinds import BARE, SAMPLES, Kind
+from services.notifications.templates.kinds import SAMPLES, Given, Kind
 from shared.contracts.coupons import FreeArticle, MoneyVoucher, PercentageVoucher, PointsBenefit, Shipping
 
 AnyValue = Annotated[
@@ -32,13 +32,10 @@ DATE: TypeAdapter[dt.date] = TypeAdapter(dt.date)
 
 def values(kind: Kind, content: Mapping[str, Any], to: Reader, *, currency: str) -> dict[str, Any]:
     """Return the variables of a kind. Raises `KeyError` for one that is missing, and `ValueError` for what it is not."""
-    return {
-        name: _value(sample, content[name] if name in content else BARE[name], to, currency)
-        for name, sample in SAMPLES[kind].items()
-    }
+    return {name: _value(sample, content[name], to, currency) for name, sample in SAMPLES[kind].items()}
 
 
 def _value(sample: object, value: Any, to: Reader, currency: str) -> Any:
-    if isinstance(sample, Gift) and not isinstance(value, Gift):
+    if isinstance(sample, Given):
         return Present.model_validate(value).said(to, currency)
     return DATE.validate_python(value) if isinstance(sample, dt.date) else value
