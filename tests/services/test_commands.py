@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
+from tests import plain
 from tests.processes import command, loyalty, wait_until_ready
 from tests.shared.messaging.waiting import until
 
@@ -147,7 +147,7 @@ async def test_in_one_process_without_a_broker_what_one_says_reaches_the_others(
         await books["points"].execute(
             "INSERT INTO outbox (topic, key, payload) VALUES ('loyalty.purchases', 'c-1', '{')"
         )
-        assert httpx.post(f"{running.url}/points/v1/purchases", json=purchase).status_code == 201
+        assert plain.post(f"{running.url}/points/v1/purchases", json=purchase).status_code == 201
         await until(lambda: books["referrals"].fetchval("SELECT count(*) FROM dead_letter"), 1)
         await until(lambda: books["points"].fetchval("SELECT count(*) FROM outbox"), 0)
     assert await books["points"].fetchval("SELECT count(*) FROM dead_letter") == 0
