@@ -38,6 +38,8 @@ SCOPES = {
     "coupons:read": "look coupons up and check them",
     "coupons:write": "reserve, redeem and release coupons at tills",
     "coupons:issue": "issue coupons by hand and take them back",
+    "customers:read": "read all that is known of a customer",
+    "customers:erase": "erase customers for good",
     "events:write": "hand in events",
     "offers:write": "keep offers for two",
     "pairs:read": "read offers for two, who may take them up, and pairs",

@@ -20,7 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.api_keys import ALL, SCOPES
 from shared.database import database_errors, fetch
+from shared.erasures import is_erased
 from shared.errors import ProblemError, problem_responses
+from shared.withholding import ERASED
 
 log = structlog.get_logger(__name__)
 
@@ -179,8 +181,10 @@ class Guarded(APIRoute):
     """A route that judges the caller's key before anything of the request is read: `openapi_extra=needs(…)`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        known = problem_responses({401: ["api-key-missing", "api-key-invalid"], 403: ["scope-missing"]})
-        mine = {status: response for status, response in known.items() if status in {401, 403}}
+        known = problem_responses(
+            {401: ["api-key-missing", "api-key-invalid"], 403: ["scope-missing"], 410: ["customer-erased"]}
+        )
+        mine = {status: response for status, response in known.items() if status in {401, 403, 410}}
         super().__init__(path, endpoint, **options | {"responses": mine | (options.get("responses") or {})})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -193,9 +197,19 @@ class Guarded(APIRoute):
             if not key.may(scope):
                 raise _scope_missing(key, scope)
             request.scope["caller"] = key
+            await _refuse_erased(request)
             return await handle(request)
 
         return guarded
+
+
+async def _refuse_erased(request: Request) -> None:
+    """Refuse to read of a customer who was erased; what is done to one is refused under their lock."""
+    named = request.path_params.get("customer_id") or request.query_params.get("customer_id")
+    if not getattr(request.app.state, "erases", False):
+        return
+    if request.method == "GET" and named is not None and await is_erased(request.app.state.service.engine, named):
+        raise ProblemError(410, ERASED, "this customer was erased")
 
 
 def _scope_missing(key: Key, scope: str) -> ProblemError:
