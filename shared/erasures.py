@@ -14,7 +14,7 @@ from shared.database import fetch, transact
 from shared.jobs import Job, Tell
 from shared.withholding import withheld
 
-BATCH = 1_000
+BATCH = 100
 """So many people are looked for at once: a table without an index of them is read as often as that needs."""
 
 DELETE = "DELETE"
@@ -66,7 +66,7 @@ class Kept(NamedTuple):
     @property
     def _found(self) -> str:
         # every statement takes the same two arguments, also where it does not need the second
-        return f"($2::text[] IS NOT NULL AND ({self.whose}))"
+        return f"(num_nulls($1::text[], $2::text[]) = 0 AND ({self.whose}))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,15 @@ MESSAGES = (
         DELETE,
         shown="to_jsonb(kept) || jsonb_build_object('key', encode(kept.key, 'escape'), 'value', encode(kept.value, 'escape'))",
     ),
-    Kept(
-        "stored_answer",
-        mentions("body"),
-        DELETE,
-        shown="to_jsonb(kept) || jsonb_build_object('body', encode(kept.body, 'escape'))",
-    ),
 )
-"""What every service keeps of its messages and answers; what has not left yet loses its content with the erasure itself."""
+"""What every service keeps of its messages; what has not left yet loses its content with the erasure itself."""
+
+
+def answers(*more: str) -> Kept:
+    """Return what a service keeps of its answers: those that name somebody, and `more` whose those are that do not."""
+    shown = "to_jsonb(kept) || jsonb_build_object('body', encode(kept.body, 'escape'))"
+    return Kept("stored_answer", " OR ".join([mentions("body"), *more]), DELETE, shown=shown)
+
 
 IMPERSONAL = frozenset({"erasure", "kafka_offset", "api_key", "job_run", "programme"})
 """Tables that every service has, and that have nothing of people but, where they were erased, the bare id."""

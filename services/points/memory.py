@@ -1,6 +1,6 @@
 """What the points service keeps of a person: declared once, for who asks what is known of them and who is to be forgotten."""
 
-from shared.erasures import DELETE, IMPERSONAL, MESSAGES, Kept, Memory, mentions
+from shared.erasures import DELETE, IMPERSONAL, MESSAGES, Kept, Memory, answers, mentions
 
 NAMES = """
 SELECT a.customer_id FROM account n JOIN account a
@@ -14,6 +14,12 @@ DEEDS = f"""{mentions("convert_to(subject, 'UTF8')")} OR subject IN (
     SELECT adjustment_id FROM adjustment WHERE customer_id = ANY($1)
     UNION ALL SELECT redemption_id FROM redemption WHERE customer_id = ANY($1)
     UNION ALL SELECT claim_id FROM reward_claim WHERE customer_id = ANY($1))"""
+
+# what is answered to a refund that waits names nobody
+OF_PURCHASES = """(nullif(convert_from(body, 'UTF8'), '')::jsonb ->> 'shop_id',
+    nullif(convert_from(body, 'UTF8'), '')::jsonb ->> 'invoice_number') IN (
+    SELECT shop_id, invoice_number FROM purchase WHERE customer_id = ANY($1)
+    UNION ALL SELECT shop_id, invoice_number FROM refund WHERE customer_id = ANY($1))"""
 
 MEMORY = Memory(
     names=NAMES,
@@ -35,6 +41,7 @@ MEMORY = Memory(
             still="num_nonnulls(code, member_number, reason) > 0",
         ),
         *MESSAGES,
+        answers(OF_PURCHASES),
         Kept("audit", DEEDS, "reason = NULL", "reason IS NOT NULL"),
         Kept(
             "adjustment",
