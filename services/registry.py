@@ -34,6 +34,7 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.customers import People
 from shared.documents import Document, Fault
 from shared.http import Api
 from shared.jobs import Job
@@ -79,6 +80,7 @@ class Kind(Generic[Made]):
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
     rules: Rules | None = None
+    people: People | None = None
 
     @property
     def url_field(self) -> str:
@@ -104,6 +106,7 @@ POINTS = Kind(
     make=lambda engine, _settings, **options: PointsService(engine, **options),
     create_app=services.points.app.create_app,
     rules=Rules(services.points.programme.Programme, services.points.programme.faults),
+    people=services.points.app.PEOPLE,
     asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
     says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),

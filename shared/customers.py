@@ -1,6 +1,8 @@
 """A customer over REST, in every service: all that it knows of them, and their end."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
@@ -41,8 +43,33 @@ class Known(BaseModel):
     tables: dict[str, list[dict[str, Any]]]
 
 
-def customer_routes(memory: Memory, *, source: str, erase: Callable[[str, Origin], Any]) -> APIRouter:
-    """Return the routes of a service that says `source` of itself; `erase` is its command."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """How a service knows people, and forgets them: `erase` is its command, `source` what it says of itself."""
+
+    memory: Memory
+    erase: Callable[[str, Origin], Any]
+    source: str
+
+    def erasure(self, customer_id: str, *, now: dt.datetime, author: str) -> Any:
+        """Return the command of an erasure that the service was asked for, with the event that tells it to the others."""
+        name = f"{customer_id}:erased"
+        event = {
+            "specversion": "1.0",
+            "id": name,
+            "source": self.source,
+            "type": "loyalty.customer.erased.v1",
+            "subject": customer_id,
+            "time": now,
+            "datacontenttype": "application/json",
+            "data": {"customer_id": customer_id},
+        }
+        origin = Origin(self.source, name, now, now, named=False, document=orjson.dumps(event), author=author)
+        return self.erase(customer_id, origin)
+
+
+def customer_routes(people: People) -> APIRouter:
+    """Return the routes of a service."""
     router = APIRouter(prefix="/v1/customers/{customer_id:segment}", route_class=Guarded, tags=["customers"])
 
     @router.get(
@@ -53,7 +80,9 @@ def customer_routes(memory: Memory, *, source: str, erase: Callable[[str, Origin
         responses=problem_responses(),
     )
     async def export(http: HttpRequest, customer_id: Named) -> Response:
-        return StreamingResponse(_exported(http.app.state.service, memory, customer_id), media_type="application/json")
+        return StreamingResponse(
+            _exported(http.app.state.service, people.memory, customer_id), media_type="application/json"
+        )
 
     @router.delete(
         "",
@@ -63,7 +92,7 @@ def customer_routes(memory: Memory, *, source: str, erase: Callable[[str, Origin
         responses=problem_responses(),
     )
     async def erase_customer(http: HttpRequest, customer_id: Named) -> Response:
-        command = erase(customer_id, erasure_origin(http.app.state.service, customer_id, source, caller(http).name))
+        command = people.erasure(customer_id, now=http.app.state.service.clock(), author=caller(http).name)
         return await ask(http, command, lambda _outcomes: Answer(204, b""), None)
 
     return router
@@ -73,19 +102,3 @@ async def _exported(service: Service[Any, Any], memory: Memory, customer_id: str
     async with service.engine.connect() as connection:
         async for part in erasures.export(connection, memory, customer_id):
             yield part
-
-
-def erasure_origin(service: Service[Any, Any], customer_id: str, source: str, author: str) -> Origin:
-    """Return where an erasure comes from that a service was asked for, with the event that tells it to the others."""
-    name, now = f"{customer_id}:erased", service.clock()
-    event = {
-        "specversion": "1.0",
-        "id": name,
-        "source": source,
-        "type": "loyalty.customer.erased.v1",
-        "subject": customer_id,
-        "time": now,
-        "datacontenttype": "application/json",
-        "data": {"customer_id": customer_id},
-    }
-    return Origin(source, name, now, now, named=False, document=orjson.dumps(event), author=author)

@@ -196,7 +196,7 @@ def remains(memory: Memory) -> str:
     names = "(ARRAY(SELECT customer_id FROM erasure WHERE forgotten_at IS NOT NULL))"
     own = (each for each in memory.kept if each.forget is not None and each.whose == OWN)
     return "\nUNION ALL ".join(
-        f"SELECT '{each.table}' AS kept_in, customer_id FROM {each.table} AS kept"  # noqa: S608 - names of tables
+        f"SELECT '{each.table}' AS kept_in, customer_id FROM {each.table} AS kept"
         f" WHERE {OWN.replace('$1', names)} AND ({each.still})"
         for each in own
     )

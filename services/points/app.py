@@ -18,9 +18,11 @@ from services.points.rewards import settlement
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.auth import Keys, is_loopback
-from shared.customers import customer_routes
+from shared.customers import People, customer_routes
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
+
+PEOPLE = People(MEMORY, EraseCustomer, SOURCE)
 
 DESCRIPTION = """Points for purchases, in a ledger that can be trusted.
 
@@ -59,7 +61,7 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
     app.include_router(adjustments.router)
     app.include_router(programmes.router)
     app.include_router(intake.router)
-    app.include_router(customer_routes(MEMORY, source=SOURCE, erase=EraseCustomer))
+    app.include_router(customer_routes(PEOPLE))
     app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

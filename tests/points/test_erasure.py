@@ -10,24 +10,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.commands import (
-    AwardPurchase,
-    ClaimReward,
     EraseCustomer,
-    GivePoints,
     MergeAccounts,
     Redeem,
     Request,
-    SettleAccount,
 )
-from services.points.memory import MEMORY
 from services.points.programme import Programme
 from services.points.service import PointsService
 from services.points.verification import verify
-from shared import erasures
 from shared.database import create_engine, fetch
 from shared.requests import Origin
 from tests.points.asking import refusal, rows
-from tests.points.conftest import NOW, Book, adjustment, claim, enrolment, publish, purchase, refund
+from tests.points.conftest import NOW, Book, adjustment, enrolment, publish, purchase, refund
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +124,9 @@ async def test_an_erasure_over_rest_is_told_to_the_others_once(client: httpx.Asy
 async def test_rest_says_that_somebody_is_gone(client: httpx.AsyncClient) -> None:
     await client.post("/v1/accounts", json={"customer_id": "c-1", "card_number": "CARD-1"})
     await client.delete("/v1/customers/c-1")
-    reads = [await client.get(f"/v1/{place}") for place in ("accounts/c-1", "accounts/c-1/lots", "customers/c-1/export")]
+    reads = [
+        await client.get(f"/v1/{place}") for place in ("accounts/c-1", "accounts/c-1/lots", "customers/c-1/export")
+    ]
     bought = {"shop_id": "shop", "invoice_number": "R", "customer_id": "c-1", "currency": "EUR", "total": "1.00"}
     writes = [
         await client.post("/v1/purchases", json=bought),

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.points.commands import GrantPoints, Request
 from services.points.memory import MEMORY
 from services.points.programme import Programme
 from services.points.service import PointsService
@@ -16,6 +17,7 @@ from services.points.verification import verify
 from shared import erasures
 from shared.database import fetch
 from shared.messaging import dead_letters, outbox
+from shared.requests import Origin
 from tests.forgotten import Places, filled, found, undeclared
 from tests.points.conftest import NOW, publish
 
@@ -121,7 +123,7 @@ async def leave_messages(engine: AsyncEngine) -> None:
         await outbox.keep_days(connection)
         numbers = [row["id"] for row in await fetch(connection, "SELECT id FROM outbox ORDER BY id")]
         await outbox.move(connection, numbers[: len(numbers) // 2])
-        failed = [
+        failed: list[dict[str, Any]] = [
             {"value": orjson.dumps({"data": {"customer_id": PERSON, "email": f"{MARK}@example.com"}})},
             {"value": f"no JSON: {PERSON},{MARK}".encode()},
             {"key": PERSON.encode(), "value": f"{MARK}\udcff".encode(errors="surrogateescape")},
@@ -132,9 +134,7 @@ async def leave_messages(engine: AsyncEngine) -> None:
             dead_letters.Failed(consumer="points", topic="loyalty.customers", code="c", error="e", **each)
             for each in failed
         ]
-        kept = dead_letters.Failed(
-            consumer="points", topic="t", code="c", error="e", value=f'"{PERSON}-2"'.encode()
-        )
+        kept = dead_letters.Failed(consumer="points", topic="t", code="c", error="e", value=f'"{PERSON}-2"'.encode())
         await dead_letters.store(connection, [*letters, kept])
 
 
@@ -145,10 +145,7 @@ async def _books_are_right(engine: AsyncEngine) -> AsyncIterator[None]:
         assert await verify(connection) == []
 
 
-async def grant(client: httpx.AsyncClient, points: PointsService) -> None:
-    from services.points.commands import GrantPoints, Request
-    from shared.requests import Origin
-
+async def grant(points: PointsService) -> None:
     granted = GrantPoints("referrals", "w-1", PERSON, 5, "referral", NOW, Origin("/r", "w-1", NOW))
     await points.submit(Request([granted]))
 
@@ -157,7 +154,7 @@ async def test_nothing_is_left_of_whoever_was_erased(
     client: httpx.AsyncClient, points: PointsService, engine: AsyncEngine
 ) -> None:
     await do_everything(client, engine)
-    await grant(client, points)
+    await grant(points)
     await leave_messages(engine)
     counts = await filled(engine, MEMORY, [PERSON, ALIAS], [PERSON, ALIAS, CARD, LOST_CARD])
     assert [table for table, count in counts.items() if not count] == []
