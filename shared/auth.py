@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -197,18 +198,30 @@ class Guarded(APIRoute):
             if not key.may(scope):
                 raise _scope_missing(key, scope)
             request.scope["caller"] = key
-            await _refuse_erased(request)
-            return await handle(request)
+            return await _unless_erased(request, handle)
 
         return guarded
 
 
-async def _refuse_erased(request: Request) -> None:
-    """Refuse to read of a customer who was erased; what is done to one is refused under their lock."""
+async def _unless_erased(request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    """Answer, but for what is read of a customer who was erased; what is done to one is refused under their lock."""
     named = request.path_params.get("customer_id") or request.query_params.get("customer_id")
-    if not getattr(request.app.state, "erases", False):
-        return
-    if request.method == "GET" and named is not None and await is_erased(request.app.state.service.engine, named):
+    if request.method != "GET" or named is None or not getattr(request.app.state, "erases", False):
+        return await handle(request)
+    try:
+        # first, so that what is wrong with the request is said whoever it is about
+        answer = await handle(request)
+    except ProblemError as error:
+        if error.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        await _refuse_erased(request, named)
+        raise
+    await _refuse_erased(request, named)
+    return answer
+
+
+async def _refuse_erased(request: Request, customer_id: str) -> None:
+    if await is_erased(request.app.state.service.engine, customer_id):
         raise ProblemError(410, ERASED, "this customer was erased")
 
 
