@@ -9,15 +9,24 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.points.catalogue import Reward
 from services.points.commands import (
+    CancelClaim,
+    ClaimReward,
+    EndCoupon,
     EraseCustomer,
+    FulfilClaim,
+    JoinPool,
+    KeepReward,
     MergeAccounts,
     Redeem,
     Request,
 )
+from services.points.memory import MEMORY
 from services.points.programme import Programme
 from services.points.service import PointsService
 from services.points.verification import verify
+from shared import erasures
 from shared.database import create_engine, fetch
 from shared.requests import Origin
 from tests.points.asking import refusal, rows
@@ -111,6 +120,39 @@ async def test_what_has_not_left_yet_tells_nothing_and_no_number_is_missing(book
     assert [each["sequence"] for each in events] == [f"{number:020d}" for number in (1, 2, 3)]
     assert [each["type"] for each in events[:2]] == ["loyalty.customer.withheld.v1"] * 2
     assert "SECRET-CARD" not in str(events)
+
+
+async def test_a_purchase_that_others_wait_for_leaves_without_its_card(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await client.post("/v1/accounts", json={"customer_id": "c-1", "card_number": "SECRET-CARD"})
+    said = {"shop_id": "shop", "invoice_number": "R", "currency": "EUR", "total": "7.00"}
+    await client.post("/v1/purchases", json=said | {"customer_id": "c-1", "card_number": "SECRET-CARD"})
+    await client.delete("/v1/customers/c-1")
+    (left,) = await owed(engine, "loyalty.purchases")
+    assert left["data"] == said | {"customer_id": "c-1"}
+
+
+async def test_a_claimed_reward_stays_and_can_be_ended_no_more(book: Book, engine: AsyncEngine) -> None:
+    value = {"kind": "money_voucher", "amount": "5.00", "currency": "EUR"}
+    kept = {"texts": {"en": {"title": "Five"}}, "default_language": "en", "value": value, "points": 100}
+    await book(purchase(), KeepReward("five", Reward.model_validate(kept), is_new=True))
+    claimed = (await book(ClaimReward("k", "r-k", "c-1", "five", "A" * 11, NOW)))[0].claim
+    assert claimed is not None
+    await book(erasure())
+    ended = EndCoupon(claimed.code or "", "voided", Origin("/notifications", "n", NOW))
+    outcomes = await book(CancelClaim("k", "by mistake"), FulfilClaim("k", "done"), ended)
+    assert {each.code for each in outcomes} == {"customer-erased"}
+    assert await rows(engine, "SELECT status FROM reward_claim") == [{"status": "claimed"}]
+    await erasures.forget(engine, MEMORY, lambda _done, _of: None)
+    assert [each.status for each in await book(ended)] == ["ignored"]
+
+
+async def test_a_household_goes_on_without_whoever_was_erased(book: Book) -> None:
+    await book(purchase(), purchase("R-2", customer="c-2"), JoinPool("p", "c-1", is_new=True), JoinPool("p", "c-2"))
+    await book(erasure())
+    outcomes = await book(Redeem("r", "c-2", 150, NOW), Redeem("s", "c-2", 100, NOW))
+    assert [each.code for each in outcomes] == ["insufficient-points", None]
 
 
 async def test_an_erasure_over_rest_is_told_to_the_others_once(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

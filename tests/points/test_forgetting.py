@@ -1,5 +1,6 @@
 """Somebody is erased who has left something in every table: afterwards it is searched for in all of them."""
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +20,9 @@ from shared.database import fetch
 from shared.messaging import dead_letters, outbox
 from shared.requests import Origin
 from tests.forgotten import Places, filled, found, undeclared
+from tests.points.asking import rows
 from tests.points.conftest import NOW, publish
+from tests.shared.messaging.waiting import until
 
 PERSON, ALIAS, OTHER = "id-of-the-person", "alias-of-the-person", "somebody-else"
 MARK = "MARKED"
@@ -166,6 +169,40 @@ async def test_nothing_is_left_of_whoever_was_erased(
     async with engine.connect() as connection:
         left = await fetch(connection, "SELECT value FROM dead_letter")
     assert [row["value"] for row in left] == [f'"{PERSON}-2"'.encode()]
+
+
+async def test_somebody_is_shown_all_that_is_known_of_them(
+    client: httpx.AsyncClient, points: PointsService, engine: AsyncEngine
+) -> None:
+    await do_everything(client, engine)
+    await grant(points)
+    await leave_messages(engine)
+    known = (await client.get(f"/v1/customers/{ALIAS}/export")).json()
+    assert known["names"] == [ALIAS, PERSON]
+    counts = await filled(engine, MEMORY, [PERSON, ALIAS], [PERSON, ALIAS, CARD, LOST_CARD])
+    assert {table: len(rows) for table, rows in known["tables"].items()} == counts
+    assert {row["card_number"] for row in known["tables"]["card"]} >= {CARD, LOST_CARD}
+    assert f"{MARK} her cat is ill" in str(known["tables"]["adjustment"])
+    assert OTHER not in {row["customer_id"] for row in known["tables"]["account"]}
+
+
+async def test_what_was_cut_off_is_forgotten_by_the_next_run(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await do_everything(client, engine)
+    await client.delete(f"/v1/customers/{PERSON}")
+    async with engine.connect() as connection:
+        await fetch(connection, "LOCK TABLE adjustment")
+        cut_off = asyncio.create_task(erasures.forget(engine, MEMORY, quiet))
+        await until(lambda: waits_for_locks(engine), wanted=True)
+        cut_off.cancel()
+        await asyncio.gather(cut_off, return_exceptions=True)
+    assert MARK in str(await rows(engine, "SELECT note FROM adjustment"))
+    assert await erasures.forget(engine, MEMORY, quiet) == 2
+    assert await found(engine, MARK) == set()
+    assert await erasures.forget(engine, MEMORY, quiet) == 0
+
+
+async def waits_for_locks(engine: AsyncEngine) -> bool:
+    return bool(await rows(engine, "SELECT FROM pg_locks WHERE NOT granted"))
 
 
 async def test_every_table_says_whether_it_has_anything_of_people(engine: AsyncEngine) -> None:
