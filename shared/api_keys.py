@@ -44,6 +44,8 @@ SCOPES = {
     "messages:write": "say anew what failed, and tell what became of what was delivered",
     "hooks:read": "read web hooks, without their secrets",
     "hooks:write": "keep web hooks, call them, draw their secrets",
+    "customers:read": "read all that is known of a customer",
+    "customers:erase": "erase customers for good",
     "events:write": "hand in events",
     "offers:write": "keep offers for two",
     "pairs:read": "read offers for two, who may take them up, and pairs",
