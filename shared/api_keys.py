@@ -39,6 +39,7 @@ SCOPES = {
     "coupons:write": "reserve, redeem and release coupons at tills",
     "coupons:issue": "issue coupons by hand and take them back",
     "events:write": "hand in events",
+    "occasions:read": "look at occasions, who had them and who would get them",
     "offers:write": "keep offers for two",
     "pairs:read": "read offers for two, who may take them up, and pairs",
     "pairs:write": "invite friends, accept and cancel for them",

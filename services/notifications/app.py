@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 import services.notifications
 from services.notifications import programmes, routes
 from services.notifications.documents import asyncapi
+from services.notifications.occasions import routes as occasion_routes
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.auth import Keys, is_loopback
@@ -43,6 +44,7 @@ def create_app(
     app.state.settings = settings
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.include_router(programmes.router)
+    app.include_router(occasion_routes.router)
     app.include_router(routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
