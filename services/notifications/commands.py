@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from services.notifications.records import Coupon, Origin
+from services.notifications.records import Coupon, Kept, Origin, SharedCode, Use
+from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
 
@@ -27,6 +28,9 @@ class IssueCoupon:
     titles: str = "{}"
     valid_days: int | None = None
     valid_until: dt.datetime | None = None
+    categories: str = "[]"
+    """Those whose lines count, as JSON."""
+    stacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,15 @@ class VoidCoupon:
 
 
 class UseCoupons(NamedTuple):
-    """Hear which codes a purchase named."""
+    """Hear which codes a purchase named; `basket` is as it was before them, as far as it tells."""
 
     shop_id: str
     invoice_number: str
     total: Decimal
     codes: tuple[str, ...]
     occurred_at: dt.datetime
+    customer_id: str | None = None
+    basket: Basket | None = None
 
 
 class TakeBack(NamedTuple):
@@ -65,6 +71,7 @@ class ReserveCoupon(NamedTuple):
     code: str
     reservation: str
     seconds: int
+    basket: Basket | None = None
 
 
 class RedeemCoupon(NamedTuple):
@@ -74,6 +81,7 @@ class RedeemCoupon(NamedTuple):
     shop_id: str
     invoice_number: str
     reservation: str | None = None
+    basket: Basket | None = None
 
 
 class ReleaseCoupon(NamedTuple):
@@ -87,6 +95,31 @@ class SettleCoupon(NamedTuple):
     """Book what has become due: the end of a coupon."""
 
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateShared:
+    """Make a code for everybody; `most_amount` is in units of `currency`, each limit none where it is left out."""
+
+    code: str
+    value: str
+    titles: str = "{}"
+    categories: str = "[]"
+    stacks: bool = False
+    refund_frees: bool = True
+    most_uses: int | None = None
+    most_amount: Decimal | None = None
+    currency: str | None = None
+    most_per_customer: int | None = None
+    valid_from: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
+
+
+class EndShared(NamedTuple):
+    """Let nobody use a code for everybody any more."""
+
+    code: str
+    reason: str
 
 
 # What is said of itself
@@ -146,6 +179,8 @@ Command = (
     | RedeemCoupon
     | ReleaseCoupon
     | SettleCoupon
+    | CreateShared
+    | EndShared
     | PlanMessage
     | DropMessage
     | CountPoints
@@ -154,13 +189,19 @@ Command = (
 
 
 class Outcome(NamedTuple):
-    """What became of one command; `now` is when that was so."""
+    """What became of one command; `now` is when that was so, `use` and `kept` are what a basket has
+    of a shared code, `worth` what it takes off that basket.
+    """
 
     status: Literal["booked", "repeated", "ignored", "refused"]
     code: str | None = None
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
+    shared: SharedCode | None = None
+    use: Use | None = None
+    kept: Kept | None = None
+    worth: Decimal | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -196,4 +237,6 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    CreateShared: lambda it: Deed("shared-code.create", it.code),
+    EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),
 }

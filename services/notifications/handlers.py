@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import orjson
@@ -21,8 +22,7 @@ from services.notifications.commands import (
 from services.notifications.delivery import Delivery
 from services.notifications.programme import Programme
 from services.notifications.records import Origin
-from services.notifications.rules.coupons import draw
-from shared import codes
+from services.notifications.rules.coupons import Basket, Line, before_discount, draw, spelled
 from shared.contracts.coupons import CouponBenefit
 from shared.contracts.points import (
     AccountOpenedEvent,
@@ -36,7 +36,7 @@ from shared.contracts.points import (
     TierChangedEvent,
     TierExpiringEvent,
 )
-from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
+from shared.contracts.purchases import ZERO, PurchaseCompleted, PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
     PairAcceptedEvent,
     PairCompletedEvent,
@@ -84,9 +84,20 @@ def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Comm
     said = event.data
     if not said.coupon_codes:
         return None
-    spelled = tuple(dict.fromkeys(codes.spelled(each) or each for each in said.coupon_codes))
+    codes = tuple(dict.fromkeys(map(spelled, said.coupon_codes)))
     occurred_at = said.occurred_at or event.time or received_at
-    return UseCoupons(said.shop_id, said.invoice_number, said.total, spelled, occurred_at)
+    return UseCoupons(
+        said.shop_id, said.invoice_number, said.total, codes, occurred_at, said.customer_id, _basket(said)
+    )
+
+
+def _basket(said: PurchaseCompleted) -> Basket:
+    """Return what was bought as it was before its discounts; without lines, all as one."""
+    lines = tuple(Line(each.amount, each.sku, each.category, Decimal(each.quantity)) for each in said.lines)
+    basket = Basket(
+        said.currency, lines or (Line(max(said.total - said.shipping, ZERO)),), said.shipping, said.customer_id
+    )
+    return before_discount(basket, said.discount)
 
 
 def take_back(event: PurchaseRefundedEvent, _received_at: dt.datetime) -> Command:
@@ -99,13 +110,14 @@ def keep_reward(event: RewardClaimedEvent, _received_at: dt.datetime) -> Command
     if said.code is None:
         return None
     value, titles = orjson.dumps(said.value).decode(), orjson.dumps(said.titles).decode()
-    code = codes.spelled(said.code) or said.code
-    return IssueCoupon(said.claim_id, said.customer_id, "reward", code, value, titles, valid_until=said.valid_until)
+    return IssueCoupon(
+        said.claim_id, said.customer_id, "reward", spelled(said.code), value, titles, valid_until=said.valid_until
+    )
 
 
 def cancel_reward(event: RewardCancellingEvent, _received_at: dt.datetime) -> Command:
     said = event.data
-    code = None if said.code is None else codes.spelled(said.code) or said.code
+    code = None if said.code is None else spelled(said.code)
     return VoidCoupon(said.claim_id, said.customer_id, "reward", said.reason or "cancelled", code)
 
 

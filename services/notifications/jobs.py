@@ -26,10 +26,16 @@ CONNECTIONS = 3
 ALIASES = {"expire-coupons": "settle"}
 
 COUNT_DUE = """
-SELECT count(*) AS coupons FROM coupon WHERE valid_until <= $1 AND status IN ('issued', 'reserved')"""
+SELECT (SELECT count(*) FROM coupon
+         WHERE valid_until <= $1 AND status IN ('issued', 'reserved') AND (reserved_until > $1) IS NOT TRUE)
+     + (SELECT count(DISTINCT code) FROM shared_reservation WHERE reserved_until <= $1) AS coupons"""
 
 DUE = """
-SELECT code FROM coupon WHERE valid_until <= $1 AND status IN ('issued', 'reserved') ORDER BY valid_until, coupon_id LIMIT $2"""
+(SELECT code FROM coupon
+  WHERE valid_until <= $1 AND status IN ('issued', 'reserved') AND (reserved_until > $1) IS NOT TRUE
+  ORDER BY valid_until, coupon_id LIMIT $2)
+ UNION ALL
+(SELECT DISTINCT code FROM shared_reservation WHERE reserved_until <= $1 LIMIT $2)"""
 
 
 SWEPT = dt.timedelta(hours=1)
@@ -53,7 +59,7 @@ def jobs(notifications: NotificationsService, engine: AsyncEngine) -> list[Job]:
         ),
         Job(
             "settle",
-            "coupons: those end whose time is over",
+            "coupons: those end whose time is over, and what baskets kept of shared codes is free again",
             dt.timedelta(minutes=1),
             partial(settle, notifications, engine),
             partial(_count_due, notifications),
@@ -139,7 +145,7 @@ async def _count_unplanned(notifications: NotificationsService, connection: Asyn
 
 
 async def settle(notifications: NotificationsService, engine: AsyncEngine, tell: Tell) -> int:
-    """End every coupon whose time is over, those first that have waited longest. Answers how many coupons that were."""
+    """End every coupon whose time is over, those first that have waited longest. Answers how many codes that were."""
     now, done = notifications.clock(), 0
     async with engine.connect() as connection:
         due = await _count_due(notifications, connection)

@@ -1,4 +1,5 @@
-"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, shared codes,
+customers, sorted inside.
 
 A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once.
 """
@@ -16,9 +17,11 @@ from services.notifications.programme import Versions
 from services.notifications.records import (
     Coupon,
     Customer,
+    Kept,
     MessageKey,
     Notification,
     Sale,
+    SharedCode,
     Use,
     notification_id,
 )
@@ -28,7 +31,7 @@ from shared.columns import joined, rows_of
 from shared.database import fetch
 
 CODE_LOCKS, BUCKETS = 0x636F6465, 256
-"""So many locks stand for all codes, since a transaction can hold only some thousands."""
+"""So many locks stand for all codes and baskets, since a transaction can hold only some thousands."""
 
 LOCK_CODES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
 
@@ -44,20 +47,21 @@ SELECT r.shop_id, r.invoice_number, r.refund_id FROM {rows_of("text", "text", "t
 
 USE_COLUMNS = ", ".join(f"u.{each.name}" for each in fields(Use))
 LOAD_USES = f"""
-SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[])
+SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[]) AND status = 'unknown'
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-DOCUMENTS = {"value", "titles", "preferences", "content"}
+DOCUMENTS = {"value", "titles", "categories", "preferences", "content"}
 
 
-def columns(record: type[Coupon | Customer | Notification]) -> str:
+def columns(record: type[Coupon | Customer | Notification | SharedCode]) -> str:
     """Return the columns of a record, documents as text."""
     return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
 
 
 LOCK_COUPONS = f"""
 SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
+    OR reservation = ANY($3::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
 LOCK_CUSTOMERS = f"""
@@ -71,14 +75,31 @@ LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
 
+LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
+
+KEPT_COLUMNS = ", ".join(each.name for each in fields(Kept))
+CODES_KEPT = "SELECT code FROM shared_reservation WHERE reservation = ANY($1::text[])"
+LOAD_KEPT = f"""
+SELECT {KEPT_COLUMNS} FROM shared_reservation
+ WHERE code = ANY($1::text[]) AND (reservation = ANY($2::text[]) OR customer_id = ANY($3::text[]) OR reserved_until <= $4)"""
+
+COUNT_HAD = """
+SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
+  SELECT code, customer_id, count(*) AS uses FROM coupon_use
+   WHERE code = ANY($1::text[]) AND customer_id = ANY($2::text[]) AND status = 'redeemed' GROUP BY 1, 2
+   UNION ALL
+  SELECT code, customer_id, count(*) FROM shared_reservation
+   WHERE code = ANY($1::text[]) AND customer_id = ANY($2::text[]) GROUP BY 1, 2) had
+ GROUP BY 1, 2"""
+
+
 async def load(connection: AsyncConnection, requests: Sequence[Request], versions: Versions, now: dt.datetime) -> Books:
     """Return the part of the books that the requests touch."""
     wanted = Wanted(command for request in requests for command in request.commands)
     books = Books(now, versions, answers=await answers.load(connection, requests))
-    if wanted.codes:
-        await fetch(
-            connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(code.encode()) % BUCKETS for code in wanted.codes})
-        )
+    # a basket's codes are judged beside each other, so it is locked like a code
+    if named := wanted.codes | wanted.reservations:
+        await fetch(connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(name.encode()) % BUCKETS for name in named}))
     if wanted.sales:
         for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
             sale = Sale(*row)
@@ -87,6 +108,8 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
         books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
     await _load_uses(connection, books, wanted)
     await _lock_coupons(connection, books, wanted)
+    await _lock_shared(connection, books, wanted)
+    await _lock_customers(connection, books, wanted)
     await _load_notifications(connection, books, wanted)
     return books
 
@@ -117,18 +140,42 @@ def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.codes)):
+    for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.new_codes)):
         use = Use(*row)
         books.uses[use.key] = use
         wanted.codes.add(use.code)
+        if use.customer_id is not None:
+            wanted.customers.add(use.customer_id)
 
 
 async def _lock_coupons(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOCK_COUPONS, sorted(wanted.coupons), sorted(wanted.codes)):
+    for row in await fetch(connection, LOCK_COUPONS, *map(sorted, (wanted.coupons, wanted.codes, wanted.reservations))):
         coupon = Coupon(*row)
         books.coupons[coupon.coupon_id] = coupon
         wanted.customers.add(coupon.customer_id)
         if coupon.code is not None:
             books.by_code[coupon.code] = coupon
+
+
+async def _lock_shared(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    if wanted.reservations:
+        found = await fetch(connection, CODES_KEPT, sorted(wanted.reservations))
+        wanted.codes.update(row["code"] for row in found)
+    if not wanted.codes:
+        return
+    books.shared = {row["code"]: SharedCode(*row) for row in await fetch(connection, LOCK_SHARED, sorted(wanted.codes))}
+    if not books.shared:
+        return
+    who, names = sorted(wanted.customers), sorted(books.shared)
+    for row in await fetch(connection, LOAD_KEPT, names, sorted(wanted.reservations), who, books.now):
+        kept = Kept(*row)
+        books.kept[kept.key] = kept
+        if kept.customer_id is not None:
+            wanted.customers.add(kept.customer_id)
+    for row in await fetch(connection, COUNT_HAD, names, sorted(wanted.customers)):
+        books.had[row["code"], row["customer_id"]] = row["uses"]
+
+
+async def _lock_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
         books.customers[row["customer_id"]] = Customer(*row)

@@ -13,7 +13,9 @@ Origin = Literal["reward", "referral", "pair", "hand", "occasion"]
 CouponStatus = Literal["issued", "reserved", "redeemed", "voided", "expired"]
 NotificationStatus = Literal["planned", "requested", "sent", "suppressed", "failed"]
 UseStatus = Literal["redeemed", "conflict", "unknown", "freed"]
+SharedStatus = Literal["upcoming", "open", "ended", "expired"]
 SaleKey = tuple[str, str]
+KeptKey = tuple[str, str]
 UseKey = tuple[str, str, str]
 MessageKey = tuple[str, str, str]
 
@@ -74,17 +76,20 @@ class Coupon:
     invoice_number: str | None = None
     ended_at: dt.datetime | None = None
     reason: str | None = None
+    categories: str = "[]"
+    stacks: bool = False
     announced: bool = False
 
     def status_at(self, now: dt.datetime) -> CouponStatus:
-        """Return its state at an instant, whether or not what time brings was booked."""
-        if self.status not in {"issued", "reserved"}:
+        """Return its state at an instant, whether or not what time brings was booked.
+
+        A reservation ends in its time, a coupon that nobody keeps in its own; a basket that keeps one may still pay with it.
+        """
+        is_kept = self.reserved_until is not None and now < self.reserved_until
+        if self.status not in {"issued", "reserved"} or is_kept:
             return self.status
-        if self.valid_until is not None and self.valid_until <= now:
-            return "expired"
-        if self.reserved_until is not None and self.reserved_until <= now:
-            return "issued"
-        return self.status
+        is_over = self.valid_until is not None and self.valid_until <= now
+        return "expired" if is_over else "issued"
 
 
 @dataclass(slots=True)
@@ -130,10 +135,63 @@ class Use:
     invoice_number: str
     status: UseStatus
     occurred_at: dt.datetime
+    customer_id: str | None = None
+    amount: Decimal | None = None
+    reason: str | None = None
 
     @property
     def key(self) -> UseKey:
         return self.code, self.shop_id, self.invoice_number
+
+    @property
+    def sale_key(self) -> SaleKey:
+        return self.shop_id, self.invoice_number
+
+
+@dataclass(slots=True)
+class SharedCode:
+    """A code for everybody, locked for the batch; `uses` and `amount` are of what is redeemed or reserved."""
+
+    code: str
+    value: str
+    titles: str
+    categories: str
+    stacks: bool
+    refund_frees: bool
+    most_uses: int | None
+    most_amount: Decimal | None
+    currency: str | None
+    most_per_customer: int | None
+    uses: int
+    amount: Decimal
+    valid_from: dt.datetime | None
+    valid_until: dt.datetime | None
+    created_at: dt.datetime
+    ended_at: dt.datetime | None = None
+    reason: str | None = None
+
+    def status_at(self, now: dt.datetime) -> SharedStatus:
+        """Return its state at an instant."""
+        if self.ended_at is not None and self.ended_at <= now:
+            return "ended"
+        if self.valid_until is not None and self.valid_until <= now:
+            return "expired"
+        return "upcoming" if self.valid_from is not None and now < self.valid_from else "open"
+
+
+@dataclass(slots=True)
+class Kept:
+    """A use of a shared code that is kept for a basket."""
+
+    code: str
+    reservation: str
+    reserved_until: dt.datetime
+    customer_id: str | None = None
+    amount: Decimal | None = None
+
+    @property
+    def key(self) -> KeptKey:
+        return self.code, self.reservation
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """What the notifications service takes from its environment beside what every service does."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -13,3 +13,5 @@ class NotificationsSettings(Settings):
     services: ClassVar[frozenset[str]] = frozenset({"notifications"})
 
     notifications_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    notifications_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
+    """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""

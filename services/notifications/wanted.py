@@ -8,9 +8,13 @@ from services.notifications.commands import (
     AnnounceCoupon,
     Command,
     CountPoints,
+    CreateShared,
     DropMessage,
     IssueCoupon,
     PlanMessage,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
     TakeBack,
     UseCoupons,
     VoidCoupon,
@@ -24,6 +28,9 @@ class Wanted:
     def __init__(self, commands: Iterable[Command]) -> None:
         self.coupons: set[str] = set()
         self.codes: set[str] = set()
+        self.new_codes: set[str] = set()
+        """Purchases may have named these before."""
+        self.reservations: set[str] = set()
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
@@ -40,12 +47,20 @@ class Wanted:
                 self.customers.add(command.customer_id)
                 if command.code is not None:
                     self.codes.add(command.code)
+                    self.new_codes.add(command.code)
+            case CreateShared(code=code):
+                self.codes.add(code)
+                self.new_codes.add(code)
             case UseCoupons(shop_id=shop_id, invoice_number=invoice_number):
                 self.sales.add((shop_id, invoice_number))
                 self.codes.update(command.codes)
+                self._add_customer(command.customer_id)
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case ReserveCoupon() | RedeemCoupon() | ReleaseCoupon():
+                self.codes.add(command.code)
+                self._add_till(command)
             case PlanMessage() | DropMessage():
                 self._add_message(command)
             case CountPoints(customer_id=customer_id):
@@ -55,6 +70,18 @@ class Wanted:
                 self.coupons.add(coupon_id)
             case _:
                 self.codes.add(command.code)
+
+    def _add_till(self, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon) -> None:
+        if command.reservation is not None:
+            self.reservations.add(command.reservation)
+        if isinstance(command, RedeemCoupon):
+            self.sales.add((command.shop_id, command.invoice_number))
+        if not isinstance(command, ReleaseCoupon) and command.basket is not None:
+            self._add_customer(command.basket.customer_id)
+
+    def _add_customer(self, customer_id: str | None) -> None:
+        if customer_id is not None:
+            self.customers.add(customer_id)
 
     def _add_message(self, command: PlanMessage | DropMessage) -> None:
         self.customers.add(command.customer_id)

@@ -9,7 +9,9 @@ from services.notifications.commands import (
     AnnounceCoupon,
     Command,
     CountPoints,
+    CreateShared,
     DropMessage,
+    EndShared,
     IssueCoupon,
     Outcome,
     PlanMessage,
@@ -37,6 +39,7 @@ from services.notifications.decisions.coupons import (
 from services.notifications.decisions.digests import count_points
 from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
 from services.notifications.decisions.purchases import take_back, use_coupons
+from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -48,6 +51,8 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    CreateShared: create_shared,
+    EndShared: end_shared,
     PlanMessage: plan_message,
     DropMessage: drop_message,
     CountPoints: count_points,
@@ -56,9 +61,11 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the coupons, then answer each request in turn; each sees what those before it did."""
+    """Book what is due on the codes, then answer each request in turn; each sees what those before it did."""
     for coupon in list(books.coupons.values()):
         lapse(books, coupon)
+    for kept in list(books.kept.values()):
+        lapse_shared(books, kept)
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
     return [desk.reply(request) for request in requests]
 

@@ -16,8 +16,8 @@ from services.notifications.occasions.proposals import Place, Span, proposals
 from services.notifications.occasions.schemas import OccasionList, PreviewAnswer, ProposalPage, Question
 from services.notifications.planning import counted
 from services.notifications.programme import AnyOccasion, Programme, faults
-from services.notifications.routes import service_of
 from services.notifications.rules.costs import Bill
+from services.notifications.service import NotificationsService
 from shared.asking import Cursor, Limit, as_json, page
 from shared.auth import Guarded, needs
 from shared.errors import InvalidField, ProblemError, field_error, problem_responses
@@ -28,6 +28,11 @@ router = APIRouter(prefix="/v1", route_class=Guarded, tags=["occasions"])
 READ = needs("occasions:read")
 LONGEST = dt.timedelta(days=366)
 REFUSED = problem_responses({404: ["occasion-unknown"], 422: ["occasion-faulty", "days-invalid"]})
+
+
+def service_of(http: HttpRequest) -> NotificationsService:
+    notifications: NotificationsService = http.app.state.service
+    return notifications
 
 
 @router.get("/occasions", response_model=OccasionList, openapi_extra=READ, summary="The occasions of the programme")
