@@ -47,6 +47,7 @@ SCOPES = {
     "customers:read": "read all that is known of a customer",
     "customers:erase": "erase customers for good",
     "events:write": "hand in events",
+    "occasions:read": "look at occasions, who had them and who would get them",
     "offers:write": "keep offers for two",
     "pairs:read": "read offers for two, who may take them up, and pairs",
     "pairs:write": "invite friends, accept and cancel for them",
