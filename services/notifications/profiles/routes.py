@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi import Request as HttpRequest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.asking import service_of
 from services.notifications.commands import PutProfile
 from services.notifications.profiles import queries
 from services.notifications.profiles.answers import customer_view, render_profile
 from services.notifications.profiles.schemas import CustomerPage, CustomerView, Profile, ProfileView
 from services.notifications.records import SavedSegment
-from services.notifications.routes import service_of
 from services.notifications.rules.profiles import SHARED
 from services.notifications.segments import SegmentName, segment_of
 from shared.asking import Cursor, Limit, Segment, as_json, ask, page

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from fastapi import Request as HttpRequest
 
+from services.notifications.asking import service_of
 from services.notifications.commands import DropSegment, KeepSegment
 from services.notifications.profiles import queries
 from services.notifications.profiles.answers import customer_view, render_dropped, render_segment, segment_view
 from services.notifications.profiles.routes import find_segment
 from services.notifications.profiles.schemas import SegmentDraft, SegmentPage, SegmentPreview, SegmentView
-from services.notifications.routes import service_of
 from services.notifications.segments import Segment, SegmentName, document_of, faults
 from shared import asking
 from shared.asking import Cursor, Limit, as_json, ask, page
