@@ -12,6 +12,7 @@ import services.notifications.app
 import services.notifications.documents
 import services.notifications.handlers
 import services.notifications.jobs
+import services.notifications.links
 import services.notifications.programme
 import services.notifications.verification
 import services.points
@@ -140,7 +141,9 @@ NOTIFICATIONS = Kind(
     port=8003,
     package=services.notifications,
     settings=NotificationsSettings,
-    make=lambda engine, _settings, **options: NotificationsService(engine, **options),
+    make=lambda engine, settings, **options: NotificationsService(
+        engine, links=services.notifications.links.links_of(settings), **options
+    ),
     create_app=services.notifications.app.create_app,
     rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),
     asyncapi=services.notifications.documents.asyncapi,

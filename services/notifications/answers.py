@@ -12,12 +12,15 @@ from shared.errors import MEDIA_TYPE, InvalidField, problem
 from shared.requests import Answer
 
 REFUSALS = {
+    "address-unknown": 404,
     "code-taken": 409,
     "code-unknown": 404,
     "coupon-expired": 409,
     "coupon-redeemed": 409,
     "coupon-reserved": 409,
     "coupon-voided": 409,
+    "consent-ahead": 422,
+    "customer-erased": 410,
 }
 """The HTTP status of each refusal by the rules."""
 

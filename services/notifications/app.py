@@ -7,8 +7,12 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.notifications
-from services.notifications import programmes, routes
+from services.notifications import history, programmes, routes
+from services.notifications.addresses import routes as address_routes
+from services.notifications.consents import routes as consent_routes
 from services.notifications.documents import asyncapi
+from services.notifications.pages import routes as page_routes
+from services.notifications.pages.visits import Visits
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.auth import Keys, is_loopback
@@ -42,8 +46,13 @@ def create_app(
     app.state.service = notifications
     app.state.settings = settings
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
+    app.state.visits = Visits()
     app.include_router(programmes.router)
     app.include_router(routes.router)
+    app.include_router(consent_routes.router)
+    app.include_router(address_routes.router)
+    app.include_router(history.router)
+    app.include_router(page_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.records import (
+    AddressKey,
+    ConsentKey,
+    Coupon,
+    Customer,
+    Notification,
+    Sale,
+    SaleKey,
+    Use,
+    UseKey,
+)
+from services.notifications.rules.consent import Consent, Standing
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -26,6 +37,8 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    consents: dict[ConsentKey, Consent] = field(default_factory=dict)
+    standings: dict[AddressKey, Standing] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -42,6 +55,8 @@ class Books:
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    consents: dict[ConsentKey, Consent] = field(default_factory=dict)
+    standings: dict[AddressKey, Standing] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -78,6 +93,12 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def keep_consent(self, key: ConsentKey, consent: Consent) -> None:
+        self.consents[key] = self.changes.consents[key] = consent
+
+    def keep_standing(self, key: AddressKey, standing: Standing) -> None:
+        self.standings[key] = self.changes.standings[key] = standing
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

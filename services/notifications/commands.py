@@ -8,8 +8,11 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from services.notifications.records import Coupon, Origin
+from services.notifications.rules.consent import Consent, ConsentPurpose, Standing, masked
 from shared import requests
 from shared.requests import Deed
+
+ReportKind = Literal["bounced", "soft-bounced", "complained", "delivered"]
 
 SOURCE = "/loyalty/notifications"
 """The `source` of every event that this service says itself."""
@@ -89,7 +92,73 @@ class SettleCoupon(NamedTuple):
     code: str
 
 
-Command = IssueCoupon | VoidCoupon | UseCoupons | TakeBack | ReserveCoupon | RedeemCoupon | ReleaseCoupon | SettleCoupon
+class HearConsent(NamedTuple):
+    """Hear that a customer said yes or no to messages of a purpose on a channel; without `at`, here and now."""
+
+    customer_id: str
+    channel: str
+    purpose: ConsentPurpose
+    is_given: bool
+    how: str
+    text: str
+    at: dt.datetime | None = None
+
+
+class ConfirmConsent(NamedTuple):
+    """Hear that the question was followed that was asked at an instant."""
+
+    customer_id: str
+    channel: str
+    purpose: ConsentPurpose
+    asked_at: dt.datetime
+    how: str
+    text: str
+
+
+class ChooseConsents(NamedTuple):
+    """Hear what a customer wants of what they were shown; what is as they want it stays as it is.
+
+    With `nothing_else`, whatever else they once said yes to ends too, with `text` as what they said.
+    """
+
+    customer_id: str
+    choices: tuple[HearConsent, ...]
+    how: str
+    text: str
+    nothing_else: bool = False
+
+
+class HearReport(NamedTuple):
+    """Hear what became of messages to an address; `soft-bounced` may pass, a `bounced` one will not."""
+
+    channel: str
+    address: str
+    kind: ReportKind
+
+
+class LiftAddress(NamedTuple):
+    """Let an address get messages again."""
+
+    channel: str
+    address: str
+    reason: str
+
+
+Command = (
+    IssueCoupon
+    | VoidCoupon
+    | UseCoupons
+    | TakeBack
+    | ReserveCoupon
+    | RedeemCoupon
+    | ReleaseCoupon
+    | SettleCoupon
+    | HearConsent
+    | ConfirmConsent
+    | ChooseConsents
+    | HearReport
+    | LiftAddress
+)
 
 
 class Outcome(NamedTuple):
@@ -100,6 +169,8 @@ class Outcome(NamedTuple):
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
+    consent: Consent | None = None
+    standing: Standing | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -135,4 +206,10 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    HearConsent: lambda it: Deed(
+        "consent.give" if it.is_given else "consent.withdraw", f"{it.customer_id}: {it.channel}/{it.purpose}", it.how
+    ),
+    # the trail outlasts an address that was erased
+    HearReport: lambda it: Deed("address.report", f"{it.channel}: {masked(it.address)}", it.kind),
+    LiftAddress: lambda it: Deed("address.lift", f"{it.channel}: {masked(it.address)}", it.reason),
 }

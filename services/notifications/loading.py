@@ -6,6 +6,7 @@ A code is locked before anybody knows whether it has a coupon: a purchase that n
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Notification, Sale, Use
+from services.notifications.records import AddressKey, ConsentKey, Coupon, Customer, Notification, Sale, Use
+from services.notifications.rules.consent import Consent, Proof, Standing
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -55,6 +57,18 @@ SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code =
 LOCK_CUSTOMERS = f"""
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
 
+CONSENT_COLUMNS = (
+    "customer_id, channel, purpose, state, asked_at, asked_how, asked_text, confirmed_at, confirmed_how, confirmed_text,"
+    " withdrawn_at, withdrawn_how, withdrawn_text"
+)
+LOAD_CONSENTS = f"SELECT {CONSENT_COLUMNS} FROM consent WHERE customer_id = ANY($1::text[])"
+
+STANDING_COLUMNS = "a.channel, a.address, a.soft_bounces, a.bounced_at, a.complained_at"
+LOCK_ADDRESSES = f"""
+SELECT {STANDING_COLUMNS} FROM {rows_of("text", "text")} AS k(channel, address)
+  JOIN address a ON a.channel = k.channel AND a.address = k.address
+ ORDER BY a.channel, a.address FOR UPDATE OF a"""
+
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
@@ -81,7 +95,25 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
     ):
         notification = Notification(*row)
         books.notifications[notification.notification_id] = notification
+    if wanted.consents:
+        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(wanted.consents))))
+    if wanted.addresses:
+        rows = await fetch(connection, LOCK_ADDRESSES, *joined(sorted(wanted.addresses), 2))
+        books.standings.update(map(standing_of, rows))
     return books
+
+
+def consent_of(row: Sequence[Any]) -> tuple[ConsentKey, Consent]:
+    """Return a consent of a row of `CONSENT_COLUMNS`, under its key."""
+    customer_id, channel, purpose, state, *words = row
+    proofs = (Proof(*words[place : place + 3]) if words[place] is not None else None for place in (0, 3, 6))
+    return (customer_id, channel, purpose), Consent(state, *proofs)
+
+
+def standing_of(row: Sequence[Any]) -> tuple[AddressKey, Standing]:
+    """Return what is known of an address, of a row of `STANDING_COLUMNS`."""
+    channel, address, *standing = row
+    return (channel, address), Standing(*standing)
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

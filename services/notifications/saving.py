@@ -1,9 +1,14 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+from itertools import chain
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import tables
 from services.notifications.books import Changes
+from services.notifications.records import ConsentKey
+from services.notifications.rules.consent import Consent, Standing
 from shared.columns import Columns, joined, rows_of
 from shared.database import fetch
 
@@ -27,11 +32,22 @@ USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at
 SALE = Columns(tables.sale, "shop_id invoice_number total refunded")
 REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
+CONSENT = Columns(
+    tables.consent,
+    "customer_id channel purpose state asked_at asked_how asked_text confirmed_at confirmed_how confirmed_text"
+    " withdrawn_at withdrawn_how withdrawn_text",
+)
+ADDRESS = Columns(tables.address, "channel address soft_bounces bounced_at complained_at")
+LIFTED = Columns(tables.address, "channel address")
+
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
 INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
 INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
+PUT_CONSENTS, PUT_ADDRESSES, DELETE_ADDRESSES = CONSENT.put(), ADDRESS.put(), LIFTED.delete()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
+
+NOT_SAID = (None, None, None)
 
 INSERT_OUTBOX = f"""
 INSERT INTO outbox (topic, key, payload)
@@ -52,7 +68,15 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
         (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
+        (PUT_CONSENTS, [_consent(key, each) for key, each in sorted(changes.consents.items())]),
+        (PUT_ADDRESSES, [(*key, *each) for key, each in sorted(changes.standings.items()) if each != Standing()]),
+        (DELETE_ADDRESSES, [key for key, each in sorted(changes.standings.items()) if each == Standing()]),
         (INSERT_OUTBOX, changes.outbox),
     ):
         if rows:
             await fetch(connection, statement, *joined(rows, 0))
+
+
+def _consent(key: ConsentKey, consent: Consent) -> tuple[Any, ...]:
+    said = [proof or NOT_SAID for proof in (consent.asked, consent.confirmed, consent.withdrawn)]
+    return (*key, consent.state, *chain(*said))

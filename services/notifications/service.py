@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
+from services.notifications.links import Links
 from services.notifications.programme import Programme
 from shared.clock import utc_now
 from shared.publishing import Publishing
@@ -19,8 +20,10 @@ class NotificationsService(Publishing[Request, Reply, Programme]):
         self,
         engine: AsyncEngine,
         *,
+        links: Links,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self.delivery = Delivery()
+        self.links = links
         super().__init__(engine, self.delivery, clock=clock, committed=committed)

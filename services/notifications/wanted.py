@@ -4,8 +4,20 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from services.notifications.books import RefundKey
-from services.notifications.commands import Command, IssueCoupon, TakeBack, UseCoupons, VoidCoupon
-from services.notifications.records import SaleKey
+from services.notifications.commands import (
+    ChooseConsents,
+    Command,
+    ConfirmConsent,
+    HearConsent,
+    HearReport,
+    IssueCoupon,
+    LiftAddress,
+    TakeBack,
+    UseCoupons,
+    VoidCoupon,
+)
+from services.notifications.records import AddressKey, SaleKey, question_id
+from services.notifications.rules.consent import spelled
 
 
 class Wanted:
@@ -18,6 +30,8 @@ class Wanted:
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
         self.notifications: set[UUID] = set()
+        self.consents: set[str] = set()
+        self.addresses: set[AddressKey] = set()
         for command in commands:
             self._add(command)
 
@@ -34,5 +48,17 @@ class Wanted:
             case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
                 self.sales.add((shop_id, invoice_number))
                 self.refunds.add((shop_id, invoice_number, refund_id))
+            case HearConsent() | ConfirmConsent() | ChooseConsents():
+                self._add_consents(command)
+            case HearReport(channel=channel, address=address) | LiftAddress(channel=channel, address=address):
+                self.addresses.add((channel, spelled(channel, address)))
             case _:
                 self.codes.add(command.code)
+
+    def _add_consents(self, command: HearConsent | ConfirmConsent | ChooseConsents) -> None:
+        self.customers.add(command.customer_id)
+        self.consents.add(command.customer_id)
+        said = command.choices if isinstance(command, ChooseConsents) else (command,)
+        for each in said:
+            if isinstance(each, HearConsent) and each.is_given and each.at is not None:
+                self.notifications.add(question_id(each.customer_id, each.channel, each.purpose, each.at))

@@ -23,6 +23,7 @@ from tests.processes import Running, loyalty, wait_until_ready
 def running(module_notifications_url: str) -> Iterator[Running]:
     settings = {
         "notifications_database_url": module_notifications_url,
+        "notifications_link_key": "a-key-of-these-tests-0123456789ab",
         "bootstrap_key": KEY,
     }
     with loyalty("services", "notifications", **settings) as process:

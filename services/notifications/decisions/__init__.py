@@ -6,8 +6,13 @@ from typing import Any
 
 from services.notifications.books import Books
 from services.notifications.commands import (
+    ChooseConsents,
     Command,
+    ConfirmConsent,
+    HearConsent,
+    HearReport,
     IssueCoupon,
+    LiftAddress,
     Outcome,
     RedeemCoupon,
     ReleaseCoupon,
@@ -20,6 +25,13 @@ from services.notifications.commands import (
     VoidCoupon,
     deed,
     lasts,
+)
+from services.notifications.decisions.consents import (
+    choose_consents,
+    confirm_consent,
+    hear_consent,
+    hear_report,
+    lift_address,
 )
 from services.notifications.decisions.coupons import (
     issue_coupon,
@@ -42,6 +54,11 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    HearConsent: hear_consent,
+    ConfirmConsent: confirm_consent,
+    ChooseConsents: choose_consents,
+    HearReport: hear_report,
+    LiftAddress: lift_address,
 }
 
 
