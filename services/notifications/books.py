@@ -1,13 +1,27 @@
 """The part of the books that a batch touches, as it was loaded and locked; decisions change it, and note what is to be saved."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
-from services.notifications.records import Coupon, Customer, Dispatch, Notification, Sale, SaleKey, Use, UseKey
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Dispatch,
+    Kept,
+    KeptKey,
+    Notification,
+    Sale,
+    SaleKey,
+    SharedCode,
+    Use,
+    UseKey,
+    notification_id,
+)
 from services.notifications.rules.consent import Consent, Standing
 from services.notifications.templates.document import Stored
 from shared.requests import Answers
@@ -32,6 +46,10 @@ class Changes:
     notifications: dict[UUID, Notification] = field(default_factory=dict)
     new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    new_shared: dict[str, SharedCode] = field(default_factory=dict)
+    shared: dict[str, SharedCode] = field(default_factory=dict)
+    kept: dict[KeptKey, Kept] = field(default_factory=dict)
+    no_longer_kept: set[KeptKey] = field(default_factory=set)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -70,7 +88,10 @@ class Reach:
 
 @dataclass(slots=True)
 class Books:
-    """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named."""
+    """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named.
+
+    `shared` are codes for everybody, `kept` what baskets keep of them, `had` how many uses of one a customer has.
+    """
 
     now: dt.datetime
     versions: Versions
@@ -84,6 +105,11 @@ class Books:
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     house: House = NO_HOUSE
     reach: Reach = field(default_factory=Reach)
+    shared: dict[str, SharedCode] = field(default_factory=dict)
+    kept: dict[KeptKey, Kept] = field(default_factory=dict)
+    had: Counter[tuple[str, str]] = field(default_factory=Counter)
+    digests: dict[str, Notification] = field(default_factory=dict)
+    """The digest that is being gathered for a customer."""
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -130,7 +156,36 @@ class Books:
             self.changes.dispatches[key] = dispatch
         self.dispatches[key] = dispatch
 
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""
         if coupon.coupon_id not in self.changes.new_coupons:
             self.changes.coupons[coupon.coupon_id] = coupon
+
+    def keep_shared(self, shared: SharedCode) -> None:
+        """Note that a shared code changed."""
+        if shared.code not in self.changes.new_shared:
+            self.changes.shared[shared.code] = shared
+
+    def keep_for(self, kept: Kept) -> None:
+        """Note that a basket keeps a use of a shared code, or keeps it for longer."""
+        self.kept[kept.key] = self.changes.kept[kept.key] = kept
+        self.changes.no_longer_kept.discard(kept.key)
+
+    def keep_no_longer(self, kept: Kept) -> None:
+        """Note that a basket keeps nothing any more."""
+        del self.kept[kept.key]
+        self.changes.kept.pop(kept.key, None)
+        self.changes.no_longer_kept.add(kept.key)
+
+    def sale(self, key: SaleKey) -> Sale:
+        """Return a purchase, and note that it changes; one that nobody has heard of begins here."""
+        found = self.sales.get(key)
+        if found is None:
+            found = self.sales[key] = self.changes.new_sales[key] = Sale(*key)
+        elif key not in self.changes.new_sales:
+            self.changes.sales[key] = found
+        return found

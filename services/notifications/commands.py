@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.notifications.records import Coupon, Notification, Origin
+from services.notifications.records import Coupon, Kept, Notification, Origin, SharedCode, Use
+from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
 
@@ -29,6 +30,9 @@ class IssueCoupon:
     valid_days: int | None = None
     valid_until: dt.datetime | None = None
     occasion: str | None = None
+    categories: str = "[]"
+    """Those whose lines count, as JSON."""
+    stacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,15 @@ class VoidCoupon:
 
 
 class UseCoupons(NamedTuple):
-    """Hear which codes a purchase named."""
+    """Hear which codes a purchase named; `basket` is as it was before them, as far as it tells."""
 
     shop_id: str
     invoice_number: str
     total: Decimal
     codes: tuple[str, ...]
     occurred_at: dt.datetime
+    customer_id: str | None = None
+    basket: Basket | None = None
 
 
 class TakeBack(NamedTuple):
@@ -67,6 +73,7 @@ class ReserveCoupon(NamedTuple):
     code: str
     reservation: str
     seconds: int
+    basket: Basket | None = None
 
 
 class RedeemCoupon(NamedTuple):
@@ -76,6 +83,7 @@ class RedeemCoupon(NamedTuple):
     shop_id: str
     invoice_number: str
     reservation: str | None = None
+    basket: Basket | None = None
 
 
 class ReleaseCoupon(NamedTuple):
@@ -132,6 +140,79 @@ class HearDelivery(NamedTuple):
     became: Literal["sent", "bounced", "delayed", "complained"]
 
 
+@dataclass(frozen=True, slots=True)
+class CreateShared:
+    """Make a code for everybody; `most_amount` is in units of `currency`, each limit none where it is left out."""
+
+    code: str
+    value: str
+    titles: str = "{}"
+    categories: str = "[]"
+    stacks: bool = False
+    refund_frees: bool = True
+    most_uses: int | None = None
+    most_amount: Decimal | None = None
+    currency: str | None = None
+    most_per_customer: int | None = None
+    valid_from: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
+
+
+class EndShared(NamedTuple):
+    """Let nobody use a code for everybody any more."""
+
+    code: str
+    reason: str
+
+
+# What is said of itself
+
+
+class PlanMessage(NamedTuple):
+    """Plan to say what happened to a customer, once for its `reference` for ever; `subject` is its kind.
+
+    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. An end in `content` is
+    told as the last day before it, and the gift that it lacks is the coupon.
+    """
+
+    customer_id: str
+    subject: str
+    reference: str
+    happened_at: dt.datetime
+    content: Mapping[str, Any] = MappingProxyType({})
+    due_at: dt.datetime | None = None
+    until: dt.datetime | None = None
+    last_day: dt.date | None = None
+    coupon_id: str | None = None
+
+
+class DropMessage(NamedTuple):
+    """Say no more what was planned: it is over."""
+
+    customer_id: str
+    subject: str
+    reference: str
+    reason: str
+
+
+class CountPoints(NamedTuple):
+    """Count points for a customer's next digest, by the `sequence` of the event that told of them."""
+
+    customer_id: str
+    sequence: int
+    happened_at: dt.datetime
+    awarded: int
+    activated: int
+    available: int
+    pending: int
+
+
+class AnnounceCoupon(NamedTuple):
+    """Tell of a coupon that ends soon."""
+
+    coupon_id: str
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -145,11 +226,19 @@ Command = (
     | BookDelivery
     | RetryNotification
     | HearDelivery
+    | CreateShared
+    | EndShared
+    | PlanMessage
+    | DropMessage
+    | CountPoints
+    | AnnounceCoupon
 )
 
 
 class Outcome(NamedTuple):
-    """What became of one command; `now` is when that was so."""
+    """What became of one command; `now` is when that was so, `use` and `kept` are what a basket has
+    of a shared code, `worth` what it takes off that basket.
+    """
 
     status: Literal["booked", "repeated", "ignored", "refused"]
     code: str | None = None
@@ -157,6 +246,10 @@ class Outcome(NamedTuple):
     pointer: str | None = None
     coupon: Coupon | None = None
     notification: Notification | None = None
+    shared: SharedCode | None = None
+    use: Use | None = None
+    kept: Kept | None = None
+    worth: Decimal | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -194,4 +287,6 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     RetryNotification: lambda it: Deed("notification.retry", f"{it.notification_id} for {it.customer_id}"),
     HearDelivery: lambda it: Deed("notification.report", f"{it.notification_id} for {it.customer_id}", it.became),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    CreateShared: lambda it: Deed("shared-code.create", it.code),
+    EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),
 }

@@ -1,10 +1,11 @@
-"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, customers, sorted inside.
+"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, shared codes,
+customers, sorted inside.
 
 A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from zlib import crc32
 
@@ -13,14 +14,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
-from services.notifications.records import Coupon, Customer, Dispatch, Notification, Sale, Use
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Dispatch,
+    Kept,
+    MessageKey,
+    Notification,
+    Sale,
+    SharedCode,
+    Use,
+    notification_id,
+)
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
 from shared.database import fetch
 
 CODE_LOCKS, BUCKETS = 0x636F6465, 256
-"""So many locks stand for all codes, since a transaction can hold only some thousands."""
+"""So many locks stand for all codes and baskets, since a transaction can hold only some thousands."""
 
 LOCK_CODES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
 
@@ -36,24 +48,29 @@ SELECT r.shop_id, r.invoice_number, r.refund_id FROM {rows_of("text", "text", "t
 
 USE_COLUMNS = ", ".join(f"u.{each.name}" for each in fields(Use))
 LOAD_USES = f"""
-SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[])
+SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[]) AND status = 'unknown'
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-DOCUMENTS = {"value", "titles", "preferences", "content", "message"}
+DOCUMENTS = {"value", "titles", "categories", "preferences", "content", "message"}
 
 
-def columns(record: type[Coupon | Customer | Dispatch | Notification]) -> str:
+def columns(record: type[Coupon | Customer | Dispatch | Notification | SharedCode]) -> str:
     """Return the columns of a record, documents as text."""
     return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
 
 
 LOCK_COUPONS = f"""
 SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
+    OR reservation = ANY($3::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
 LOCK_CUSTOMERS = f"""
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+
+LOAD_DIGESTS = f"""
+SELECT {columns(Notification)} FROM notification
+ WHERE customer_id = ANY($1::text[]) AND status = 'planned' AND subject = 'points_digest'"""
 
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
@@ -61,16 +78,32 @@ SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1:
 LOAD_DISPATCHES = f"""
 SELECT {columns(Dispatch)} FROM dispatch WHERE notification_id = ANY($1::uuid[])"""
 
+LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
+
+KEPT_COLUMNS = ", ".join(each.name for each in fields(Kept))
+CODES_KEPT = "SELECT code FROM shared_reservation WHERE reservation = ANY($1::text[])"
+LOAD_KEPT = f"""
+SELECT {KEPT_COLUMNS} FROM shared_reservation
+ WHERE code = ANY($1::text[]) AND (reservation = ANY($2::text[]) OR customer_id = ANY($3::text[]) OR reserved_until <= $4)"""
+
+COUNT_HAD = """
+SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
+  SELECT code, customer_id, count(*) AS uses FROM coupon_use
+   WHERE code = ANY($1::text[]) AND customer_id = ANY($2::text[]) AND status = 'redeemed' GROUP BY 1, 2
+   UNION ALL
+  SELECT code, customer_id, count(*) FROM shared_reservation
+   WHERE code = ANY($1::text[]) AND customer_id = ANY($2::text[]) GROUP BY 1, 2) had
+ GROUP BY 1, 2"""
+
 
 async def load(
     connection: AsyncConnection, requests: Sequence[Request], wanted: Wanted, versions: Versions, now: dt.datetime
 ) -> Books:
     """Return the part of the books that the requests touch, which is `wanted`."""
     books = Books(now, versions, answers=await answers.load(connection, requests))
-    if wanted.codes:
-        await fetch(
-            connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(code.encode()) % BUCKETS for code in wanted.codes})
-        )
+    # a basket's codes are judged beside each other, so it is locked like a code
+    if named := wanted.codes | wanted.reservations:
+        await fetch(connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(name.encode()) % BUCKETS for name in named}))
     if wanted.sales:
         for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
             sale = Sale(*row)
@@ -79,12 +112,15 @@ async def load(
         books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
     await _load_uses(connection, books, wanted)
     await _lock_coupons(connection, books, wanted)
+    await _lock_shared(connection, books, wanted)
+    await _lock_customers(connection, books, wanted)
     await _load_notifications(connection, books, wanted)
     return books
 
 
 async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     """They and their dispatches are guarded by the locks of their customers."""
+    wanted.notifications.update(notification_id(*key) for key in _messages(books, wanted))
     if wanted.notifications:
         for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
             notification = Notification(*row)
@@ -93,21 +129,61 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
         for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
             dispatch = Dispatch(*row)
             books.dispatches[dispatch.notification_id] = dispatch
+    if wanted.digests:
+        names = sorted(books.customers[name].customer_id for name in wanted.digests & books.customers.keys())
+        for row in await fetch(connection, LOAD_DIGESTS, names):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+            books.digests[notification.customer_id] = notification
+
+
+def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
+    """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
+    for customer_id, subject, reference in wanted.messages:
+        known = books.customers.get(customer_id)
+        yield customer_id if known is None else known.customer_id, subject, reference
+    for coupon in books.coupons.values():
+        if coupon.announced:
+            yield coupon.customer_id, "coupon_expiring", coupon.coupon_id
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.codes)):
+    for row in await fetch(connection, LOAD_USES, *joined(sorted(wanted.sales), 2), sorted(wanted.new_codes)):
         use = Use(*row)
         books.uses[use.key] = use
         wanted.codes.add(use.code)
+        if use.customer_id is not None:
+            wanted.customers.add(use.customer_id)
 
 
 async def _lock_coupons(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOCK_COUPONS, sorted(wanted.coupons), sorted(wanted.codes)):
+    for row in await fetch(connection, LOCK_COUPONS, *map(sorted, (wanted.coupons, wanted.codes, wanted.reservations))):
         coupon = Coupon(*row)
         books.coupons[coupon.coupon_id] = coupon
         wanted.customers.add(coupon.customer_id)
         if coupon.code is not None:
             books.by_code[coupon.code] = coupon
+
+
+async def _lock_shared(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    if wanted.reservations:
+        found = await fetch(connection, CODES_KEPT, sorted(wanted.reservations))
+        wanted.codes.update(row["code"] for row in found)
+    if not wanted.codes:
+        return
+    books.shared = {row["code"]: SharedCode(*row) for row in await fetch(connection, LOCK_SHARED, sorted(wanted.codes))}
+    if not books.shared:
+        return
+    who, names = sorted(wanted.customers), sorted(books.shared)
+    for row in await fetch(connection, LOAD_KEPT, names, sorted(wanted.reservations), who, books.now):
+        kept = Kept(*row)
+        books.kept[kept.key] = kept
+        if kept.customer_id is not None:
+            wanted.customers.add(kept.customer_id)
+    for row in await fetch(connection, COUNT_HAD, names, sorted(wanted.customers)):
+        books.had[row["code"], row["customer_id"]] = row["uses"]
+
+
+async def _lock_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
         books.customers[row["customer_id"]] = Customer(*row)

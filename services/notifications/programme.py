@@ -281,6 +281,10 @@ class Programme(Document):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    def zone_of(self, time_zone: str | None) -> ZoneInfo:
+        """Return by whose clock somebody lives who told this time zone, or none."""
+        return self.zone if time_zone is None else ZoneInfo(time_zone)
+
 
 def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:
     """Yield each place that names a template, its name, and the kind of message that it has to be for."""

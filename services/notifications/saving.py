@@ -11,7 +11,7 @@ CUSTOMER = Columns(
     tables.customer,
     "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
     " email phone preferred_channel preferences profile_at tier available pending points_sequence purchases turnover"
-    " first_purchase_at last_purchase_at erased_at",
+    " first_purchase_at last_purchase_at erased_at digest_sequence",
 )
 NOTIFICATION = Columns(
     tables.notification,
@@ -25,10 +25,17 @@ DISPATCH = Columns(
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
-    " invoice_number ended_at reason",
+    " invoice_number ended_at reason categories stacks announced",
 )
-USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at")
+USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at customer_id amount reason")
 SALE = Columns(tables.sale, "shop_id invoice_number total refunded")
+SHARED = Columns(
+    tables.shared_code,
+    "code value titles categories stacks refund_frees most_uses most_amount currency most_per_customer uses amount"
+    " valid_from valid_until created_at ended_at reason",
+)
+KEPT = Columns(tables.shared_reservation, "code reservation reserved_until customer_id amount")
+KEPT_KEY = Columns(tables.shared_reservation, "code reservation")
 REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
@@ -37,6 +44,9 @@ INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION
 INSERT_DISPATCHES, UPDATE_DISPATCHES = DISPATCH.insert(), DISPATCH.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
+
+INSERT_SHARED, UPDATE_SHARED = SHARED.insert(), SHARED.update()
+PUT_KEPT, DELETE_KEPT = KEPT.put(), KEPT_KEY.delete()
 
 INSERT_OUTBOX = f"""
 INSERT INTO outbox (topic, key, payload)
@@ -53,6 +63,10 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_COUPONS, [COUPON.of(each) for each in changes.coupons.values()]),
         (INSERT_USES, [USE.of(changes.new_uses[key]) for key in sorted(changes.new_uses)]),
         (UPDATE_USES, [USE.of(each) for each in changes.uses.values()]),
+        (INSERT_SHARED, [SHARED.of(changes.new_shared[name]) for name in sorted(changes.new_shared)]),
+        (UPDATE_SHARED, [SHARED.of(each) for each in changes.shared.values()]),
+        (DELETE_KEPT, sorted(changes.no_longer_kept)),
+        (PUT_KEPT, [KEPT.of(changes.kept[key]) for key in sorted(changes.kept)]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),

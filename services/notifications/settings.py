@@ -73,3 +73,6 @@ class NotificationsSettings(Settings):
     @property
     def delivers_mail(self) -> bool:
         return self.notifications_smtp_url is not None or self.outbox_folder is not None
+
+    notifications_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
+    """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""

@@ -20,16 +20,17 @@ INVARIANTS = (
         "no-code-waits-for-a-coupon-that-is-there",
         "a use of a code that nobody knows is of one that has no coupon",
         """
-        SELECT u.code, u.shop_id, u.invoice_number, c.coupon_id
-          FROM coupon_use u JOIN coupon c ON c.code = u.code WHERE u.status = 'unknown'""",
+        SELECT u.code, u.shop_id, u.invoice_number FROM coupon_use u
+          JOIN (SELECT code FROM coupon UNION ALL SELECT code FROM shared_code) c USING (code)
+         WHERE u.status = 'unknown'""",
     ),
     Invariant(
         "what-was-taken-back-uses-nothing",
-        "a purchase that was taken back as a whole keeps no coupon",
+        "a purchase that was taken back as a whole keeps no coupon, unless the code is one that stays used",
         """
         SELECT s.shop_id, s.invoice_number, s.total, s.refunded, u.code
-          FROM sale s JOIN coupon_use u USING (shop_id, invoice_number)
-         WHERE s.total > 0 AND s.refunded >= s.total AND u.status = 'redeemed'""",
+          FROM sale s JOIN coupon_use u USING (shop_id, invoice_number) LEFT JOIN shared_code c USING (code)
+         WHERE c.refund_frees IS NOT FALSE AND s.total > 0 AND s.refunded >= s.total AND u.status = 'redeemed'""",
     ),
     Invariant(
         "a-coupon-ends-once",
@@ -37,6 +38,46 @@ INVARIANTS = (
         """
         SELECT coupon_id, status, ended_at FROM coupon
          WHERE (status IN ('redeemed', 'voided', 'expired')) <> (ended_at IS NOT NULL)""",
+    ),
+    Invariant(
+        "a-use-has-its-code",
+        "what was redeemed is a coupon, or a code for everybody",
+        """
+        SELECT u.code, u.shop_id, u.invoice_number FROM coupon_use u
+          LEFT JOIN coupon c USING (code) LEFT JOIN shared_code s USING (code)
+         WHERE u.status = 'redeemed' AND c.code IS NULL AND s.code IS NULL""",
+    ),
+    Invariant(
+        "a-code-is-one-or-the-other",
+        "no coupon has the code of all",
+        "SELECT c.coupon_id, c.code FROM coupon c JOIN shared_code s USING (code)",
+    ),
+    Invariant(
+        "a-shared-code-counts-what-is-used",
+        "a code for everybody counts the purchases that redeemed it and the baskets that keep it, and what they were given",
+        """
+        SELECT s.code, s.uses, s.amount, found.uses AS found_uses, found.amount AS found_amount
+          FROM shared_code s LEFT JOIN LATERAL (
+            SELECT count(*) AS uses, coalesce(sum(u.amount), 0) AS amount FROM (
+              SELECT amount FROM coupon_use WHERE code = s.code AND status = 'redeemed'
+               UNION ALL SELECT amount FROM shared_reservation WHERE code = s.code) u) found ON true
+         WHERE (s.uses, s.amount) <> (found.uses, found.amount)""",
+    ),
+    Invariant(
+        "a-customer-has-a-shared-code-as-often-as-anybody-may",
+        "no customer has a code for everybody more often than each may",
+        """
+        SELECT s.code, u.customer_id, count(*) AS uses, s.most_per_customer
+          FROM shared_code s JOIN (
+            SELECT code, customer_id FROM coupon_use WHERE status = 'redeemed'
+             UNION ALL SELECT code, customer_id FROM shared_reservation) u USING (code)
+         WHERE s.most_per_customer IS NOT NULL AND u.customer_id IS NOT NULL
+         GROUP BY s.code, u.customer_id HAVING count(*) > s.most_per_customer""",
+    ),
+    Invariant(
+        "what-is-kept-is-of-a-shared-code",
+        "what a basket keeps is a use of a code for everybody",
+        "SELECT code, reservation FROM shared_reservation r WHERE NOT EXISTS (SELECT FROM shared_code WHERE code = r.code)",
     ),
 )
 

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.contracts.coupons import FreeArticle, MoneyVoucher, PercentageVoucher, PointsBenefit, Shipping
 from shared.contracts.envelope import Envelope
-from shared.contracts.values import CustomerId, Identifier, Instant
+from shared.contracts.values import CustomerId, Flag, Identifier, Instant
 
 
 class CouponEnded(BaseModel):
-    """A coupon that nobody can use any more; of a reward, with its claim."""
+    """A coupon that nobody can use any more; of a reward, with its claim. One use of a code for everybody is `shared`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -31,6 +31,7 @@ class CouponEnded(BaseModel):
     customer_id: CustomerId
     coupon_id: Identifier | None = None
     claim_id: Identifier | None = None
+    shared: Flag = False
     shop_id: Identifier | None = None
     invoice_number: Identifier | None = None
     occurred_at: Instant | None = None

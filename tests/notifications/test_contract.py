@@ -23,6 +23,8 @@ from tests.processes import Running, loyalty, wait_until_ready
 def running(module_notifications_url: str) -> Iterator[Running]:
     settings = {
         "notifications_database_url": module_notifications_url,
+        # whoever fuzzes guesses
+        "notifications_guesses_per_minute": "1000000",
         "bootstrap_key": KEY,
     }
     with loyalty("services", "notifications", **settings) as process:
@@ -48,7 +50,11 @@ def test_every_request_example_works(running: Running) -> None:
     terms = {"customer_id": "c-42", "terms": {"value": {"kind": "shipping"}}}
     key = AUTHORIZED | {"Idempotency-Key": "contract"}
     made = httpx.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
-    statuses = play_examples(running, {"code": made["code"]})
+    value = {"value": {"kind": "shipping"}}
+    shared = httpx.post(
+        f"{running.url}/v1/coupons/shared", json=value, headers=key | {"Idempotency-Key": "shared"}
+    ).json()
+    statuses = play_examples(running, {"code": made["code"], "shared_code": shared["code"]})
     # one coupon can't be everything in turn: what came too late for it is refused
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused

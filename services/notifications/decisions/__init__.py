@@ -6,11 +6,17 @@ from typing import Any
 
 from services.notifications.books import Books
 from services.notifications.commands import (
+    AnnounceCoupon,
     BookDelivery,
     Command,
+    CountPoints,
+    CreateShared,
+    DropMessage,
+    EndShared,
     HearDelivery,
     IssueCoupon,
     Outcome,
+    PlanMessage,
     RedeemCoupon,
     ReleaseCoupon,
     Reply,
@@ -35,8 +41,11 @@ from services.notifications.decisions.coupons import (
     void_coupon,
 )
 from services.notifications.decisions.delivering import book_delivery, hear_delivery, retry
+from services.notifications.decisions.digests import count_points
+from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
 from services.notifications.decisions.purchases import take_back, use_coupons
 from services.notifications.decisions.saying import say
+from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
@@ -52,13 +61,21 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     BookDelivery: book_delivery,
     RetryNotification: retry,
     HearDelivery: hear_delivery,
+    CreateShared: create_shared,
+    EndShared: end_shared,
+    PlanMessage: plan_message,
+    DropMessage: drop_message,
+    CountPoints: count_points,
+    AnnounceCoupon: announce_coupon,
 }
 
 
 def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
-    """Book what is due on the coupons, then answer each request in turn; each sees what those before it did."""
+    """Book what is due on the codes, then answer each request in turn; each sees what those before it did."""
     for coupon in list(books.coupons.values()):
         lapse(books, coupon)
+    for kept in list(books.kept.values()):
+        lapse_shared(books, kept)
     desk = Desk(partial(_decide, books), books.answers, deed=deed, lasts=lasts)
     return [desk.reply(request) for request in requests]
 

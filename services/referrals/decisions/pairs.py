@@ -33,7 +33,7 @@ def invite_pair(books: Books, command: InvitePair) -> Outcome:
     if unfit is not None:
         return unfit
     keep(books, pair)
-    _tell_both(books, pair, "pair.invited", code=pair.code)
+    _tell_both(books, pair, "pair.invited", code=pair.code, reward=orjson.Fragment(pair.benefit))
     return _answer(pair)
 
 
