@@ -51,11 +51,11 @@ def create_app(
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
     app.include_router(programmes.router)
+    app.include_router(shared_routes.router)
+    app.include_router(coupon_routes.router)
     app.include_router(templates.router)
     app.include_router(messages.router)
     app.include_router(hooks.router)
-    app.include_router(shared_routes.router)
-    app.include_router(coupon_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

@@ -44,12 +44,12 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
-    new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
-    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     new_shared: dict[str, SharedCode] = field(default_factory=dict)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     no_longer_kept: set[KeptKey] = field(default_factory=set)
+    new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -102,14 +102,14 @@ class Books:
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
-    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
-    house: House = NO_HOUSE
-    reach: Reach = field(default_factory=Reach)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     had: Counter[tuple[str, str]] = field(default_factory=Counter)
     digests: dict[str, Notification] = field(default_factory=dict)
     """The digest that is being gathered for a customer."""
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    house: House = NO_HOUSE
+    reach: Reach = field(default_factory=Reach)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -147,6 +147,10 @@ class Books:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
 
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+
     def keep_dispatch(self, dispatch: Dispatch) -> None:
         """Note that a dispatch is new, or changed."""
         key = dispatch.notification_id
@@ -155,10 +159,6 @@ class Books:
         elif key not in self.changes.new_dispatches:
             self.changes.dispatches[key] = dispatch
         self.dispatches[key] = dispatch
-
-    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
-        """Return what a customer is told about one thing, or was."""
-        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

@@ -29,10 +29,10 @@ class IssueCoupon:
     titles: str = "{}"
     valid_days: int | None = None
     valid_until: dt.datetime | None = None
-    occasion: str | None = None
     categories: str = "[]"
     """Those whose lines count, as JSON."""
     stacks: bool = False
+    occasion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,47 +97,6 @@ class SettleCoupon(NamedTuple):
     """Book what has become due: the end of a coupon."""
 
     code: str
-
-
-# Messages
-
-
-class Say(NamedTuple):
-    """Say what was planned, if it is due and may be said; `code` is for the coupon of an occasion."""
-
-    notification_id: UUID
-    customer_id: str
-    code: str | None = None
-
-
-class BookDelivery(NamedTuple):
-    """Note how the delivery of a message went that was taken for its so many-th attempt.
-
-    `later` tries again at `due_at`; one that was not tried, or that never met anybody, does not count as an attempt.
-    """
-
-    notification_id: UUID
-    customer_id: str
-    attempt: int
-    became: Literal["sent", "later", "failed", "suppressed"]
-    answer: str
-    due_at: dt.datetime | None = None
-    counts: bool = True
-
-
-class RetryNotification(NamedTuple):
-    """Say anew what has failed, as if it were planned for now."""
-
-    notification_id: UUID
-    customer_id: str
-
-
-class HearDelivery(NamedTuple):
-    """Hear from whoever delivers on a channel what became of a message; a complaint is of the address alone."""
-
-    notification_id: UUID
-    customer_id: str
-    became: Literal["sent", "bounced", "delayed", "complained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +172,47 @@ class AnnounceCoupon(NamedTuple):
     coupon_id: str
 
 
+# Messages
+
+
+class Say(NamedTuple):
+    """Say what was planned, if it is due and may be said; `code` is for the coupon of an occasion."""
+
+    notification_id: UUID
+    customer_id: str
+    code: str | None = None
+
+
+class BookDelivery(NamedTuple):
+    """Note how the delivery of a message went that was taken for its so many-th attempt.
+
+    `later` tries again at `due_at`; one that was not tried, or that never met anybody, does not count as an attempt.
+    """
+
+    notification_id: UUID
+    customer_id: str
+    attempt: int
+    became: Literal["sent", "later", "failed", "suppressed"]
+    answer: str
+    due_at: dt.datetime | None = None
+    counts: bool = True
+
+
+class RetryNotification(NamedTuple):
+    """Say anew what has failed, as if it were planned for now."""
+
+    notification_id: UUID
+    customer_id: str
+
+
+class HearDelivery(NamedTuple):
+    """Hear from whoever delivers on a channel what became of a message; a complaint is of the address alone."""
+
+    notification_id: UUID
+    customer_id: str
+    became: Literal["sent", "bounced", "delayed", "complained"]
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -222,16 +222,16 @@ Command = (
     | RedeemCoupon
     | ReleaseCoupon
     | SettleCoupon
-    | Say
-    | BookDelivery
-    | RetryNotification
-    | HearDelivery
     | CreateShared
     | EndShared
     | PlanMessage
     | DropMessage
     | CountPoints
     | AnnounceCoupon
+    | Say
+    | BookDelivery
+    | RetryNotification
+    | HearDelivery
 )
 
 
@@ -245,11 +245,11 @@ class Outcome(NamedTuple):
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
-    notification: Notification | None = None
     shared: SharedCode | None = None
     use: Use | None = None
     kept: Kept | None = None
     worth: Decimal | None = None
+    notification: Notification | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""

@@ -125,16 +125,16 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
         for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
             notification = Notification(*row)
             books.notifications[notification.notification_id] = notification
-    if wanted.dispatches:
-        for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
-            dispatch = Dispatch(*row)
-            books.dispatches[dispatch.notification_id] = dispatch
     if wanted.digests:
         names = sorted(books.customers[name].customer_id for name in wanted.digests & books.customers.keys())
         for row in await fetch(connection, LOAD_DIGESTS, names):
             notification = Notification(*row)
             books.notifications[notification.notification_id] = notification
             books.digests[notification.customer_id] = notification
+    if wanted.dispatches:
+        for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
+            dispatch = Dispatch(*row)
+            books.dispatches[dispatch.notification_id] = dispatch
 
 
 def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:

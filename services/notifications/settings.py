@@ -44,6 +44,8 @@ class NotificationsSettings(Settings):
     services: ClassVar[frozenset[str]] = frozenset({"notifications"})
 
     notifications_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    notifications_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
+    """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""
     notifications_smtp_url: Annotated[str, AfterValidator(_checked_url)] | None = Field(default=None, repr=False)
     """Where mail is handed in; without it, and without a file outbox, mail is left to the shop's own mailer."""
     notifications_sender_address: MailAddress | None = None
@@ -73,6 +75,3 @@ class NotificationsSettings(Settings):
     @property
     def delivers_mail(self) -> bool:
         return self.notifications_smtp_url is not None or self.outbox_folder is not None
-
-    notifications_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
-    """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""

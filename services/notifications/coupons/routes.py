@@ -12,6 +12,7 @@ from fastapi import Request as HttpRequest
 
 from services.notifications import queries
 from services.notifications.answers import basket_view, coupon_view, money, render_coupon
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import (
     IssueCoupon,
     RedeemCoupon,
@@ -34,7 +35,6 @@ from services.notifications.coupons.schemas import (
     Voiding,
 )
 from services.notifications.records import Coupon, SharedCode
-from services.notifications.routes import REUSED, service_of
 from services.notifications.rules.coupons import Reason, draw, spelled
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, caller, needs

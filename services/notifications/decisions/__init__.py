@@ -57,16 +57,16 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
-    Say: say,
-    BookDelivery: book_delivery,
-    RetryNotification: retry,
-    HearDelivery: hear_delivery,
     CreateShared: create_shared,
     EndShared: end_shared,
     PlanMessage: plan_message,
     DropMessage: drop_message,
     CountPoints: count_points,
     AnnounceCoupon: announce_coupon,
+    Say: say,
+    BookDelivery: book_delivery,
+    RetryNotification: retry,
+    HearDelivery: hear_delivery,
 }
 
 

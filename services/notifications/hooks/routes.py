@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi import Request as HttpRequest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.asking import service_of
 from services.notifications.channels.message import Later, Message, Outcome, Sent
 from services.notifications.commands import RetryNotification
 from services.notifications.hooks import keeping
@@ -23,7 +24,6 @@ from services.notifications.hooks.schemas import (
     ReplayAnswer,
 )
 from services.notifications.programme import Channel
-from services.notifications.routes import service_of
 from services.notifications.rules.reaching import MAIL
 from services.notifications.settings import NotificationsSettings
 from shared import audit

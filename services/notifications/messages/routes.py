@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi import Request as HttpRequest
 
 from services.notifications.answers import notification_view, render_notification
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import HearDelivery, RetryNotification
 from services.notifications.messages import queries
 from services.notifications.messages.queries import FIRST, Listed
@@ -19,7 +20,6 @@ from services.notifications.messages.schemas import (
 )
 from services.notifications.programme import Channel
 from services.notifications.records import Dispatch, Notification
-from services.notifications.routes import REUSED, service_of
 from shared.asking import Cursor, KeyHeader, Limit, as_json, ask, page
 from shared.auth import Guarded, needs
 from shared.database import database_errors

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi import Request as HttpRequest
 from fastapi.responses import HTMLResponse
 
-from services.notifications.routes import service_of
+from services.notifications.asking import service_of
 from services.notifications.service import NotificationsService
 from services.notifications.templates import document
 from services.notifications.templates.document import Stored, Template
