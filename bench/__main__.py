@@ -37,9 +37,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
         "redeem": lambda where, tell: spending.measure(where, spending.QUICK if quick else spending.Size(), tell),
         "import": importing.measure,
         "jobs": lambda where, tell: jobs.measure(where, days, tell),
-        "occasions": lambda where, tell: occasions.measure(
-            where, occasions.QUICK if quick else occasions.Size(), tell
-        ),
+        "occasions": lambda where, tell: occasions.measure(where, occasions.QUICK if quick else occasions.Size(), tell),
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),
         "reports": lambda where, tell: reports.measure(where, books, tell),
     }

@@ -47,7 +47,9 @@ QUICK = Size(customers=100_000, killed=40_000)
 
 async def measure(place: Place, size: Size, tell: Tell) -> Section:
     """Measure the job on one database, and kill it on another."""
-    section = Section("Occasions: Christmas is planned for everybody, as `loyalty jobs run plan` does it from start to end")
+    section = Section(
+        "Occasions: Christmas is planned for everybody, as `loyalty jobs run plan` does it from start to end"
+    )
     tell(f"occasions, {size.customers:,} customers are made")
     async with _filled(place, size.customers) as (url, begins):
         tell(f"occasions, {size.customers:,} customers are planned")
@@ -86,7 +88,7 @@ async def _kill_half_way(url: str, customers: int) -> int:
     devnull = asyncio.subprocess.DEVNULL
     child = await asyncio.create_subprocess_exec(*_command(), env=_environment(url), stdout=devnull, stderr=devnull)
     try:
-        while child.returncode is None and await count(url, "notification") < customers // 2:
+        while child.returncode is None and await count(url, "notification") < customers // 2:  # noqa: ASYNC110 - in another process
             await asyncio.sleep(POLL_SECONDS)
     finally:
         with suppress(ProcessLookupError):

@@ -31,6 +31,7 @@ from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.customers import People
 from shared.documents import Document, Fault
 from shared.http import Api, Check
 from shared.jobs import Job
@@ -100,6 +101,12 @@ class Kind(Generic[Made]):
         """Put its API together."""
         app: Api = self._load("app").create_app(service, settings, checks=checks)
         return app
+
+    @property
+    def people(self) -> People | None:
+        """How it knows people, and forgets them."""
+        found: People | None = getattr(self._load("app"), "PEOPLE", None)
+        return found
 
     def asyncapi(self) -> dict[str, Any]:
         """Return the document of its events."""

@@ -13,6 +13,7 @@ from services.notifications.coupons import shared_routes
 from services.notifications.documents import asyncapi
 from services.notifications.hooks import routes as hooks
 from services.notifications.messages import routes as messages
+from services.notifications.occasions import routes as occasion_routes
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.notifications.wording import routes as templates
@@ -51,6 +52,7 @@ def create_app(
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
     app.include_router(programmes.router)
+    app.include_router(occasion_routes.router)
     app.include_router(shared_routes.router)
     app.include_router(coupon_routes.router)
     app.include_router(templates.router)

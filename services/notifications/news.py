@@ -95,7 +95,7 @@ def tell_tier(event: TierChangedEvent, _received_at: dt.datetime) -> Command | N
 
 def tell_dropping(event: TierExpiringEvent, _received_at: dt.datetime) -> Command:
     said = event.data
-    content = {"tier": said.tier, "to": said.to, "on": said.on, "missing": said.missing}
+    content = {"tier": said.tier, "to": said.to, "on": said.on, "missing": said.missing, "counts": said.counts}
     last_day = said.on - DAY
     return PlanMessage(said.customer_id, "tier_dropping", _name(event), event.time, content, last_day=last_day)
 

@@ -73,6 +73,11 @@ WITH added AS (
 SELECT count(*) AS rows FROM added"""
 
 
+COUNT = """
+SELECT status, count(*) AS customers FROM notification
+ WHERE subject = $1 AND reference = $2 AND day IS NOT NULL GROUP BY status ORDER BY status"""
+
+
 class Round(NamedTuple):
     """An occasion and who is asked: of a campaign all customers, of an anniversary those who keep it on that day."""
 
@@ -158,6 +163,13 @@ def _decide_campaign(
         zone = there.get(time_zone)
         if zone is not None:
             yield Planned(customer_id, window.due(customer_id, zone), NOTHING)
+
+
+async def counted(connection: AsyncConnection, terms: AnyOccasion, season: int) -> dict[str, int]:
+    """Return how many customers have a season of an occasion, by what became of it."""
+    asked = Round(terms, season)
+    rows = await fetch(connection, COUNT, asked.subject, asked.reference)
+    return {row["status"]: row["customers"] for row in rows}
 
 
 async def plan(

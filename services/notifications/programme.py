@@ -14,7 +14,7 @@ from services.notifications import benefits
 from services.notifications.benefits import Benefit, CouponBenefit, CouponTerms, PercentageVoucher, PointsBenefit
 from shared import documents
 from shared.contracts.coupons import ONLY_THESE, Language
-from shared.contracts.values import Currency, Flag, Identifier, Whole
+from shared.contracts.values import Currency, Flag, Identifier, Money, Whole
 from shared.documents import Document, Fault, Name, TimeZone
 
 LEAP_YEAR = 2000
@@ -258,6 +258,8 @@ class Programme(Document):
     """What is given and said, and what keeps a message from being sent."""
 
     currency: Currency = "EUR"
+    cost_per_point: Money | None = None
+    """What a point costs the shop when it is spent, for previews."""
     time_zone: TimeZone = "Europe/Berlin"
     """Of a customer who told none."""
     default_language: Language = "en"

@@ -168,6 +168,7 @@ notification = sa.Table(
     sa.CheckConstraint("purpose IN ('offers', 'account', 'necessary')", name="purpose"),
     sa.CheckConstraint("(status IN ('requested', 'sent')) <= (said_at IS NOT NULL)", name="said"),
     sa.Index("notification_customer", "customer_id", "subject"),
+    sa.Index("notification_season", "subject", "reference", "status", postgresql_where=sa.text("day IS NOT NULL")),
     sa.Index(
         "notification_digest",
         "customer_id",

@@ -12,6 +12,7 @@ from services.notifications.delivery import Delivery
 from services.notifications.jobs import announce_coupons
 from services.notifications.programme import Programme
 from services.notifications.service import NotificationsService
+from services.notifications.templates.kinds import SAMPLES
 from services.notifications.verification import verify
 from shared.database import transact
 from shared.messaging.decoding import decode
@@ -123,6 +124,7 @@ async def messages(engine: AsyncEngine) -> list[dict[str, Any]]:
 
 async def message(engine: AsyncEngine) -> dict[str, Any]:
     (found,) = await messages(engine)
+    assert found["content"].keys() == SAMPLES[found["subject"]].keys()
     async with engine.connect() as connection:
         assert await verify(connection) == []
     return found

@@ -81,12 +81,17 @@ def campaign(terms: Campaign, customer_id: str, last: Last | None, now: dt.datet
     return None
 
 
+def begins_on(terms: Campaign, season: int) -> dt.date:
+    """Return the first day of a season."""
+    return dt.date.fromisoformat(f"{season}-{terms.begins}")
+
+
 class Window:
     """A season of a campaign, as one long stretch of its daily hours on which every customer has a place."""
 
     def __init__(self, terms: Campaign, season: int) -> None:
         since, until = _minutes(terms.hours.begin), _minutes(terms.hours.end)
-        begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
+        begins = begins_on(terms, season)
         self.season = season
         self._name = terms.name
         self._days = [begins + number * DAY for number in range(terms.days)]
@@ -150,6 +155,6 @@ def near_seasons(terms: Campaign, now: dt.datetime, ahead: dt.timedelta) -> Iter
     """Yield the seasons whose window opens so far ahead, for anybody anywhere, and is not over for all."""
     first, last = _first_day(terms, now), (now + EAST + ahead).date()
     for season in [terms.year] if terms.year else range(first.year - 1, last.year + 1):
-        begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
+        begins = begins_on(terms, season)
         if begins <= last and first < begins + terms.days * DAY:
             yield season

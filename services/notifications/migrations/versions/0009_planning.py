@@ -37,6 +37,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "notification_season",
+        "notification",
+        ["subject", "reference", "status"],
+        unique=False,
+        postgresql_where=sa.text("day IS NOT NULL"),
+    )
+    op.create_index(
         "notification_digest",
         "notification",
         ["customer_id"],
