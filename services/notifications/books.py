@@ -148,6 +148,10 @@ class Books:
             found = self.customers[name] = self.changes.new_customers[name] = Customer(name)
         return found
 
+    def name(self, name: str) -> str:
+        """Return the name that a customer goes by now."""
+        return self.customer(name).customer_id
+
     def keep_use(self, use: Use) -> None:
         """Note that a use is new, or changed."""
         if use.key not in self.uses:

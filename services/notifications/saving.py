@@ -94,6 +94,17 @@ DELETE FROM notification n USING {MERGED}
  WHERE n.status = 'planned' AND n.subject LIKE 'occasion:%' AND (n.customer_id = k.name OR (n.customer_id = k.into_name
    AND EXISTS (SELECT FROM notification had WHERE had.customer_id = k.name AND had.subject = n.subject
      AND had.reference = n.reference AND had.status <> 'planned')))"""
+# a no is one under every name; a yes was given under its own, for what stood there
+MOVE_REFUSALS = f"""
+INSERT INTO consent (customer_id, channel, purpose, state, withdrawn_at, withdrawn_how, withdrawn_text)
+SELECT DISTINCT ON (into_name, channel, purpose)
+    into_name, channel, purpose, state, withdrawn_at, withdrawn_how, withdrawn_text
+  FROM consent c JOIN {MERGED} ON c.customer_id = k.name WHERE state = 'withdrawn'
+ ORDER BY into_name, channel, purpose, withdrawn_at DESC
+ON CONFLICT (customer_id, channel, purpose) DO UPDATE
+ SET state = excluded.state, withdrawn_at = excluded.withdrawn_at, withdrawn_how = excluded.withdrawn_how,
+     withdrawn_text = excluded.withdrawn_text
+ WHERE excluded.withdrawn_at >= greatest(consent.asked_at, consent.confirmed_at, consent.withdrawn_at)"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
 UNPLAN = f"""
@@ -133,6 +144,7 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (MOVE_BOUGHT, changes.merged),
         (MOVE_OWN_DATES, changes.merged),
         (UNPLAN_MERGED, changes.merged),
+        (MOVE_REFUSALS, changes.merged),
         (MOVE_NOTIFICATIONS, changes.merged),
         (MOVE_COUPONS, changes.merged),
         (UNPLAN, sorted(changes.unplanned)),

@@ -37,7 +37,7 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import AddressKey, MessageKey, SaleKey, question_id
+from services.notifications.records import QUESTION, AddressKey, MessageKey, SaleKey, question_reference
 from services.notifications.rules.consent import spelled
 
 
@@ -178,7 +178,8 @@ def _consents(wanted: Wanted, command: HearConsent | ConfirmConsent | ChooseCons
     said = command.choices if isinstance(command, ChooseConsents) else (command,)
     for each in said:
         if isinstance(each, HearConsent) and each.is_given and each.at is not None:
-            wanted.notifications.add(question_id(each.customer_id, each.channel, each.purpose, each.at))
+            reference = question_reference(each.channel, each.purpose, each.at)
+            wanted.messages.add((each.customer_id, QUESTION, reference))
 
 
 def _address(wanted: Wanted, command: HearReport | LiftAddress) -> None:
