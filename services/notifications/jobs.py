@@ -20,8 +20,8 @@ from shared.jobs import Job, Tell
 
 BATCH = 1_000
 
-CONNECTIONS = 3
-"""What an engine for these jobs needs: one for each lock, one for the batches."""
+CONNECTIONS = 8
+"""What an engine for these jobs needs: for each of them its lock, and its batches."""
 
 ALIASES = {"expire-coupons": "settle"}
 

@@ -42,9 +42,9 @@ def say(books: Books, command: Say) -> Outcome:
     if notification is None or notification.status != "planned" or notification.due_at > books.now:
         return Outcome("ignored")
     about = topic(books.programme, notification.subject)
-    if about is None:
-        return suppress(books, notification, "switched-off")
     customer = books.customer(notification.customer_id)
+    if about is None or customer.erased_at is not None:
+        return suppress(books, notification, "switched-off" if about is None else "customer-erased")
     channel, verdict = _way(books, notification, customer)
     if verdict.outcome == "later":
         return _postpone(books, notification, verdict)
