@@ -18,6 +18,7 @@ from shared.database import transact
 from tests.asking import rows
 from tests.notifications.conftest import NOW
 
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LONG_AGO = dt.date(2020, 1, 1)
 DAY = dt.timedelta(days=1)
 
@@ -226,6 +227,20 @@ async def test_two_runs_at_once_plan_each_once(notifications: NotificationsServi
 
     assert sum(await asyncio.gather(*(run() for _ in range(4)))) == 300
     assert len(await planned(engine)) == 300
+
+
+async def test_a_birthday_that_is_changed_meanwhile_is_not_planned(
+    notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    await publish(notifications, NOW, birthday())
+    await customers(engine, {"customer_id": "anna", "birthday": day("1990-11-24")})
+    async with engine.begin() as connection:
+        await connection.execute(tables.customer.update().values(birthday=day("1990-05-17")))
+        running = asyncio.create_task(plan(notifications, engine))
+        while not await rows(engine, WAITING):  # noqa: ASYNC110 - in the database
+            await asyncio.sleep(0.01)
+    assert await running == 0
+    assert await planned(engine) == []
 
 
 @given(*[st.text(st.characters(codec="utf-8"))] * 3)
