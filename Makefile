@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CODE := services shared bench tests docs .ci
-PYTEST_ARGS ?= --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 ONLINE_RETAIL_DIR ?= $(shell cd ../shared/data/online_retail 2>/dev/null && pwd)
 ifneq ($(strip $(ONLINE_RETAIL_DIR)),)

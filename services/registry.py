@@ -1,6 +1,6 @@
 """The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -24,12 +24,14 @@ import services.referrals.handlers
 import services.referrals.jobs
 import services.referrals.programme
 import services.referrals.verification
+from services.notifications.books import House
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.customers import People
 from shared.documents import Document, Fault
 from shared.http import Api, Check
 from shared.jobs import Job
@@ -47,6 +49,10 @@ class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     services: ClassVar[frozenset[str]] = (
         PointsSettings.services | ReferralsSettings.services | NotificationsSettings.services
     )
+
+
+Part = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside an API, or makes a worker, until it is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Kind(Generic[Made]):
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
     rules: Rules | None = None
+    workers: str | None = None
+    """Its module whose `parts` a worker of it runs beside what every one does."""
 
     @property
     def url_field(self) -> str:
@@ -94,10 +102,20 @@ class Kind(Generic[Made]):
         app: Api = self._load("app").create_app(service, settings, checks=checks)
         return app
 
+    @property
+    def people(self) -> People | None:
+        """How it knows people, and forgets them."""
+        found: People | None = getattr(self._load("app"), "PEOPLE", None)
+        return found
+
     def asyncapi(self) -> dict[str, Any]:
         """Return the document of its events."""
         document: dict[str, Any] = self._load("documents").asyncapi()
         return document
+
+    def parts(self, service: Made, settings: Settings) -> Sequence[Part]:
+        """Return what else a worker of it runs."""
+        return [] if self.workers is None else self._load(self.workers).parts(service, settings)
 
     def _load(self, module: str) -> Any:
         # half of what a service is to load serves its API, which most commands never do
@@ -143,7 +161,10 @@ NOTIFICATIONS = Kind(
     port=8003,
     package=services.notifications,
     settings=NotificationsSettings,
-    make=lambda engine, _settings, **options: NotificationsService(engine, **options),
+    make=lambda engine, settings, **options: NotificationsService(
+        engine, house=House(delivers_mail=settings.delivers_mail), **options
+    ),
+    workers="sending.parts",
     rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),
     subscription=lambda notifications: services.notifications.handlers.subscription(
         notifications.delivery, clock=notifications.clock

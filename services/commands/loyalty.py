@@ -7,6 +7,7 @@ import typer
 from services import documents
 from services.commands import (
     books,
+    customers,
     demo,
     importing,
     jobs,
@@ -32,6 +33,7 @@ app.command("audit")(books.show_audit)
 app.add_typer(serving.app, name="services")
 app.add_typer(refunds.app, name="refunds")
 app.add_typer(letters.app, name="dead-letters")
+app.add_typer(customers.app, name="customers")
 app.add_typer(keys.app, name="keys")
 app.add_typer(programme.app, name="programme")
 app.add_typer(surprises.app, name="surprises")

@@ -2,13 +2,16 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
 from services.notifications.records import (
     Coupon,
     Customer,
+    Dispatch,
     Kept,
     KeptKey,
     Notification,
@@ -19,6 +22,8 @@ from services.notifications.records import (
     UseKey,
     notification_id,
 )
+from services.notifications.rules.consent import Consent, Standing
+from services.notifications.templates.document import Stored
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -43,7 +48,42 @@ class Changes:
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     no_longer_kept: set[KeptKey] = field(default_factory=set)
+    new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class Links(Protocol):
+    """What makes the links of messages."""
+
+    def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str: ...
+
+    def preferences(self, customer_id: str) -> str: ...
+
+
+class House(NamedTuple):
+    """How we speak to customers: what makes our links, where there are pages to lead to, and whether we deliver mail."""
+
+    links: Links | None = None
+    delivers_mail: bool = False
+
+
+NO_HOUSE = House()
+
+
+@dataclass(slots=True)
+class Reach:
+    """How customers may be reached, of those who are to be told something now.
+
+    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
+    address, `said` are the instants of promotional messages of a customer.
+    """
+
+    hooks: frozenset[str] = frozenset()
+    templates: Mapping[str, Stored] = field(default_factory=dict)
+    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -67,6 +107,9 @@ class Books:
     had: Counter[tuple[str, str]] = field(default_factory=Counter)
     digests: dict[str, Notification] = field(default_factory=dict)
     """The digest that is being gathered for a customer."""
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    house: House = NO_HOUSE
+    reach: Reach = field(default_factory=Reach)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -107,6 +150,15 @@ class Books:
     def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
         """Return what a customer is told about one thing, or was."""
         return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+
+    def keep_dispatch(self, dispatch: Dispatch) -> None:
+        """Note that a dispatch is new, or changed."""
+        key = dispatch.notification_id
+        if key not in self.dispatches:
+            self.changes.new_dispatches[key] = dispatch
+        elif key not in self.changes.new_dispatches:
+            self.changes.dispatches[key] = dispatch
+        self.dispatches[key] = dispatch
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

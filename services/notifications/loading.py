@@ -17,6 +17,7 @@ from services.notifications.programme import Versions
 from services.notifications.records import (
     Coupon,
     Customer,
+    Dispatch,
     Kept,
     MessageKey,
     Notification,
@@ -51,10 +52,10 @@ SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[]) AND status =
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-DOCUMENTS = {"value", "titles", "categories", "preferences", "content"}
+DOCUMENTS = {"value", "titles", "categories", "preferences", "content", "message"}
 
 
-def columns(record: type[Coupon | Customer | Notification | SharedCode]) -> str:
+def columns(record: type[Coupon | Customer | Dispatch | Notification | SharedCode]) -> str:
     """Return the columns of a record, documents as text."""
     return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
 
@@ -74,6 +75,8 @@ SELECT {columns(Notification)} FROM notification
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
+LOAD_DISPATCHES = f"""
+SELECT {columns(Dispatch)} FROM dispatch WHERE notification_id = ANY($1::uuid[])"""
 
 LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
 
@@ -93,9 +96,10 @@ SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
  GROUP BY 1, 2"""
 
 
-async def load(connection: AsyncConnection, requests: Sequence[Request], versions: Versions, now: dt.datetime) -> Books:
-    """Return the part of the books that the requests touch."""
-    wanted = Wanted(command for request in requests for command in request.commands)
+async def load(
+    connection: AsyncConnection, requests: Sequence[Request], wanted: Wanted, versions: Versions, now: dt.datetime
+) -> Books:
+    """Return the part of the books that the requests touch, which is `wanted`."""
     books = Books(now, versions, answers=await answers.load(connection, requests))
     # a basket's codes are judged beside each other, so it is locked like a code
     if named := wanted.codes | wanted.reservations:
@@ -115,7 +119,7 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], version
 
 
 async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    """They are guarded by the locks of their customers."""
+    """They and their dispatches are guarded by the locks of their customers."""
     wanted.notifications.update(notification_id(*key) for key in _messages(books, wanted))
     if wanted.notifications:
         for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
@@ -127,6 +131,10 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
             notification = Notification(*row)
             books.notifications[notification.notification_id] = notification
             books.digests[notification.customer_id] = notification
+    if wanted.dispatches:
+        for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
+            dispatch = Dispatch(*row)
+            books.dispatches[dispatch.notification_id] = dispatch
 
 
 def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:

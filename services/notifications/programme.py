@@ -43,6 +43,7 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_leng
 Link = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2_000)]
 Year = Annotated[Whole, Field(ge=1970, le=2199)]
 Window = Annotated[Whole, Field(ge=1, le=180)]
+Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
 class Hours(Document):
@@ -87,6 +88,8 @@ class Occasion(Document):
     """Local hours of the customer, in which it is said."""
     catch_up_days: Annotated[Whole, Field(ge=0, le=60)] = 7
     """For how many days after its day it is still worth saying."""
+    without_message: Literal["give", "keep"] = "give"
+    """Whether a customer to whom it may not be said gets it all the same."""
 
 
 class Anniversary(Occasion):
@@ -272,6 +275,8 @@ class Programme(Document):
     confirm_days: Annotated[Whole, Field(ge=1, le=365)] = 14
     """How long a consent waits to be confirmed."""
     suppression: Suppression = Suppression()
+    shop_channels: Annotated[list[Channel], Field(max_length=20)] = []
+    """Channels on which the shop's own mailer says what is requested; on `email` without a mail server it does in any case."""
     coupons: Coupons = Coupons()
 
     @cached_property

@@ -12,6 +12,7 @@ from services.notifications.programme import Purpose
 Origin = Literal["reward", "referral", "pair", "hand", "occasion"]
 CouponStatus = Literal["issued", "reserved", "redeemed", "voided", "expired"]
 NotificationStatus = Literal["planned", "requested", "sent", "suppressed", "failed"]
+DispatchStatus = Literal["waiting", "sent", "failed"]
 UseStatus = Literal["redeemed", "conflict", "unknown", "freed"]
 SharedStatus = Literal["upcoming", "open", "ended", "expired"]
 SaleKey = tuple[str, str]
@@ -111,6 +112,22 @@ class Notification:
     channel: str | None = None
     reason: str | None = None
     said_at: dt.datetime | None = None
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """A message that we deliver ourselves; `message` is it as JSON, `due_at` when it is tried, or again if nobody says how it went."""
+
+    notification_id: UUID
+    customer_id: str
+    channel: str
+    address: str | None
+    message: str | None
+    status: DispatchStatus
+    due_at: dt.datetime
+    attempts: int = 0
+    answer: str | None = None
+    ended_at: dt.datetime | None = None
 
 
 def notification_id(customer_id: str, subject: str, reference: str) -> UUID:

@@ -18,6 +18,10 @@ NOTIFICATION = Columns(
     "notification_id customer_id subject reference status purpose happened_at due_at until day content coupon_id channel"
     " reason said_at",
 )
+DISPATCH = Columns(
+    tables.dispatch,
+    "notification_id customer_id channel address message status due_at attempts answer ended_at",
+)
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
@@ -37,6 +41,7 @@ REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
 INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
 INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
+INSERT_DISPATCHES, UPDATE_DISPATCHES = DISPATCH.insert(), DISPATCH.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
@@ -66,6 +71,8 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
         (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
+        (INSERT_DISPATCHES, [DISPATCH.of(each) for each in changes.new_dispatches.values()]),
+        (UPDATE_DISPATCHES, [DISPATCH.of(each) for each in changes.dispatches.values()]),
         (INSERT_OUTBOX, changes.outbox),
     ):
         if rows:

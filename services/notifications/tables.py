@@ -176,6 +176,7 @@ notification = sa.Table(
         postgresql_where=sa.text("status = 'planned' AND subject = 'points_digest'"),
     ),
     sa.Index("notification_due", "due_at", "notification_id", postgresql_where=sa.text("status = 'planned'")),
+    sa.Index("notification_failed", "due_at", "notification_id", postgresql_where=sa.text("status = 'failed'")),
     sa.Index(
         "notification_said",
         "customer_id",
@@ -214,6 +215,18 @@ dispatch = sa.Table(
     sa.Index("dispatch_customer", "customer_id"),
     sa.Index("dispatch_due", "channel", "due_at", postgresql_where=sa.text("status = 'waiting'")),
     comment="messages that we deliver ourselves",
+)
+
+hook = sa.Table(
+    "hook",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secrets", sa.ARRAY(sa.Text), nullable=False, comment="all of them sign; the newest first"),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("ended", sa.Text, comment="what it said when it would take no more"),
+    sa.Column("saved_at", INSTANT, nullable=False),
+    sa.Column("saved_by", sa.Text, nullable=False),
 )
 
 coupon = sa.Table(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from shared.contracts.customers import CustomerWithheld
 from shared.contracts.envelope import Envelope
 from shared.contracts.values import CardNumber, Currency, CustomerId, Identifier, Money
 
@@ -722,6 +723,13 @@ class RewardFulfilledEvent(SequencedEnvelope):
     data: RewardFulfilled
 
 
+class CustomerWithheldEvent(SequencedEnvelope):
+    """Stands in for what had not left yet when its customer was erased, so that no number is missing."""
+
+    type: Literal["loyalty.customer.withheld.v1"]
+    data: CustomerWithheld
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PointsAwardedEvent
@@ -746,7 +754,8 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | RewardClaimedEvent
         | RewardCancellingEvent
         | RewardCancelledEvent
-        | RewardFulfilledEvent,
+        | RewardFulfilledEvent
+        | CustomerWithheldEvent,
         Field(discriminator="type"),
     ]
 )

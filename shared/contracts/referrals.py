@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from shared.contracts.coupons import Benefit, CouponBenefit, PointsBenefit
+from shared.contracts.customers import CustomerWithheld
 from shared.contracts.envelope import Envelope
 from shared.contracts.points import Sequence
 from shared.contracts.values import Currency, CustomerId, Identifier, Money
@@ -292,6 +293,13 @@ class PairReversedEvent(SequencedEnvelope):
     data: PairReversed
 
 
+class CustomerWithheldEvent(SequencedEnvelope):
+    """Stands in for what had not left yet when its customer was erased, so that no number is missing."""
+
+    type: Literal["loyalty.customer.withheld.v1"]
+    data: CustomerWithheld
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         ReferralRegisteredEvent
@@ -303,7 +311,8 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PairAcceptedEvent
         | PairCompletedEvent
         | PairExpiredEvent
-        | PairReversedEvent,
+        | PairReversedEvent
+        | CustomerWithheldEvent,
         Field(discriminator="type"),
     ]
 )

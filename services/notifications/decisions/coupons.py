@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -60,7 +60,9 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     )
     books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
     books.by_code[command.code] = coupon
-    details = {"value": orjson.Fragment(command.value), "valid_until": until}
+    details: dict[str, Any] = {"value": orjson.Fragment(command.value), "valid_until": until}
+    if command.occasion is not None:
+        details["occasion"] = command.occasion
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
     _take_for_earliest(books, coupon)
     return _answer(books, coupon)

@@ -119,7 +119,7 @@ def settle_pair(books: Books, command: SettlePair) -> Outcome:
 
 def settle_pairs_of(books: Books, customer: Customer) -> None:
     """Bring the pairs of a customer to what all that is known says."""
-    for pair_id in sorted(books.pairs_of[customer.customer_id]):
+    for pair_id in sorted(books.pairs_of.get(customer.customer_id, ())):
         settle(books, books.pairs[pair_id])
 
 
