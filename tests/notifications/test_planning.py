@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import planning, tables
-from services.notifications.jobs import plan_occasions
+from services.notifications.jobs import jobs, plan_occasions
 from services.notifications.programme import Programme
 from services.notifications.records import notification_hex, notification_id
 from services.notifications.service import NotificationsService
@@ -213,6 +213,22 @@ async def test_what_is_cut_off_goes_on_where_it_was(
     assert sweep["passed"] == "c-13"
     assert await plan(notifications, engine, "2026-12-03T12:10:00Z") == 6
     assert len(await planned(engine)) == 20
+
+
+async def test_whoever_is_still_to_be_gone_through_is_counted(
+    notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    await publish(notifications, NOW, christmas(), birthday())
+    await customers(engine, {"customer_id": "anna"}, {"customer_id": "ben"})
+    job = next(each for each in jobs(notifications, engine) if each.name == "plan")
+    counted = []
+    for now in ("2026-11-25T12:00:00Z", "2026-12-03T12:00:00Z"):
+        notifications.clock = lambda at=now: instant(at)  # type: ignore[misc]
+        async with engine.connect() as connection:
+            counted.append(await job.waiting(connection))
+    assert await job.work(lambda _done, _of: None) == 2
+    async with engine.connect() as connection:
+        assert (counted, await job.waiting(connection)) == ([0, 2], 0)
 
 
 async def test_two_runs_at_once_plan_each_once(notifications: NotificationsService, engine: AsyncEngine) -> None:
