@@ -65,10 +65,18 @@ OF_OWN_DATE = _ROWS.format(
 OWN = "own:"
 NOTHING = "{}"
 
-PLANNED = Columns(tables.notification, "notification_id customer_id happened_at due_at until day content")
+PLANNED = Columns(tables.notification, "notification_id customer_id due_at until day content")
+SAME = {
+    "subject": "$7::text",
+    "reference": "$8::text",
+    "status": "'planned'",
+    "purpose": "'offers'",
+    # it happens when it is due, or one that was planned long ahead would be too old by then
+    "happened_at": "greatest($9::timestamptz, due_at)",
+}
 INSERT = f"""
 WITH added AS (
-    {PLANNED.insert(subject="$8::text", reference="$9::text", status="'planned'", purpose="'offers'")}
+    {PLANNED.insert(**SAME)}
     ON CONFLICT DO NOTHING RETURNING 1)
 SELECT count(*) AS rows FROM added"""
 
@@ -177,17 +185,15 @@ async def plan(
 ) -> tuple[int, str | None]:
     """Plan an occasion for the next batch of customers. Answers for how many, and who was the last; none when all were asked."""
     rows = await candidates(connection, asked, after=after, limit=BATCH, lock=True)
-    found = [_row(asked, each, now) for each in decide(asked, rows, programme, now)]
+    found = [_row(asked, each) for each in decide(asked, rows, programme, now)]
     planned = 0
     if found:
         arguments = PLANNED.joined(found)
-        planned = (await fetch(connection, INSERT, *arguments, asked.subject, asked.reference))[0]["rows"]
+        planned = (await fetch(connection, INSERT, *arguments, asked.subject, asked.reference, now))[0]["rows"]
     return planned, rows[-1]["customer_id"] if len(rows) == BATCH else None
 
 
-def _row(asked: Round, planned: Planned, now: dt.datetime) -> tuple[Any, ...]:
+def _row(asked: Round, planned: Planned) -> tuple[Any, ...]:
     name, due = planned.customer_id, planned.due
-    # it happens when it is due, or one that was planned long ahead would be too old by then
-    happens_at = max(now, due.at)
     key = notification_hex(name, asked.subject, asked.reference)
-    return key, name, happens_at, due.at, due.until, due.day, planned.content
+    return key, name, due.at, due.until, due.day, planned.content
