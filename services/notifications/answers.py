@@ -22,6 +22,7 @@ REFUSALS = {
     "notification-unsaid": 409,
     "customer-erased": 410,
     "email-invalid": 422,
+    "segment-needed": 409,
     "segment-unknown": 404,
     "birthday-in-future": 422,
     "purchase-refunded": 409,

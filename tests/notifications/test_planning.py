@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import planning, tables
+from services.notifications.commands import DropSegment, Request
 from services.notifications.jobs import jobs, plan_occasions
 from services.notifications.programme import Programme
 from services.notifications.records import notification_hex, notification_id
 from services.notifications.service import NotificationsService
 from shared.database import transact
+from shared.documents import UnpublishableError
 from tests.asking import rows
 from tests.notifications.conftest import NOW
 
@@ -231,12 +233,50 @@ async def test_whoever_is_still_to_be_gone_through_is_counted(
         assert (counted, await job.waiting(connection)) == ([0, 2], 0)
 
 
+GOLD = {"field": "tier", "in": ["Gold"]}
+
+
+async def save_segment(engine: AsyncEngine, name: str, document: dict[str, Any]) -> None:
+    async with engine.begin() as connection:
+        values = {"name": name, "filter": document, "saved_at": NOW, "saved_by": "tests"}
+        await connection.execute(tables.segment.insert().values(**values))
+
+
+async def test_an_occasion_is_only_for_its_segment(notifications: NotificationsService, engine: AsyncEngine) -> None:
+    await save_segment(engine, "gold", GOLD)
+    await publish(notifications, NOW, christmas(segment="gold"), birthday(segment="gold"))
+    await customers(
+        engine,
+        {"customer_id": "anna", "tier": "Gold", "birthday": day("1990-12-04")},
+        {"customer_id": "ben", "tier": "Silver", "birthday": day("1990-12-04")},
+    )
+    assert await plan(notifications, engine, "2026-12-03T12:00:00Z") == 2
+    assert {each[0] for each in await planned(engine)} == {"anna"}
+    async with engine.begin() as connection:
+        await connection.execute(tables.customer.update().values(tier="Gold"))
+    # who comes into it later is found later
+    assert await plan(notifications, engine, "2026-12-03T13:00:00Z") == 2
+
+
+async def test_a_segment_has_to_be_there(notifications: NotificationsService, engine: AsyncEngine) -> None:
+    notifications.clock = lambda: NOW
+    with pytest.raises(UnpublishableError):
+        await publish(notifications, NOW, christmas(segment="gold"))
+    await save_segment(engine, "gold", GOLD)
+    await publish(notifications, NOW, christmas(segment="gold"))
+    (outcome,) = (await notifications.submit(Request([DropSegment("gold")]))).outcomes
+    assert outcome.code == "segment-needed"
+    await publish(notifications, NOW, christmas())
+    (outcome,) = (await notifications.submit(Request([DropSegment("gold")]))).outcomes
+    assert outcome.status == "booked"
+
+
 async def test_two_runs_at_once_plan_each_once(notifications: NotificationsService, engine: AsyncEngine) -> None:
     await publish(notifications, NOW, christmas())
     await customers(engine, *({"customer_id": f"c-{number:03}"} for number in range(300)))
     now = instant("2026-12-03T12:00:00Z")
     programme = (await notifications.programme_now()).programme
-    (asked,) = planning.rounds(programme, now)
+    (asked,) = await transact(engine, lambda each: planning.rounds(each, programme, now))
 
     async def run() -> int:
         return (await transact(engine, lambda each: planning.plan(each, asked, programme, after="", now=now)))[0]

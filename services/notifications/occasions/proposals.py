@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import planning
+from services.notifications.loading import load_segments
 from services.notifications.planning import HORIZON, Planned, Round, rounds_of
 from services.notifications.programme import Anniversary, AnyOccasion, Programme
 from services.notifications.rules.consent import Consent, Standing
 from services.notifications.rules.permission import Message, Reach, Verdict, judge
+from services.notifications.segments import Segment
 from shared.database import fetch
 
 BATCH = 1_000
@@ -66,20 +68,23 @@ async def proposals(
     after: Place | None = None,
 ) -> AsyncIterator[list[Proposal]]:
     """Yield batches of proposals, the days of an anniversary and the seasons of a campaign in their order."""
-    for asked in _rounds(terms, span, now):
+    segment = (await load_segments(connection, [terms.segment])).get(terms.segment)
+    if terms.segment is not None and segment is None:
+        return
+    for asked in _rounds(terms, span, now, segment):
         if after is not None and _is_before(asked, after):
             continue
         passed: str | None = after.customer_id if after is not None and _is_at(asked, after) else ""
         while passed is not None:
-            rows = await planning.candidates(connection, asked, after=passed, limit=BATCH)
+            rows = await planning.candidates(connection, asked, now=now, after=passed, limit=BATCH)
             passed = rows[-1]["customer_id"] if len(rows) == BATCH else None
             found = [*planning.decide(asked, rows, programme, _asked_at(asked, now))]
             yield [*await _judged(connection, asked, found, span, programme, now)]
 
 
-def _rounds(terms: AnyOccasion, span: Span, now: dt.datetime) -> Iterator[Round]:
+def _rounds(terms: AnyOccasion, span: Span, now: dt.datetime, segment: Segment | None) -> Iterator[Round]:
     start = max(now, _midnight(span.first))
-    return rounds_of(terms, start, max(_midnight(span.last) + DAY - start, dt.timedelta()))
+    return rounds_of(terms, start, max(_midnight(span.last) + DAY - start, dt.timedelta()), segment)
 
 
 def _midnight(day: dt.date) -> dt.datetime:
