@@ -16,11 +16,11 @@ PLANS = (
     ),
     Invariant(
         "a-season-is-the-year-of-its-day",
-        "what is planned of an occasion is about a day, counts for its year and is due before its end; nothing else has a day",
+        "what is planned of an occasion is about a day and counts for its year; nothing else has a day",
         """
-        SELECT customer_id, subject, reference, day, due_at, until FROM notification
+        SELECT customer_id, subject, reference, day FROM notification
          WHERE CASE WHEN subject LIKE 'occasion:%'
-               THEN (reference = extract(year FROM day)::text AND due_at < until) IS NOT TRUE
+               THEN (reference = extract(year FROM day)::text) IS NOT TRUE
                ELSE day IS NOT NULL END""",
     ),
     Invariant(
@@ -39,6 +39,41 @@ PLANS = (
           FROM notification n LEFT JOIN coupon c ON c.coupon_id = n.reference
          WHERE n.subject = 'coupon_expiring' AND n.status = 'planned'
            AND (c.customer_id = n.customer_id AND c.ended_at IS NULL AND c.announced) IS NOT TRUE""",
+    ),
+)
+
+SAYINGS = (
+    Invariant(
+        "a-delivery-is-of-a-message",
+        "what we deliver is of a message that was requested, and went on as its delivery did",
+        """
+        SELECT d.notification_id, d.status, n.status AS message FROM dispatch d LEFT JOIN notification n USING (notification_id)
+         WHERE (n.customer_id = d.customer_id AND n.status = ANY (CASE d.status
+           WHEN 'waiting' THEN ARRAY['requested'] WHEN 'sent' THEN ARRAY['sent', 'failed', 'planned', 'suppressed']
+           ELSE ARRAY['failed', 'planned', 'suppressed'] END)) IS NOT TRUE""",
+    ),
+    Invariant(
+        "nothing-is-kept-of-what-is-over",
+        "a message and its address are kept for as long as it is to be delivered",
+        """
+        SELECT notification_id, status FROM dispatch
+         WHERE (status = 'waiting') <> (address IS NOT NULL) OR (status = 'waiting') <> (message IS NOT NULL)""",
+    ),
+    Invariant(
+        "a-gift-is-of-its-occasion",
+        "a coupon of an occasion is that of the one message which brought it, to the same customer",
+        """
+        SELECT c.coupon_id, c.customer_id FROM coupon c
+         WHERE c.origin = 'occasion' AND NOT EXISTS (
+           SELECT FROM notification n WHERE n.notification_id = c.coupon_id::uuid AND n.coupon_id = c.coupon_id
+              AND n.subject LIKE 'occasion:%' AND n.customer_id = c.customer_id)""",
+    ),
+    Invariant(
+        "what-was-said-was-said-somewhere",
+        "a message that was requested or sent names its channel and when",
+        """
+        SELECT notification_id, status FROM notification
+         WHERE status IN ('requested', 'sent') AND (channel IS NULL OR said_at IS NULL)""",
     ),
 )
 
@@ -160,7 +195,7 @@ COUPONS = (
     ),
 )
 
-INVARIANTS = (*COUPONS, *PLANS)
+INVARIANTS = (*COUPONS, *PLANS, *SAYINGS)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:
