@@ -25,6 +25,7 @@ REFUSALS = {
     "email-invalid": 422,
     "notification-not-failed": 409,
     "notification-unsaid": 409,
+    "segment-needed": 409,
     "purchase-refunded": 409,
     "segment-unknown": 404,
     **dict.fromkeys(get_args(rules.Reason), 409),
