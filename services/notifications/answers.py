@@ -140,6 +140,19 @@ def _terms(shared: SharedCode) -> dict[str, Any]:
     }
 
 
+def use_view(use: Use) -> dict[str, Any]:
+    """Return what became of a purchase's code."""
+    return {
+        "shop_id": use.shop_id,
+        "invoice_number": use.invoice_number,
+        "status": use.status,
+        "reason": use.reason,
+        "customer_id": use.customer_id,
+        "worth": _money(use.amount),
+        "occurred_at": use.occurred_at,
+    }
+
+
 def money(amount: Decimal) -> str:
     """Return an amount in cents, or in as many decimals as it has."""
     cents = amount.quantize(CENT)

@@ -137,6 +137,36 @@ async def test_it_ends_with_its_last_day(book: Book, engine: AsyncEngine, notifi
     assert await said(engine) == ["issued", "issued", "expired"]
 
 
+async def test_what_a_basket_keeps_may_be_paid_with_after_its_end(
+    book: Book, engine: AsyncEngine, notifications: NotificationsService
+) -> None:
+    before, after = NOW + dt.timedelta(hours=11, minutes=55), NOW + dt.timedelta(hours=12)
+    await book(issue(days=0), ReserveCoupon(CODE, "basket 1", 600), now=before)
+    notifications.clock = lambda: after
+    assert await settle(notifications, engine, lambda _done, _of: None) == 0
+    (other, taken) = await book(
+        RedeemCoupon(CODE, "shop", "R-2"), RedeemCoupon(CODE, "shop", "R-1", "basket 1"), now=after
+    )
+    assert (other.code, taken.status) == ("coupon-reserved", "booked")
+    await in_order(engine)
+
+
+async def test_a_purchase_that_was_taken_back_takes_no_code_any_more(book: Book, engine: AsyncEngine) -> None:
+    await book(issue(), purchase("R-1", "OTHER"), refund("R-1"))
+    (refused,) = await book(RedeemCoupon(CODE, "shop", "R-1"))
+    assert refused.code == "purchase-refunded"
+    assert await state(engine) == ("issued", None)
+    await in_order(engine)
+
+
+async def test_a_refund_and_a_till_at_once_leave_nothing_used(book: Book, engine: AsyncEngine) -> None:
+    for number in range(20):
+        invoice, code = f"R-{number}", f"LATE-{number}"
+        await book(issue(f"claim-{number}", code), purchase(invoice, "OTHER"))
+        await asyncio.gather(book(RedeemCoupon(code, "shop", invoice)), book(refund(invoice)))
+    await in_order(engine)
+
+
 async def test_50_tills_on_one_code_take_it_once(book: Book, engine: AsyncEngine) -> None:
     await book(issue())
     writers = [Delivery(), Delivery()]

@@ -112,10 +112,8 @@ async def test_each_customer_has_it_so_often_and_a_customer_nobody_knows_never(b
     await book(shared(most_per_customer=1), redeem("R-1", goods()))
     found = await book(redeem("R-2", goods()), redeem("R-3"), redeem("R-4", goods(customer=None)))
     assert said(found) == ["customer-had-it", "customer-missing", "customer-missing"]
-    assert said(await book(reserve("b-1", goods(customer="ben")), redeem("R-5", goods(customer="ben")))) == [
-        "booked",
-        "customer-had-it",
-    ]
+    assert said(await book(reserve("b-1", goods(customer="ben")))) == ["booked"]
+    assert said(await book(redeem("R-5", goods(customer="ben")))) == ["customer-had-it"]
     assert said(await book(redeem("R-5", reservation="b-1"))) == ["booked"]
     await in_order(engine)
 

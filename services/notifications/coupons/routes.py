@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Annotated, Any, get_args
 
 import orjson
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 
 from services.notifications import queries
-from services.notifications.answers import basket_view, coupon_view, money, render_coupon
+from services.notifications.answers import basket_view, coupon_view, money, render_coupon, use_view
 from services.notifications.commands import (
     IssueCoupon,
     RedeemCoupon,
@@ -31,9 +31,10 @@ from services.notifications.coupons.schemas import (
     Redemption,
     Release,
     Reservation,
+    UsePage,
     Voiding,
 )
-from services.notifications.records import Coupon, SharedCode
+from services.notifications.records import Coupon, SharedCode, UseStatus
 from services.notifications.rules.coupons import Reason, draw, spelled
 from services.notifications.service import NotificationsService
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
@@ -50,7 +51,7 @@ REUSED = "idempotency-key-reused"
 NOT_FREE = [*get_args(Reason), REUSED]
 GUESSED: dict[int, list[str]] = {429: ["guesses-too-many"]}
 UNKNOWN: dict[int, list[str]] = {404: ["code-unknown"], **GUESSED}
-ZERO = Decimal(0)
+ZERO, NOT_FOUND = Decimal(0), 404
 
 
 def service_of(http: HttpRequest) -> NotificationsService:
@@ -110,6 +111,24 @@ async def get_coupon(http: HttpRequest, code: Segment) -> Response:
         found = await _found(http, code)
     now = service_of(http).clock()
     return as_json(coupon_view(found, now) if isinstance(found, Coupon) else basket_view(found, now))
+
+
+@router.get(
+    "/coupons/{code:segment}/uses",
+    response_model=UsePage,
+    openapi_extra=READ,
+    summary="The purchases that named it, and what became of each",
+    responses=problem_responses(UNKNOWN | {422: ["cursor-invalid"]}),
+)
+async def list_uses(
+    http: HttpRequest, code: Segment, status: UseStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    shop, invoice = decode_cursor(cursor, str, str) if cursor else ("", "")
+    async with looking_up(http):
+        name = (await _found(http, code)).code or ""
+    async with service_of(http).engine.connect() as connection:
+        found = await queries.uses(connection, name, status, after=(shop, invoice), limit=limit + 1)
+    return page([use_view(each) for each in found], limit, "shop_id", "invoice_number")
 
 
 @router.post(
@@ -245,7 +264,7 @@ async def _at_till(
     guesses, name = guesses_of(http), caller(http).name
     guesses.refuse(name)
     answer = await ask(http, command, render_coupon, key)
-    if answer.status_code == status.HTTP_404_NOT_FOUND:
+    if answer.status_code == NOT_FOUND:
         guesses.count(name)
     return answer
 
@@ -258,6 +277,6 @@ async def looking_up(http: HttpRequest) -> AsyncIterator[None]:
     try:
         yield
     except ProblemError as error:
-        if error.status_code == status.HTTP_404_NOT_FOUND:
+        if error.status_code == NOT_FOUND:
             guesses.count(name)
         raise

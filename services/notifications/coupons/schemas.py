@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notifications.benefits import CouponTerms
-from services.notifications.records import CouponStatus, Origin, SharedStatus
+from services.notifications.records import CouponStatus, Origin, SharedStatus, UseStatus
 from services.notifications.rules import coupons as rules
 from shared.contracts.coupons import ONLY_THESE, CodePrefix, CouponValue, Language, Title
 from shared.contracts.values import Currency, CustomerId, Flag, Identifier, Instant, Money, Whole
@@ -206,6 +206,35 @@ class Voiding(BaseModel):
     model_config = _example(reason="issued by mistake")
 
     reason: Reason
+
+
+class UseView(BaseModel):
+    """A purchase that named the code; of a conflict `reason` says why it could not have it, though it was paid."""
+
+    model_config = _example(
+        shop_id="webshop-de",
+        invoice_number="R-2026-000123",
+        status="conflict",
+        reason="budget-exhausted",
+        customer_id="c-42",
+        worth="5.00",
+        occurred_at="2026-11-23T09:15:00Z",
+    )
+
+    shop_id: str
+    invoice_number: str
+    status: UseStatus
+    reason: rules.Reason | None
+    customer_id: str | None
+    worth: Money | None = Field(description="what it took off, as far as a basket tells")
+    occurred_at: dt.datetime
+
+
+class UsePage(BaseModel):
+    """A page of purchases that named a code, by shop and invoice."""
+
+    data: list[UseView]
+    next_cursor: str | None
 
 
 # Codes for everybody
