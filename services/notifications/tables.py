@@ -117,6 +117,7 @@ shared_reservation = sa.Table(
     sa.Column("amount", MONEY),
     sa.Column("reserved_until", INSTANT, nullable=False),
     sa.Index("shared_reservation_basket", "reservation"),
+    sa.Index("shared_reservation_customer", "code", "customer_id"),
     sa.Index("shared_reservation_over", "reserved_until", "code"),
     comment="uses of shared codes that are kept for a basket; gone when it is paid, released or over",
 )

@@ -172,7 +172,7 @@ class ChecksAnswer(BaseModel):
 
 
 class Reservation(AtTill):
-    """Keep the coupon for this basket; it is free again when the time is over."""
+    """Keep the coupon for this basket, by its name among those of all shops; it is free again when the time is over."""
 
     model_config = _example(reservation="basket-4711", seconds=600, basket=BASKET)
 

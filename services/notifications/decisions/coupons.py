@@ -124,9 +124,7 @@ def reserve_coupon(books: Books, command: ReserveCoupon) -> Outcome:
     has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
-    found = judge(
-        terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation), now=books.now
-    )
+    found = judge(terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation))
     if found.refused is not None:
         return refuse(found.refused)
     coupon.status, coupon.reservation = "reserved", command.reservation
@@ -173,7 +171,7 @@ def _redeem(books: Books, coupon: Coupon, command: RedeemCoupon) -> Outcome:
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
     others = beside(books, command.code, command.reservation, key)
-    found = judge(terms_of(coupon), NOTHING, command.basket, others, now=books.now)
+    found = judge(terms_of(coupon), NOTHING, command.basket, others)
     if found.refused is not None:
         return refuse(found.refused)
     customer_id = command.basket.customer_id if command.basket else None

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import replace
-from decimal import Decimal
 
 from services.notifications.books import Books
 from services.notifications.commands import (
@@ -15,11 +14,18 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
-from services.notifications.decisions.pricing import STATES, Judged, beside, judge, refuse, reprice, terms_of_shared
+from services.notifications.decisions.pricing import (
+    STATES,
+    Judged,
+    beside,
+    judge,
+    refuse,
+    reprice,
+    terms_of_shared,
+    used_by_others,
+)
 from services.notifications.records import Kept, SharedCode, Use
-from services.notifications.rules.coupons import Used, over_budget
-
-ZERO = Decimal(0)
+from services.notifications.rules.coupons import ZERO, Used, over_budget
 
 
 def create_shared(books: Books, command: CreateShared) -> Outcome:
@@ -122,8 +128,8 @@ def _judge(books: Books, shared: SharedCode, command: ReserveCoupon | RedeemCoup
         return Judged(refused=state)
     sale = (command.shop_id, command.invoice_number) if isinstance(command, RedeemCoupon) else None
     others = beside(books, shared.code, command.reservation, sale)
-    used = _used(books, shared, command.basket and command.basket.customer_id, kept)
-    return judge(terms_of_shared(shared), used, command.basket, others, now=books.now)
+    used = _used(books, shared, _customer(command, kept), kept)
+    return judge(terms_of_shared(shared), used, command.basket, others)
 
 
 # In purchases
@@ -167,12 +173,8 @@ def free_shared(books: Books, shared: SharedCode, use: Use) -> None:
 
 
 def _used(books: Books, shared: SharedCode, customer_id: str | None, kept: Kept | None) -> Used:
-    """Return what is used by all but the basket itself."""
     had = 0 if customer_id is None else books.had[shared.code, customer_id]
-    if kept is None:
-        return Used(shared.uses, shared.amount, had)
-    is_theirs = customer_id is not None and kept.customer_id == customer_id
-    return Used(shared.uses - 1, shared.amount - (kept.amount or ZERO), had - is_theirs)
+    return used_by_others(shared, kept, customer_id, had)
 
 
 def _take(books: Books, shared: SharedCode, use: Use, kept: Kept | None) -> None:

@@ -58,6 +58,7 @@ def upgrade() -> None:
         comment="uses of shared codes that are kept for a basket; gone when it is paid, released or over",
     )
     op.create_index("shared_reservation_basket", "shared_reservation", ["reservation"], unique=False)
+    op.create_index("shared_reservation_customer", "shared_reservation", ["code", "customer_id"], unique=False)
     op.create_index("shared_reservation_over", "shared_reservation", ["reserved_until", "code"], unique=False)
     op.add_column(
         "coupon",
