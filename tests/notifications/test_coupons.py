@@ -144,10 +144,13 @@ async def test_what_a_basket_keeps_may_be_paid_with_after_its_end(
     await book(issue(days=0), ReserveCoupon(CODE, "basket 1", 600), now=before)
     notifications.clock = lambda: after
     assert await settle(notifications, engine, lambda _done, _of: None) == 0
-    (other, taken) = await book(
-        RedeemCoupon(CODE, "shop", "R-2"), RedeemCoupon(CODE, "shop", "R-1", "basket 1"), now=after
+    (longer, other, taken) = await book(
+        ReserveCoupon(CODE, "basket 1", 600),
+        RedeemCoupon(CODE, "shop", "R-2"),
+        RedeemCoupon(CODE, "shop", "R-1", "basket 1"),
+        now=after,
     )
-    assert (other.code, taken.status) == ("coupon-reserved", "booked")
+    assert (longer.code, other.code, taken.status) == ("coupon-expired", "coupon-reserved", "booked")
     await in_order(engine)
 
 

@@ -37,7 +37,7 @@ async def checked(
     customer_id = None if basket is None else basket.customer_id
     found = await queries.named(connection, codes, customer_id, reservation, now)
     why = {code: _unusable(found, code, reservation, now) for code in codes}
-    usable = [_terms(found, code, customer_id) for code in codes if why[code] is None]
+    usable = [_terms(found, code, basket) for code in codes if why[code] is None]
     judged = {each.code: each for each in _judge(usable, basket)}
     return [_checked(found, code, why[code], judged.get(code), now, has_basket=basket is not None) for code in codes]
 
@@ -56,11 +56,15 @@ def _not_free(coupon: Coupon, reservation: str | None, now: dt.datetime) -> str 
     return None if status == "issued" or has_it else f"coupon-{status}"
 
 
-def _terms(found: Found, code: str, customer_id: str | None) -> tuple[Terms, Used]:
+def _terms(found: Found, code: str, basket: Basket | None) -> tuple[Terms, Used]:
     shared, kept = found.shared.get(code), found.kept.get(code)
     if shared is None:
         return terms_of(found.coupons[code]), Used()
-    return terms_of_shared(shared), used_by_others(shared, kept, customer_id, found.had.get(code, 0))
+    terms = terms_of_shared(shared)
+    if basket is None:
+        # what is kept is paid with as it was kept
+        return (terms if kept is None else terms._replace(budget=None)), Used(shared.uses, shared.amount)
+    return terms, used_by_others(shared, kept, basket.customer_id, found.had.get(code, 0))
 
 
 def _judge(usable: Sequence[tuple[Terms, Used]], basket: Basket | None) -> list[Priced]:

@@ -59,7 +59,12 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     )
     books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
     books.by_code[command.code] = coupon
-    details = {"value": orjson.Fragment(command.value), "valid_until": until}
+    details = {
+        "value": orjson.Fragment(command.value),
+        "valid_until": until,
+        "categories": orjson.Fragment(command.categories),
+        "stacks": command.stacks,
+    }
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
     _take_for_earliest(books, coupon)
     return _answer(books, coupon)
@@ -124,6 +129,9 @@ def reserve_coupon(books: Books, command: ReserveCoupon) -> Outcome:
     has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
+    if coupon.valid_until is not None and coupon.valid_until <= books.now:
+        # or it could be kept for ever
+        return refused("coupon-expired", ENDED["expired"])
     found = judge(terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation))
     if found.refused is not None:
         return refuse(found.refused)
@@ -144,6 +152,7 @@ def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
     if coupon.status != "reserved":
         return _answer(books, coupon, is_new=False)
     _free(books, coupon)
+    lapse(books, coupon)
     return _answer(books, coupon)
 
 

@@ -79,8 +79,10 @@ def reserve_shared(books: Books, shared: SharedCode, command: ReserveCoupon) -> 
     """Keep a use for a basket; the same basket keeps it for longer, for what is in it now."""
     before = books.kept.get((shared.code, command.reservation))
     found = _judge(books, shared, command, before)
-    if found.refused is not None:
-        return refuse(found.refused)
+    # or it could be kept for ever
+    over = STATES.get(shared.status_at(books.now)) or found.refused
+    if over is not None:
+        return refuse(over)
     if before is not None:
         _give_up(books, shared, before)
     until = books.now + dt.timedelta(seconds=command.seconds)
@@ -101,9 +103,11 @@ def release_shared(books: Books, shared: SharedCode, command: ReleaseCoupon) -> 
 def redeem_shared(books: Books, shared: SharedCode, command: RedeemCoupon) -> Outcome:
     """Take a use for a purchase; what a basket kept is taken as it was kept, unless it says what is in it now."""
     known = books.uses.get((shared.code, command.shop_id, command.invoice_number))
-    if known is not None and known.status == "redeemed":
-        return _answer(books, shared, use=known, is_new=False)
     kept = None if command.reservation is None else books.kept.get((shared.code, command.reservation))
+    if known is not None and known.status == "redeemed":
+        if kept is not None:
+            _give_up(books, shared, kept)
+        return _answer(books, shared, use=known, is_new=False)
     found = _judge(books, shared, command, kept)
     if found.refused is not None:
         return refuse(found.refused)
