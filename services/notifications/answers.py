@@ -74,7 +74,7 @@ def coupon_view(coupon: Coupon, now: dt.datetime) -> dict[str, Any]:
         "reserved_until": held,
         "shop_id": coupon.shop_id,
         "invoice_number": coupon.invoice_number,
-        "ended_at": coupon.ended_at if status == coupon.status else coupon.valid_until,
+        "ended_at": coupon.valid_until if status == "expired" else coupon.ended_at,
         "reason": coupon.reason,
     }
 
