@@ -8,7 +8,7 @@ from typing import Any, get_args
 import orjson
 
 from services.notifications.commands import Outcome
-from services.notifications.records import Coupon, Kept, SharedCode, Use
+from services.notifications.records import Coupon, Kept, Notification, SharedCode, Use
 from services.notifications.rules import coupons as rules
 from shared.errors import MEDIA_TYPE, InvalidField, problem
 from shared.requests import Answer
@@ -18,6 +18,8 @@ CENT = Decimal("0.01")
 REFUSALS = {
     "code-taken": 409,
     "code-unknown": 404,
+    "notification-not-failed": 409,
+    "notification-unsaid": 409,
     "purchase-refunded": 409,
     **dict.fromkeys(get_args(rules.Reason), 409),
 }
@@ -51,6 +53,31 @@ def render_shared(outcomes: Sequence[Outcome]) -> Answer:
 
 def _answer(outcome: Outcome, view: dict[str, Any]) -> Answer:
     return Answer(201 if outcome.is_new else 200, orjson.dumps(view, option=orjson.OPT_UTC_Z))
+
+
+def render_notification(outcomes: Sequence[Outcome]) -> Answer:
+    outcome = outcomes[0]
+    if outcome.notification is None:
+        return refusal(outcome)
+    body = orjson.dumps(notification_view(outcome.notification), option=orjson.OPT_UTC_Z)
+    return Answer(201 if outcome.is_new else 200, body)
+
+
+def notification_view(notification: Notification) -> dict[str, Any]:
+    """Return a notification as answers show it."""
+    return {
+        "notification_id": str(notification.notification_id),
+        "customer_id": notification.customer_id,
+        "about": notification.subject,
+        "status": notification.status,
+        "purpose": notification.purpose,
+        "channel": notification.channel,
+        "reason": notification.reason,
+        "due_at": notification.due_at,
+        "until": notification.until,
+        "said_at": notification.said_at,
+        "coupon_id": notification.coupon_id,
+    }
 
 
 def coupon_view(coupon: Coupon, now: dt.datetime) -> dict[str, Any]:

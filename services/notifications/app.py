@@ -7,11 +7,16 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 import services.notifications
+from services.notifications import programmes
 from services.notifications.coupons import routes as coupon_routes
 from services.notifications.coupons import shared_routes
 from services.notifications.documents import asyncapi
+from services.notifications.hooks import routes as hooks
+from services.notifications.messages import routes as messages
+from services.notifications.occasions import routes as occasion_routes
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
+from services.notifications.wording import routes as templates
 from shared.auth import Keys, is_loopback
 from shared.guessing import Guesses
 from shared.http import Api, Check, health_routes
@@ -46,8 +51,13 @@ def create_app(
     app.state.settings = settings
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
+    app.include_router(programmes.router)
+    app.include_router(occasion_routes.router)
     app.include_router(shared_routes.router)
     app.include_router(coupon_routes.router)
+    app.include_router(templates.router)
+    app.include_router(messages.router)
+    app.include_router(hooks.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

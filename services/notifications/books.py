@@ -2,9 +2,28 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
-from services.notifications.records import Coupon, Customer, Kept, KeptKey, Sale, SaleKey, SharedCode, Use, UseKey
+from services.notifications.programme import Programme, Versions
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Dispatch,
+    Kept,
+    KeptKey,
+    Notification,
+    Sale,
+    SaleKey,
+    SharedCode,
+    Use,
+    UseKey,
+    notification_id,
+)
+from services.notifications.rules.consent import Consent, Standing
+from services.notifications.templates.document import Stored
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
@@ -23,11 +42,48 @@ class Changes:
     new_sales: dict[SaleKey, Sale] = field(default_factory=dict)
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: list[RefundKey] = field(default_factory=list)
+    new_notifications: dict[UUID, Notification] = field(default_factory=dict)
+    notifications: dict[UUID, Notification] = field(default_factory=dict)
     new_shared: dict[str, SharedCode] = field(default_factory=dict)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     no_longer_kept: set[KeptKey] = field(default_factory=set)
+    new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class Links(Protocol):
+    """What makes the links of messages."""
+
+    def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str: ...
+
+    def preferences(self, customer_id: str) -> str: ...
+
+
+class House(NamedTuple):
+    """How we speak to customers: what makes our links, where there are pages to lead to, and whether we deliver mail."""
+
+    links: Links | None = None
+    delivers_mail: bool = False
+
+
+NO_HOUSE = House()
+
+
+@dataclass(slots=True)
+class Reach:
+    """How customers may be reached, of those who are to be told something now.
+
+    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
+    address, `said` are the instants of promotional messages of a customer.
+    """
+
+    hooks: frozenset[str] = frozenset()
+    templates: Mapping[str, Stored] = field(default_factory=dict)
+    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -38,17 +94,29 @@ class Books:
     """
 
     now: dt.datetime
+    versions: Versions
     customers: dict[str, Customer] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     by_code: dict[str, Coupon] = field(default_factory=dict)
     uses: dict[UseKey, Use] = field(default_factory=dict)
     sales: dict[SaleKey, Sale] = field(default_factory=dict)
     refunds: set[RefundKey] = field(default_factory=set)
+    notifications: dict[UUID, Notification] = field(default_factory=dict)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
     had: Counter[tuple[str, str]] = field(default_factory=Counter)
+    digests: dict[str, Notification] = field(default_factory=dict)
+    """The digest that is being gathered for a customer."""
+    dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    house: House = NO_HOUSE
+    reach: Reach = field(default_factory=Reach)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
+
+    @property
+    def programme(self) -> Programme:
+        """The one that holds now."""
+        return self.versions.at(self.now).programme
 
     def customer(self, name: str) -> Customer:
         """Return a customer; one that nobody has heard of begins here."""
@@ -64,6 +132,33 @@ class Books:
         elif use.key not in self.changes.new_uses:
             self.changes.uses[use.key] = use
         self.uses[use.key] = use
+
+    def change(self, customer: Customer) -> None:
+        """Note that a customer changed."""
+        if customer.customer_id not in self.changes.new_customers:
+            self.changes.customers[customer.customer_id] = customer
+
+    def keep_notification(self, notification: Notification) -> None:
+        """Note that a notification is new, or changed."""
+        key = notification.notification_id
+        if key not in self.notifications:
+            self.changes.new_notifications[key] = notification
+        elif key not in self.changes.new_notifications:
+            self.changes.notifications[key] = notification
+        self.notifications[key] = notification
+
+    def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
+        """Return what a customer is told about one thing, or was."""
+        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+
+    def keep_dispatch(self, dispatch: Dispatch) -> None:
+        """Note that a dispatch is new, or changed."""
+        key = dispatch.notification_id
+        if key not in self.dispatches:
+            self.changes.new_dispatches[key] = dispatch
+        elif key not in self.changes.new_dispatches:
+            self.changes.dispatches[key] = dispatch
+        self.dispatches[key] = dispatch
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

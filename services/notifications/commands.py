@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
-from services.notifications.records import Coupon, Kept, Origin, SharedCode, Use
+from services.notifications.records import Coupon, Kept, Notification, Origin, SharedCode, Use
 from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
@@ -31,6 +32,7 @@ class IssueCoupon:
     categories: str = "[]"
     """Those whose lines count, as JSON."""
     stacks: bool = False
+    occasion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,95 @@ class EndShared(NamedTuple):
     reason: str
 
 
+# What is said of itself
+
+
+class PlanMessage(NamedTuple):
+    """Plan to say what happened to a customer, once for its `reference` for ever; `subject` is its kind.
+
+    Said at once without `due_at`, and until the end of `last_day` where they live, or until an instant. An end in `content` is
+    told as the last day before it, and the gift that it lacks is the coupon.
+    """
+
+    customer_id: str
+    subject: str
+    reference: str
+    happened_at: dt.datetime
+    content: Mapping[str, Any] = MappingProxyType({})
+    due_at: dt.datetime | None = None
+    until: dt.datetime | None = None
+    last_day: dt.date | None = None
+    coupon_id: str | None = None
+
+
+class DropMessage(NamedTuple):
+    """Say no more what was planned: it is over."""
+
+    customer_id: str
+    subject: str
+    reference: str
+    reason: str
+
+
+class CountPoints(NamedTuple):
+    """Count points for a customer's next digest, by the `sequence` of the event that told of them."""
+
+    customer_id: str
+    sequence: int
+    happened_at: dt.datetime
+    awarded: int
+    activated: int
+    available: int
+    pending: int
+
+
+class AnnounceCoupon(NamedTuple):
+    """Tell of a coupon that ends soon."""
+
+    coupon_id: str
+
+
+# Messages
+
+
+class Say(NamedTuple):
+    """Say what was planned, if it is due and may be said; `code` is for the coupon of an occasion."""
+
+    notification_id: UUID
+    customer_id: str
+    code: str | None = None
+
+
+class BookDelivery(NamedTuple):
+    """Note how the delivery of a message went that was taken for its so many-th attempt.
+
+    `later` tries again at `due_at`; one that was not tried, or that never met anybody, does not count as an attempt.
+    """
+
+    notification_id: UUID
+    customer_id: str
+    attempt: int
+    became: Literal["sent", "later", "failed", "suppressed"]
+    answer: str
+    due_at: dt.datetime | None = None
+    counts: bool = True
+
+
+class RetryNotification(NamedTuple):
+    """Say anew what has failed, as if it were planned for now."""
+
+    notification_id: UUID
+    customer_id: str
+
+
+class HearDelivery(NamedTuple):
+    """Hear from whoever delivers on a channel what became of a message; a complaint is of the address alone."""
+
+    notification_id: UUID
+    customer_id: str
+    became: Literal["sent", "bounced", "delayed", "complained"]
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -133,6 +224,14 @@ Command = (
     | SettleCoupon
     | CreateShared
     | EndShared
+    | PlanMessage
+    | DropMessage
+    | CountPoints
+    | AnnounceCoupon
+    | Say
+    | BookDelivery
+    | RetryNotification
+    | HearDelivery
 )
 
 
@@ -150,6 +249,7 @@ class Outcome(NamedTuple):
     use: Use | None = None
     kept: Kept | None = None
     worth: Decimal | None = None
+    notification: Notification | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -184,6 +284,8 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     VoidCoupon: lambda it: Deed("coupon.void", it.coupon_id, it.reason),
     ReserveCoupon: lambda it: Deed("coupon.reserve", f"{it.code} for {it.reservation}"),
     RedeemCoupon: lambda it: Deed("coupon.redeem", f"{it.code} for {it.shop_id}/{it.invoice_number}"),
+    RetryNotification: lambda it: Deed("notification.retry", f"{it.notification_id} for {it.customer_id}"),
+    HearDelivery: lambda it: Deed("notification.report", f"{it.notification_id} for {it.customer_id}", it.became),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
     CreateShared: lambda it: Deed("shared-code.create", it.code),
     EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),

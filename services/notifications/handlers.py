@@ -1,7 +1,7 @@
 """What the notifications service does with what it hears: each event type becomes a command, each outcome a verdict."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import orjson
 from pydantic import Discriminator, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications import news
 from services.notifications.commands import (
     Command,
     IssueCoupon,
@@ -19,13 +20,28 @@ from services.notifications.commands import (
     VoidCoupon,
 )
 from services.notifications.delivery import Delivery
+from services.notifications.programme import Programme
 from services.notifications.records import Origin
 from services.notifications.rules.coupons import Basket, Line, before_discount, draw, spelled
 from shared.contracts.coupons import CouponBenefit
-from shared.contracts.points import RewardCancellingEvent, RewardClaimedEvent
+from shared.contracts.points import (
+    AccountOpenedEvent,
+    PointsActivatedEvent,
+    PointsAdjustedEvent,
+    PointsAwardedEvent,
+    PointsExpiringEvent,
+    PointsReversedEvent,
+    RewardCancellingEvent,
+    RewardClaimedEvent,
+    TierChangedEvent,
+    TierExpiringEvent,
+)
 from shared.contracts.purchases import ZERO, PurchaseCompleted, PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
+    PairAcceptedEvent,
     PairCompletedEvent,
+    PairExpiredEvent,
+    PairInvitedEvent,
     PairReversedEvent,
     ReferralReversedEvent,
     ReferralRewardedEvent,
@@ -44,8 +60,19 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PurchaseRefundedEvent
         | RewardClaimedEvent
         | RewardCancellingEvent
+        | AccountOpenedEvent
+        | PointsAwardedEvent
+        | PointsReversedEvent
+        | PointsActivatedEvent
+        | PointsAdjustedEvent
+        | PointsExpiringEvent
+        | TierChangedEvent
+        | TierExpiringEvent
         | ReferralRewardedEvent
         | ReferralReversedEvent
+        | PairInvitedEvent
+        | PairAcceptedEvent
+        | PairExpiredEvent
         | PairCompletedEvent
         | PairReversedEvent,
         Discriminator("type"),
@@ -122,37 +149,66 @@ def _origin(kind: str) -> Origin:
     return "pair" if kind.startswith("loyalty.pair.") else "referral"
 
 
-HANDLERS: dict[str, Callable[[Any, dt.datetime], Command | None]] = {
-    "loyalty.purchase.completed.v1": use_coupons,
-    "loyalty.purchase.refunded.v1": take_back,
-    "loyalty.reward.claimed.v1": keep_reward,
-    "loyalty.reward.cancelling.v1": cancel_reward,
-    "loyalty.referral.rewarded.v1": issue_reward,
-    "loyalty.referral.reversed.v1": take_reward_back,
-    "loyalty.pair.completed.v1": issue_reward,
-    "loyalty.pair.reversed.v1": take_reward_back,
+Handler = Callable[[Any, dt.datetime], Command | None]
+
+HANDLERS: dict[str, tuple[Handler, ...]] = {
+    "loyalty.purchase.completed.v1": (use_coupons,),
+    "loyalty.purchase.refunded.v1": (take_back,),
+    "loyalty.account.opened.v1": (news.welcome,),
+    "loyalty.points.awarded.v1": (news.count_awarded,),
+    "loyalty.points.reversed.v1": (news.count_awarded,),
+    "loyalty.points.activated.v1": (news.count_activated,),
+    "loyalty.points.adjusted.v1": (news.count_adjusted,),
+    "loyalty.points.expiring.v1": (news.tell_expiring,),
+    "loyalty.tier.changed.v1": (news.tell_tier,),
+    "loyalty.tier.expiring.v1": (news.tell_dropping,),
+    "loyalty.reward.claimed.v1": (keep_reward,),
+    "loyalty.reward.cancelling.v1": (cancel_reward,),
+    "loyalty.referral.rewarded.v1": (issue_reward, news.tell_rewarded),
+    "loyalty.referral.reversed.v1": (take_reward_back,),
+    "loyalty.pair.invited.v1": (news.remind_of_pair,),
+    "loyalty.pair.accepted.v1": (news.drop_reminder,),
+    "loyalty.pair.expired.v1": (news.drop_reminder,),
+    "loyalty.pair.completed.v1": (issue_reward, news.drop_reminder),
+    "loyalty.pair.reversed.v1": (take_reward_back,),
 }
+"""What is done with an event, in this order."""
 
 VERDICTS: dict[str, Status] = {
+    "refused": "rejected",
     "booked": "accepted",
     "repeated": "duplicate",
     "ignored": "skipped",
-    "refused": "rejected",
 }
+"""Of several outcomes of one event the first that stands here says what became of it."""
 
 
 def subscription(delivery: Delivery, *, clock: Callable[[], dt.datetime]) -> Subscription:
     """Return what the service hears, for a consumer of any kind."""
 
     async def handle(connection: AsyncConnection, events: Sequence[Received]) -> list[Verdict]:
-        commands = [HANDLERS[each.event.type](each.event, each.received_at) for each in events]
-        asked = [command for command in commands if command is not None]
-        replies = await delivery.book(connection, [Request(asked)], now=clock()) if asked else []
+        now = clock()
+        programme = (await delivery.versions(connection)).at(now).programme
+        asked = [[*commands(each, programme, now)] for each in events]
+        request = Request([command for each in asked for command in each])
+        replies = await delivery.book(connection, [request], now=now) if request.commands else []
         outcomes = iter(replies[0].outcomes if replies else ())
-        return [Verdict("skipped") if command is None else verdict_on(next(outcomes)) for command in commands]
+        return [verdict_on([next(outcomes) for _ in each]) for each in asked]
 
     return Subscription(CONSUMER, TOPICS, EVENTS, handle)
 
 
-def verdict_on(outcome: Outcome) -> Verdict:
-    return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)
+def commands(received: Received, programme: Programme, now: dt.datetime) -> Iterator[Command]:
+    """Yield what an event asks for; what would say nothing is not even looked up."""
+    for handler in HANDLERS[received.event.type]:
+        command = handler(received.event, received.received_at)
+        if command is not None and not news.is_silent(command, programme, now):
+            yield command
+
+
+def verdict_on(outcomes: Sequence[Outcome]) -> Verdict:
+    if not outcomes:
+        return Verdict("skipped")
+    order = list(VERDICTS)
+    first = min(outcomes, key=lambda each: order.index(each.status))
+    return Verdict(VERDICTS[first.status], first.code, first.detail)

@@ -5,7 +5,7 @@ A code is locked before anybody knows whether it has a coupon: a purchase that n
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from zlib import crc32
 
@@ -13,7 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.books import Books
 from services.notifications.commands import Request
-from services.notifications.records import Coupon, Customer, Kept, Sale, SharedCode, Use
+from services.notifications.programme import Versions
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Dispatch,
+    Kept,
+    MessageKey,
+    Notification,
+    Sale,
+    SharedCode,
+    Use,
+    notification_id,
+)
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -40,19 +52,33 @@ SELECT {USE_COLUMNS} FROM coupon_use u WHERE code = ANY($3::text[]) AND status =
  UNION SELECT {USE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN coupon_use u ON u.shop_id = k.shop_id AND u.invoice_number = k.invoice_number"""
 
-JSON = {"value", "titles", "categories"}
-COUPON_COLUMNS = ", ".join(f"{each.name}::text" if each.name in JSON else each.name for each in fields(Coupon))
+DOCUMENTS = {"value", "titles", "categories", "preferences", "content", "message"}
+
+
+def columns(record: type[Coupon | Customer | Dispatch | Notification | SharedCode]) -> str:
+    """Return the columns of a record, documents as text."""
+    return ", ".join(f"{each.name}::text" if each.name in DOCUMENTS else each.name for each in fields(record))
+
+
 LOCK_COUPONS = f"""
-SELECT {COUPON_COLUMNS} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
+SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code = ANY($2::text[])
     OR reservation = ANY($3::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
-LOCK_CUSTOMERS = """
-SELECT customer_id, event_sequence FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+LOCK_CUSTOMERS = f"""
+SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
 
+LOAD_DIGESTS = f"""
+SELECT {columns(Notification)} FROM notification
+ WHERE customer_id = ANY($1::text[]) AND status = 'planned' AND subject = 'points_digest'"""
 
-SHARED_COLUMNS = ", ".join(f"{each.name}::text" if each.name in JSON else each.name for each in fields(SharedCode))
-LOCK_SHARED = f"SELECT {SHARED_COLUMNS} FROM shared_code WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
+LOAD_NOTIFICATIONS = f"""
+SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
+
+LOAD_DISPATCHES = f"""
+SELECT {columns(Dispatch)} FROM dispatch WHERE notification_id = ANY($1::uuid[])"""
+
+LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
 
 KEPT_COLUMNS = ", ".join(each.name for each in fields(Kept))
 CODES_KEPT = "SELECT code FROM shared_reservation WHERE reservation = ANY($1::text[])"
@@ -72,10 +98,11 @@ SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
  GROUP BY 1, 2"""
 
 
-async def load(connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
-    """Return the part of the books that the requests touch."""
-    wanted = Wanted(command for request in requests for command in request.commands)
-    books = Books(now, answers=await answers.load(connection, requests))
+async def load(
+    connection: AsyncConnection, requests: Sequence[Request], wanted: Wanted, versions: Versions, now: dt.datetime
+) -> Books:
+    """Return the part of the books that the requests touch, which is `wanted`."""
+    books = Books(now, versions, answers=await answers.load(connection, requests))
     # a basket's codes are judged beside each other, so it is locked like a code
     if named := wanted.codes | wanted.reservations:
         await fetch(connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(name.encode()) % BUCKETS for name in named}))
@@ -89,7 +116,37 @@ async def load(connection: AsyncConnection, requests: Sequence[Request], now: dt
     await _lock_coupons(connection, books, wanted)
     await _lock_shared(connection, books, wanted)
     await _lock_customers(connection, books, wanted)
+    await _load_notifications(connection, books, wanted)
     return books
+
+
+async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    """They and their dispatches are guarded by the locks of their customers."""
+    wanted.notifications.update(notification_id(*key) for key in _messages(books, wanted))
+    if wanted.notifications:
+        for row in await fetch(connection, LOAD_NOTIFICATIONS, sorted(wanted.notifications)):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+    if wanted.digests:
+        names = sorted(books.customers[name].customer_id for name in wanted.digests & books.customers.keys())
+        for row in await fetch(connection, LOAD_DIGESTS, names):
+            notification = Notification(*row)
+            books.notifications[notification.notification_id] = notification
+            books.digests[notification.customer_id] = notification
+    if wanted.dispatches:
+        for row in await fetch(connection, LOAD_DISPATCHES, sorted(wanted.dispatches)):
+            dispatch = Dispatch(*row)
+            books.dispatches[dispatch.notification_id] = dispatch
+
+
+def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
+    """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
+    for customer_id, subject, reference in wanted.messages:
+        known = books.customers.get(customer_id)
+        yield customer_id if known is None else known.customer_id, subject, reference
+    for coupon in books.coupons.values():
+        if coupon.announced:
+            yield coupon.customer_id, "coupon_expiring", coupon.coupon_id
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

@@ -7,15 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.loading import DOCUMENTS, columns
 from services.notifications.records import Coupon, Kept, SharedCode, Use, UseStatus
 from shared.database import fetch
 
-JSON = {"value", "titles", "categories"}
-COLUMNS = ", ".join(f"{each.name}::text" if each.name in JSON else each.name for each in fields(Coupon))
-
-BY_CODES = f"SELECT {COLUMNS} FROM coupon WHERE code = ANY($1::text[])"
+BY_CODES = f"SELECT {columns(Coupon)} FROM coupon WHERE code = ANY($1::text[])"
 OF_CUSTOMER = f"""
-SELECT {COLUMNS} FROM coupon WHERE customer_id = $1 AND coupon_id > $2 ORDER BY coupon_id LIMIT $3"""
+SELECT {columns(Coupon)} FROM coupon WHERE customer_id = $1 AND coupon_id > $2 ORDER BY coupon_id LIMIT $3"""
 
 
 async def coupon(connection: AsyncConnection, code: str) -> Coupon | None:
@@ -47,7 +45,7 @@ async def uses(
 
 SHARED_COLUMNS = ", ".join(
     {"uses": "s.uses - l.uses", "amount": "s.amount - l.amount"}.get(
-        each.name, f"s.{each.name}::text" if each.name in JSON else f"s.{each.name}"
+        each.name, f"s.{each.name}::text" if each.name in DOCUMENTS else f"s.{each.name}"
     )
     for each in fields(SharedCode)
 )

@@ -1,25 +1,61 @@
-"""What stands in the books: customers, their coupons, and the purchases that named codes; plain values, locked for a batch."""
+"""What stands in the books: customers, what they get to hold and to hear, and their purchases; plain values, locked for a batch."""
 
 import datetime as dt
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID, uuid5
 
-Origin = Literal["reward", "referral", "pair", "hand"]
+from services.notifications.programme import Purpose
+
+Origin = Literal["reward", "referral", "pair", "hand", "occasion"]
 CouponStatus = Literal["issued", "reserved", "redeemed", "voided", "expired"]
+NotificationStatus = Literal["planned", "requested", "sent", "suppressed", "failed"]
+DispatchStatus = Literal["waiting", "sent", "failed"]
 UseStatus = Literal["redeemed", "conflict", "unknown", "freed"]
 SharedStatus = Literal["upcoming", "open", "ended", "expired"]
 SaleKey = tuple[str, str]
 KeptKey = tuple[str, str]
 UseKey = tuple[str, str, str]
+MessageKey = tuple[str, str, str]
+
+NAMESPACE = UUID("0d4cb4f4-8f6f-5c5c-9c5e-0c7f8f1f2a61")
+"""Of the ids of notifications."""
+
+VERSION_5, DRAWN_OF_UUID = 0x50008000000000000000, ~0xF000C000000000000000
+"""What stands in an id to say what it is made of, and the bits beside that."""
 
 
 @dataclass(slots=True)
 class Customer:
-    """A customer, locked for the batch."""
+    """A customer, locked for the batch; `preferences` are JSON. Of one that was erased there is nothing but the id."""
 
     customer_id: str
     event_sequence: int = 0
+    salutation: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    language: str | None = None
+    time_zone: str | None = None
+    birthday: dt.date | None = None
+    birthday_entered_on: dt.date | None = None
+    joined_on: dt.date | None = None
+    email: str | None = None
+    phone: str | None = None
+    preferred_channel: str | None = None
+    preferences: str = "{}"
+    profile_at: dt.datetime | None = None
+    tier: str | None = None
+    available: int = 0
+    pending: int = 0
+    points_sequence: int = 0
+    purchases: int = 0
+    turnover: Decimal = Decimal(0)
+    first_purchase_at: dt.datetime | None = None
+    last_purchase_at: dt.datetime | None = None
+    erased_at: dt.datetime | None = None
+    digest_sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -43,6 +79,7 @@ class Coupon:
     reason: str | None = None
     categories: str = "[]"
     stacks: bool = False
+    announced: bool = False
 
     def status_at(self, now: dt.datetime) -> CouponStatus:
         """Return its state at an instant, whether or not what time brings was booked.
@@ -54,6 +91,56 @@ class Coupon:
             return self.status
         is_over = self.valid_until is not None and self.valid_until <= now
         return "expired" if is_over else "issued"
+
+
+@dataclass(slots=True)
+class Notification:
+    """Something to be said to a customer, or that was; `content` is what its template is told, as JSON."""
+
+    notification_id: UUID
+    customer_id: str
+    subject: str
+    reference: str
+    status: NotificationStatus
+    purpose: Purpose
+    happened_at: dt.datetime
+    due_at: dt.datetime
+    until: dt.datetime | None = None
+    day: dt.date | None = None
+    content: str = "{}"
+    coupon_id: str | None = None
+    channel: str | None = None
+    reason: str | None = None
+    said_at: dt.datetime | None = None
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """A message that we deliver ourselves; `message` is it as JSON, `due_at` when it is tried, or again if nobody says how it went."""
+
+    notification_id: UUID
+    customer_id: str
+    channel: str
+    address: str | None
+    message: str | None
+    status: DispatchStatus
+    due_at: dt.datetime
+    attempts: int = 0
+    answer: str | None = None
+    ended_at: dt.datetime | None = None
+
+
+def notification_id(customer_id: str, subject: str, reference: str) -> UUID:
+    """Return the id of what is said to a customer about one thing, once for ever."""
+    return uuid5(NAMESPACE, f"{customer_id}\x1f{subject}\x1f{reference}")
+
+
+def notification_hex(customer_id: str, subject: str, reference: str) -> str:
+    """Return the same id in hexadecimal digits, for a million of them: a quarter of the time."""
+    digest = hashlib.sha1(
+        NAMESPACE.bytes + f"{customer_id}\x1f{subject}\x1f{reference}".encode(), usedforsecurity=False
+    ).digest()
+    return f"{int.from_bytes(digest[:16]) & DRAWN_OF_UUID | VERSION_5:032x}"
 
 
 @dataclass(slots=True)

@@ -7,11 +7,25 @@ from services.notifications.books import Changes
 from shared.columns import Columns, joined, rows_of
 from shared.database import fetch
 
-CUSTOMER = Columns(tables.customer, "customer_id event_sequence")
+CUSTOMER = Columns(
+    tables.customer,
+    "customer_id event_sequence salutation given_name family_name language time_zone birthday birthday_entered_on joined_on"
+    " email phone preferred_channel preferences profile_at tier available pending points_sequence purchases turnover"
+    " first_purchase_at last_purchase_at erased_at digest_sequence",
+)
+NOTIFICATION = Columns(
+    tables.notification,
+    "notification_id customer_id subject reference status purpose happened_at due_at until day content coupon_id channel"
+    " reason said_at",
+)
+DISPATCH = Columns(
+    tables.dispatch,
+    "notification_id customer_id channel address message status due_at attempts answer ended_at",
+)
 COUPON = Columns(
     tables.coupon,
     "coupon_id customer_id origin status code value titles issued_at valid_until reservation reserved_until shop_id"
-    " invoice_number ended_at reason categories stacks",
+    " invoice_number ended_at reason categories stacks announced",
 )
 USE = Columns(tables.coupon_use, "code shop_id invoice_number status occurred_at customer_id amount reason")
 SALE = Columns(tables.sale, "shop_id invoice_number total refunded")
@@ -26,6 +40,8 @@ REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
 INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
+INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
+INSERT_DISPATCHES, UPDATE_DISPATCHES = DISPATCH.insert(), DISPATCH.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
@@ -53,6 +69,10 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (PUT_KEPT, [KEPT.of(changes.kept[key]) for key in sorted(changes.kept)]),
         (INSERT_CUSTOMERS, [CUSTOMER.of(changes.new_customers[name]) for name in sorted(changes.new_customers)]),
         (UPDATE_CUSTOMERS, [CUSTOMER.of(each) for each in changes.customers.values()]),
+        (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
+        (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
+        (INSERT_DISPATCHES, [DISPATCH.of(each) for each in changes.new_dispatches.values()]),
+        (UPDATE_DISPATCHES, [DISPATCH.of(each) for each in changes.dispatches.values()]),
         (INSERT_OUTBOX, changes.outbox),
     ):
         if rows:

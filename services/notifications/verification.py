@@ -1,10 +1,46 @@
-"""The invariants of coupons, each as a query that returns the rows that break it."""
+"""The invariants of coupons and of what was planned, each as a query that returns the rows that break it."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.verification import Finding, Invariant, findings
 
-INVARIANTS = (
+PLANS = (
+    Invariant(
+        "a-thing-is-said-once",
+        "of what is said to a customer about one thing there is one row",
+        """
+        SELECT customer_id, subject, reference, count(*) AS rows
+          FROM notification GROUP BY customer_id, subject, reference HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "a-season-is-the-year-of-its-day",
+        "what is planned of an occasion is about a day, counts for its year and is due before its end; nothing else has a day",
+        """
+        SELECT customer_id, subject, reference, day, due_at, until FROM notification
+         WHERE CASE WHEN subject LIKE 'occasion:%'
+               THEN (reference = extract(year FROM day)::text AND due_at < until) IS NOT TRUE
+               ELSE day IS NOT NULL END""",
+    ),
+    Invariant(
+        "a-digest-has-something-to-tell",
+        "a digest of points that is due one day tells of points that came in",
+        """
+        SELECT customer_id, reference, due_at, content FROM notification
+         WHERE subject = 'points_digest' AND due_at < timestamptz '2200-01-01 00:00:00+00'
+           AND ((content ->> 'awarded')::bigint + (content ->> 'activated')::bigint > 0) IS NOT TRUE""",
+    ),
+    Invariant(
+        "a-reminder-is-of-a-coupon-that-can-be-used",
+        "a coupon that somebody is to be reminded of is theirs, has not ended, and is known to be told of",
+        """
+        SELECT n.customer_id, n.reference, c.status, c.announced
+          FROM notification n LEFT JOIN coupon c ON c.coupon_id = n.reference
+         WHERE n.subject = 'coupon_expiring' AND n.status = 'planned'
+           AND (c.customer_id = n.customer_id AND c.ended_at IS NULL AND c.announced) IS NOT TRUE""",
+    ),
+)
+
+COUPONS = (
     Invariant(
         "a-coupon-is-taken-by-one-purchase",
         "a redeemed coupon has one use that redeemed it, by the purchase it names, and any other coupon none",
@@ -80,6 +116,8 @@ INVARIANTS = (
         "SELECT code, reservation FROM shared_reservation r WHERE NOT EXISTS (SELECT FROM shared_code WHERE code = r.code)",
     ),
 )
+
+INVARIANTS = (*COUPONS, *PLANS)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

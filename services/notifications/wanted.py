@@ -1,20 +1,32 @@
 """What a batch of commands needs of the books: noted before anything is asked of the database."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
 
 from services.notifications.books import RefundKey
 from services.notifications.commands import (
+    AnnounceCoupon,
+    BookDelivery,
     Command,
+    CountPoints,
     CreateShared,
+    DropMessage,
+    EndShared,
+    HearDelivery,
     IssueCoupon,
+    PlanMessage,
     RedeemCoupon,
     ReleaseCoupon,
     ReserveCoupon,
+    RetryNotification,
+    Say,
+    SettleCoupon,
     TakeBack,
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import SaleKey
+from services.notifications.records import MessageKey, SaleKey
 
 
 class Wanted:
@@ -29,41 +41,107 @@ class Wanted:
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
+        self.notifications: set[UUID] = set()
+        self.messages: set[MessageKey] = set()
+        self.digests: set[str] = set()
+        self.heard_by: set[str] = set()
+        """Customers of whom has to be known how they may be reached."""
+        self.dispatches: set[UUID] = set()
         for command in commands:
-            self._add(command)
+            NEEDS[type(command)](self, command)
 
-    def _add(self, command: Command) -> None:
-        match command:
-            case IssueCoupon() | VoidCoupon():
-                self.coupons.add(command.coupon_id)
-                self.customers.add(command.customer_id)
-                if command.code is not None:
-                    self.codes.add(command.code)
-                    self.new_codes.add(command.code)
-            case CreateShared(code=code):
-                self.codes.add(code)
-                self.new_codes.add(code)
-            case UseCoupons(shop_id=shop_id, invoice_number=invoice_number):
-                self.sales.add((shop_id, invoice_number))
-                self.codes.update(command.codes)
-                self._add_customer(command.customer_id)
-            case TakeBack(shop_id=shop_id, invoice_number=invoice_number, refund_id=refund_id):
-                self.sales.add((shop_id, invoice_number))
-                self.refunds.add((shop_id, invoice_number, refund_id))
-            case ReserveCoupon() | RedeemCoupon() | ReleaseCoupon():
-                self.codes.add(command.code)
-                self._add_till(command)
-            case _:
-                self.codes.add(command.code)
 
-    def _add_till(self, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon) -> None:
-        if command.reservation is not None:
-            self.reservations.add(command.reservation)
-        if isinstance(command, RedeemCoupon):
-            self.sales.add((command.shop_id, command.invoice_number))
-        if not isinstance(command, ReleaseCoupon) and command.basket is not None:
-            self._add_customer(command.basket.customer_id)
+def _coupon(wanted: Wanted, command: IssueCoupon | VoidCoupon) -> None:
+    wanted.coupons.add(command.coupon_id)
+    wanted.customers.add(command.customer_id)
+    if command.code is not None:
+        wanted.codes.add(command.code)
+        wanted.new_codes.add(command.code)
 
-    def _add_customer(self, customer_id: str | None) -> None:
-        if customer_id is not None:
-            self.customers.add(customer_id)
+
+def _new_code(wanted: Wanted, command: CreateShared) -> None:
+    wanted.codes.add(command.code)
+    wanted.new_codes.add(command.code)
+
+
+def _code(wanted: Wanted, command: EndShared | SettleCoupon) -> None:
+    wanted.codes.add(command.code)
+
+
+def _purchase(wanted: Wanted, command: UseCoupons) -> None:
+    wanted.sales.add((command.shop_id, command.invoice_number))
+    wanted.codes.update(command.codes)
+    _customer(wanted, command.customer_id)
+
+
+def _refund(wanted: Wanted, command: TakeBack) -> None:
+    wanted.sales.add((command.shop_id, command.invoice_number))
+    wanted.refunds.add((command.shop_id, command.invoice_number, command.refund_id))
+
+
+def _till(wanted: Wanted, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon) -> None:
+    wanted.codes.add(command.code)
+    if command.reservation is not None:
+        wanted.reservations.add(command.reservation)
+    if isinstance(command, RedeemCoupon):
+        wanted.sales.add((command.shop_id, command.invoice_number))
+    if not isinstance(command, ReleaseCoupon) and command.basket is not None:
+        _customer(wanted, command.basket.customer_id)
+
+
+def _customer(wanted: Wanted, customer_id: str | None) -> None:
+    if customer_id is not None:
+        wanted.customers.add(customer_id)
+
+
+def _message(wanted: Wanted, command: PlanMessage | DropMessage) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.messages.add((command.customer_id, command.subject, command.reference))
+    if isinstance(command, PlanMessage) and command.coupon_id is not None:
+        wanted.coupons.add(command.coupon_id)
+
+
+def _digest(wanted: Wanted, command: CountPoints) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.digests.add(command.customer_id)
+
+
+def _announcement(wanted: Wanted, command: AnnounceCoupon) -> None:
+    wanted.coupons.add(command.coupon_id)
+
+
+def _dispatch(wanted: Wanted, command: Say | BookDelivery | HearDelivery | RetryNotification) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.notifications.add(command.notification_id)
+    wanted.dispatches.add(command.notification_id)
+
+
+def _saying(wanted: Wanted, command: Say) -> None:
+    _dispatch(wanted, command)
+    wanted.heard_by.add(command.customer_id)
+    wanted.coupons.add(str(command.notification_id))
+    if command.code is not None:
+        wanted.codes.add(command.code)
+
+
+NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
+    IssueCoupon: _coupon,
+    VoidCoupon: _coupon,
+    UseCoupons: _purchase,
+    TakeBack: _refund,
+    ReserveCoupon: _till,
+    RedeemCoupon: _till,
+    ReleaseCoupon: _till,
+    SettleCoupon: _code,
+    CreateShared: _new_code,
+    EndShared: _code,
+    PlanMessage: _message,
+    DropMessage: _message,
+    CountPoints: _digest,
+    AnnounceCoupon: _announcement,
+    Say: _saying,
+    BookDelivery: _dispatch,
+    HearDelivery: _dispatch,
+    RetryNotification: _dispatch,
+}
+"""What each command needs."""

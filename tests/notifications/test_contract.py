@@ -7,6 +7,7 @@ import httpx
 import pytest
 import schemathesis
 
+from tests import plain
 from tests.contract import (
     AUTHORIZED,
     FUZZING,
@@ -49,9 +50,9 @@ def test_every_request_example_works(running: Running) -> None:
     """What exists is named in the paths, so that each example does what its operation is there for."""
     terms = {"customer_id": "c-42", "terms": {"value": {"kind": "shipping"}}}
     key = AUTHORIZED | {"Idempotency-Key": "contract"}
-    made = httpx.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
+    made = plain.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
     value = {"value": {"kind": "shipping"}}
-    shared = httpx.post(
+    shared = plain.post(
         f"{running.url}/v1/coupons/shared", json=value, headers=key | {"Idempotency-Key": "shared"}
     ).json()
     statuses = play_examples(running, {"code": made["code"], "shared_code": shared["code"]})

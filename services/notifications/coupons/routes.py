@@ -12,6 +12,7 @@ from fastapi import Request as HttpRequest
 
 from services.notifications import queries
 from services.notifications.answers import basket_view, coupon_view, money, render_coupon, use_view
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import (
     IssueCoupon,
     RedeemCoupon,
@@ -36,7 +37,6 @@ from services.notifications.coupons.schemas import (
 )
 from services.notifications.records import Coupon, SharedCode, UseStatus
 from services.notifications.rules.coupons import Reason, draw, spelled
-from services.notifications.service import NotificationsService
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, caller, needs
 from shared.contracts.values import CustomerId
@@ -47,16 +47,10 @@ from shared.http import decode_cursor
 router = APIRouter(prefix="/v1", route_class=Guarded, tags=["coupons"])
 
 READ, WRITE, ISSUE = needs("coupons:read"), needs("coupons:write"), needs("coupons:issue")
-REUSED = "idempotency-key-reused"
 NOT_FREE = [*get_args(Reason), REUSED]
 GUESSED: dict[int, list[str]] = {429: ["guesses-too-many"]}
 UNKNOWN: dict[int, list[str]] = {404: ["code-unknown"], **GUESSED}
 ZERO, NOT_FOUND = Decimal(0), 404
-
-
-def service_of(http: HttpRequest) -> NotificationsService:
-    notifications: NotificationsService = http.app.state.service
-    return notifications
 
 
 def guessing(http: HttpRequest) -> Callable[[], None]:

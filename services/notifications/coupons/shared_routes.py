@@ -6,8 +6,9 @@ from fastapi import Request as HttpRequest
 
 from services.notifications import queries
 from services.notifications.answers import render_shared, shared_view
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import CreateShared, EndShared
-from services.notifications.coupons.routes import ISSUE, READ, REUSED, UNKNOWN, known, service_of
+from services.notifications.coupons.routes import ISSUE, READ, UNKNOWN, known
 from services.notifications.coupons.schemas import SharedDraft, SharedEnd, SharedPage, SharedView
 from services.notifications.records import Coupon
 from services.notifications.rules.coupons import draw, spelled

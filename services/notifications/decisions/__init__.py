@@ -6,16 +6,24 @@ from typing import Any
 
 from services.notifications.books import Books
 from services.notifications.commands import (
+    AnnounceCoupon,
+    BookDelivery,
     Command,
+    CountPoints,
     CreateShared,
+    DropMessage,
     EndShared,
+    HearDelivery,
     IssueCoupon,
     Outcome,
+    PlanMessage,
     RedeemCoupon,
     ReleaseCoupon,
     Reply,
     Request,
     ReserveCoupon,
+    RetryNotification,
+    Say,
     SettleCoupon,
     TakeBack,
     UseCoupons,
@@ -32,7 +40,11 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
+from services.notifications.decisions.delivering import book_delivery, hear_delivery, retry
+from services.notifications.decisions.digests import count_points
+from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
 from services.notifications.decisions.purchases import take_back, use_coupons
+from services.notifications.decisions.saying import say
 from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
 
@@ -47,6 +59,14 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     SettleCoupon: settle_coupon,
     CreateShared: create_shared,
     EndShared: end_shared,
+    PlanMessage: plan_message,
+    DropMessage: drop_message,
+    CountPoints: count_points,
+    AnnounceCoupon: announce_coupon,
+    Say: say,
+    BookDelivery: book_delivery,
+    RetryNotification: retry,
+    HearDelivery: hear_delivery,
 }
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -20,6 +20,7 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
+from services.notifications.decisions.news import drop
 from services.notifications.decisions.pricing import NOTHING, beside, judge, refuse, reprice, terms_of
 from services.notifications.decisions.shared_codes import redeem_shared, release_shared, reserve_shared
 from services.notifications.records import Coupon, Use
@@ -59,12 +60,14 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     )
     books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
     books.by_code[command.code] = coupon
-    details = {
+    details: dict[str, Any] = {
         "value": orjson.Fragment(command.value),
         "valid_until": until,
         "categories": orjson.Fragment(command.categories),
         "stacks": command.stacks,
     }
+    if command.occasion is not None:
+        details["occasion"] = command.occasion
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
     _take_for_earliest(books, coupon)
     return _answer(books, coupon)
@@ -225,6 +228,7 @@ def _end(books: Books, coupon: Coupon, status: Literal["redeemed", "voided", "ex
     coupon.status, coupon.ended_at, coupon.reason = status, books.now, reason
     coupon.reservation = coupon.reserved_until = None
     books.keep(coupon)
+    drop(books, coupon.customer_id, "coupon_expiring", coupon.coupon_id, f"coupon-{status}")
     if coupon.code is None:
         return
     claim = {"claim_id": coupon.coupon_id} if coupon.origin == "reward" else {}

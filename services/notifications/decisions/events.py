@@ -14,8 +14,7 @@ def emit(books: Books, customer_id: str, kind: str, data: dict[str, Any]) -> Non
     """Owe the world an event; the customer's lock orders its numbers, and the outbox with them."""
     customer = books.customer(customer_id)
     customer.event_sequence += 1
-    if customer_id not in books.changes.new_customers:
-        books.changes.customers[customer_id] = customer
+    books.change(customer)
     event = {
         "specversion": "1.0",
         "id": f"{customer_id}:{customer.event_sequence}",
