@@ -169,7 +169,7 @@ NOTIFICATIONS = Kind(
     subscription=lambda notifications: services.notifications.handlers.subscription(
         notifications.delivery, clock=notifications.clock
     ),
-    says=("loyalty.notifications",),
+    says=("loyalty.notifications", "loyalty.customers"),
     jobs=services.notifications.jobs.jobs,
     job_connections=services.notifications.jobs.CONNECTIONS,
     job_aliases=services.notifications.jobs.ALIASES,

@@ -20,6 +20,10 @@ REFUSALS = {
     "code-unknown": 404,
     "notification-not-failed": 409,
     "notification-unsaid": 409,
+    "customer-erased": 410,
+    "email-invalid": 422,
+    "segment-unknown": 404,
+    "birthday-in-future": 422,
     "purchase-refunded": 409,
     **dict.fromkeys(get_args(rules.Reason), 409),
 }

@@ -14,6 +14,8 @@ from services.notifications.documents import asyncapi
 from services.notifications.hooks import routes as hooks
 from services.notifications.messages import routes as messages
 from services.notifications.occasions import routes as occasion_routes
+from services.notifications.profiles import routes as profiles
+from services.notifications.profiles import segment_routes
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.notifications.wording import routes as templates
@@ -23,7 +25,7 @@ from shared.http import Api, Check, health_routes
 from shared.service import database_checks
 
 DESCRIPTION = """Coupons that work at the till: checked, reserved for a basket, redeemed once, released; personal ones, and codes for
-everybody with a budget."""
+everybody with a budget. Profiles of customers, and segments of them."""
 
 
 def create_app(
@@ -53,6 +55,8 @@ def create_app(
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
     app.include_router(programmes.router)
     app.include_router(occasion_routes.router)
+    app.include_router(profiles.router)
+    app.include_router(segment_routes.router)
     app.include_router(shared_routes.router)
     app.include_router(coupon_routes.router)
     app.include_router(templates.router)

@@ -9,14 +9,17 @@ from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
 from services.notifications.records import (
+    Bought,
     Coupon,
     Customer,
     Dispatch,
     Kept,
     KeptKey,
     Notification,
+    OwnDate,
     Sale,
     SaleKey,
+    SavedSegment,
     SharedCode,
     Use,
     UseKey,
@@ -35,6 +38,15 @@ class Changes:
 
     new_customers: dict[str, Customer] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    cards: dict[str, str] = field(default_factory=dict)
+    bought: dict[tuple[str, str], Bought] = field(default_factory=dict)
+    own_dates: dict[tuple[str, str], OwnDate] = field(default_factory=dict)
+    dropped_dates: set[tuple[str, str]] = field(default_factory=set)
+    unplanned: set[tuple[str, str]] = field(default_factory=set)
+    """Customers and subjects of which nothing that was planned is true any more."""
+    segments: dict[str, SavedSegment] = field(default_factory=dict)
+    dropped_segments: set[str] = field(default_factory=set)
     new_coupons: dict[str, Coupon] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     new_uses: dict[UseKey, Use] = field(default_factory=dict)
@@ -90,12 +102,17 @@ class Reach:
 class Books:
     """What was loaded: `coupons` by id, `by_code` those that have one; `uses` of the codes and invoices that are named.
 
-    `shared` are codes for everybody, `kept` what baskets keep of them, `had` how many uses of one a customer has.
+    `shared` are codes for everybody, `kept` what baskets keep of them, `had` how many uses of one a customer has. `customers` are
+    under every name that they have; `parked` are purchases that wait for whose a card is.
     """
 
     now: dt.datetime
     versions: Versions
     customers: dict[str, Customer] = field(default_factory=dict)
+    own_dates: dict[str, dict[str, OwnDate]] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    parked: dict[str, list[Sale]] = field(default_factory=dict)
+    segments: dict[str, SavedSegment] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     by_code: dict[str, Coupon] = field(default_factory=dict)
     uses: dict[UseKey, Use] = field(default_factory=dict)
@@ -146,6 +163,15 @@ class Books:
         elif key not in self.changes.new_notifications:
             self.changes.notifications[key] = notification
         self.notifications[key] = notification
+
+    def leave(self, gone: Customer, into: Customer) -> None:
+        """Note that a customer goes on as another, under whose name all is found from now on; but an alias is left of them."""
+        name, alias = gone.customer_id, Customer(gone.customer_id, gone.event_sequence, merged_into=into.customer_id)
+        kept = self.changes.new_customers if name in self.changes.new_customers else self.changes.customers
+        kept[name] = alias
+        self.customers.update({each: into for each, customer in self.customers.items() if customer is gone})
+        before = [(each, into.customer_id if target == name else target) for each, target in self.changes.merged]
+        self.changes.merged = [*before, (name, into.customer_id)]
 
     def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
         """Return what a customer is told about one thing, or was."""

@@ -8,7 +8,17 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.notifications.records import Coupon, Kept, Notification, Origin, SharedCode, Use
+from services.notifications.records import (
+    Coupon,
+    Customer,
+    Kept,
+    Notification,
+    Origin,
+    OwnDate,
+    SavedSegment,
+    SharedCode,
+    Use,
+)
 from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
@@ -47,7 +57,7 @@ class VoidCoupon:
 
 
 class UseCoupons(NamedTuple):
-    """Hear which codes a purchase named; `basket` is as it was before them, as far as it tells."""
+    """Hear of a purchase: which codes it named, and whose it is; `basket` is as it was before them, as far as it tells."""
 
     shop_id: str
     invoice_number: str
@@ -56,6 +66,9 @@ class UseCoupons(NamedTuple):
     occurred_at: dt.datetime
     customer_id: str | None = None
     basket: Basket | None = None
+    currency: str | None = None
+    card_number: str | None = None
+    categories: tuple[str, ...] = ()
 
 
 class TakeBack(NamedTuple):
@@ -65,6 +78,63 @@ class TakeBack(NamedTuple):
     invoice_number: str
     refund_id: str
     amount: Decimal
+
+
+class HearStanding(NamedTuple):
+    """Hear how a customer stands with their points, by the `sequence` of what said it; what is none was not said."""
+
+    customer_id: str
+    sequence: int
+    available: int | None = None
+    pending: int | None = None
+    tier: str | None = None
+    card_number: str | None = None
+    enrolled_at: dt.datetime | None = None
+
+
+class HearMerge(NamedTuple):
+    """Hear that a customer goes on as another."""
+
+    customer_id: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
+class HearProfile:
+    """Hear what the shop's records say of a customer: what is not among `said` stays, and what is none there is cleared.
+
+    `consents` stand as they were said.
+    """
+
+    customer_id: str
+    said: Mapping[str, Any]
+    said_at: dt.datetime
+    registered_at: dt.datetime | None = None
+    consents: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutProfile:
+    """Keep a profile as it stands here, whole; what other services keep of it leaves as the event `event_id`."""
+
+    customer_id: str
+    said: Mapping[str, Any]
+    own_dates: Mapping[str, dt.date]
+    event_id: str
+
+
+class KeepSegment(NamedTuple):
+    """Save a segment, or change it; `document` is its filter as JSON."""
+
+    name: str
+    document: str
+    saved_by: str
+
+
+class DropSegment(NamedTuple):
+    """Let there be no such segment any more."""
+
+    name: str
 
 
 class ReserveCoupon(NamedTuple):
@@ -222,6 +292,12 @@ Command = (
     | RedeemCoupon
     | ReleaseCoupon
     | SettleCoupon
+    | HearStanding
+    | HearMerge
+    | HearProfile
+    | PutProfile
+    | KeepSegment
+    | DropSegment
     | CreateShared
     | EndShared
     | PlanMessage
@@ -245,6 +321,9 @@ class Outcome(NamedTuple):
     detail: str | None = None
     pointer: str | None = None
     coupon: Coupon | None = None
+    customer: Customer | None = None
+    own_dates: Mapping[str, OwnDate] = MappingProxyType({})
+    segment: SavedSegment | None = None
     shared: SharedCode | None = None
     use: Use | None = None
     kept: Kept | None = None
@@ -287,6 +366,9 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     RetryNotification: lambda it: Deed("notification.retry", f"{it.notification_id} for {it.customer_id}"),
     HearDelivery: lambda it: Deed("notification.report", f"{it.notification_id} for {it.customer_id}", it.became),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    PutProfile: lambda it: Deed("profile.put", it.customer_id),
+    KeepSegment: lambda it: Deed("segment.put", it.name),
+    DropSegment: lambda it: Deed("segment.delete", it.name),
     CreateShared: lambda it: Deed("shared-code.create", it.code),
     EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),
 }

@@ -11,7 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import news
 from services.notifications.commands import (
+    SOURCE,
     Command,
+    HearMerge,
+    HearProfile,
+    HearStanding,
     IssueCoupon,
     Outcome,
     Request,
@@ -19,23 +23,16 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
+from services.notifications.decisions.events import CUSTOMERS_TOPIC
 from services.notifications.delivery import Delivery
 from services.notifications.programme import Programme
 from services.notifications.records import Origin
 from services.notifications.rules.coupons import Basket, Line, before_discount, draw, spelled
+from services.notifications.rules.profiles import kept
+from shared.contracts import points
 from shared.contracts.coupons import CouponBenefit
-from shared.contracts.points import (
-    AccountOpenedEvent,
-    PointsActivatedEvent,
-    PointsAdjustedEvent,
-    PointsAwardedEvent,
-    PointsExpiringEvent,
-    PointsReversedEvent,
-    RewardCancellingEvent,
-    RewardClaimedEvent,
-    TierChangedEvent,
-    TierExpiringEvent,
-)
+from shared.contracts.customers import CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.points import AccountMergedEvent, RewardCancellingEvent, RewardClaimedEvent
 from shared.contracts.purchases import ZERO, PurchaseCompleted, PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
     PairAcceptedEvent,
@@ -52,22 +49,15 @@ CONSUMER = "notifications"
 PURCHASES_TOPIC = "loyalty.purchases"
 POINTS_TOPIC = "loyalty.points"
 REFERRALS_TOPIC = "loyalty.referrals"
-TOPICS = (PURCHASES_TOPIC, POINTS_TOPIC, REFERRALS_TOPIC)
+TOPICS = (PURCHASES_TOPIC, CUSTOMERS_TOPIC, POINTS_TOPIC, REFERRALS_TOPIC)
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         PurchaseCompletedEvent
         | PurchaseRefundedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
-        | AccountOpenedEvent
-        | PointsAwardedEvent
-        | PointsReversedEvent
-        | PointsActivatedEvent
-        | PointsAdjustedEvent
-        | PointsExpiringEvent
-        | TierChangedEvent
-        | TierExpiringEvent
+        | CustomerRegisteredEvent
+        | CustomerUpdatedEvent
+        | points.Said
         | ReferralRewardedEvent
         | ReferralReversedEvent
         | PairInvitedEvent
@@ -80,14 +70,22 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
 )
 
 
-def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command | None:
+def use_coupons(event: PurchaseCompletedEvent, received_at: dt.datetime) -> Command:
     said = event.data
-    if not said.coupon_codes:
-        return None
     codes = tuple(dict.fromkeys(map(spelled, said.coupon_codes)))
     occurred_at = said.occurred_at or event.time or received_at
+    categories = {each.category for each in said.lines if each.category is not None}
     return UseCoupons(
-        said.shop_id, said.invoice_number, said.total, codes, occurred_at, said.customer_id, _basket(said)
+        said.shop_id,
+        said.invoice_number,
+        said.total,
+        codes,
+        occurred_at,
+        said.customer_id,
+        _basket(said) if codes else None,
+        said.currency,
+        said.card_number,
+        tuple(sorted(categories)),
     )
 
 
@@ -103,6 +101,39 @@ def _basket(said: PurchaseCompleted) -> Basket:
 def take_back(event: PurchaseRefundedEvent, _received_at: dt.datetime) -> Command:
     said = event.data
     return TakeBack(said.shop_id, said.invoice_number, said.refund_id, said.amount)
+
+
+def hear_profile(event: CustomerRegisteredEvent | CustomerUpdatedEvent, received_at: dt.datetime) -> Command | None:
+    """Hear the shop's records; what was put in here comes round on the topic, and is no news."""
+    if event.source == SOURCE:
+        return None
+    said, said_at = event.data, event.time or received_at
+    fields = kept(said.model_dump(include=said.model_fields_set), said_at)
+    is_registration = isinstance(event, CustomerRegisteredEvent)
+    registered_at = said.registered_at or (said_at if is_registration else None)
+    return HearProfile(said.customer_id, fields, said_at, registered_at, tuple(said.consents))
+
+
+def hear_standing(event: points.Said, _received_at: dt.datetime) -> Command | None:
+    """Hear the balance, the tier and the card, whichever of them it says."""
+    said = event.data
+    balance, tier = getattr(said, "balance", None), said.to if isinstance(said, points.TierChanged) else None
+    card_number = getattr(said, "card_number", None)
+    if balance is None and tier is None and card_number is None:
+        return None
+    return HearStanding(
+        event.subject,
+        int(event.sequence),
+        None if balance is None else balance.available,
+        None if balance is None else balance.pending,
+        tier,
+        card_number,
+        getattr(said, "enrolled_at", None),
+    )
+
+
+def hear_merge(event: AccountMergedEvent, _received_at: dt.datetime) -> Command:
+    return HearMerge(event.data.customer_id, event.data.into)
 
 
 def keep_reward(event: RewardClaimedEvent, _received_at: dt.datetime) -> Command | None:
@@ -154,16 +185,19 @@ Handler = Callable[[Any, dt.datetime], Command | None]
 HANDLERS: dict[str, tuple[Handler, ...]] = {
     "loyalty.purchase.completed.v1": (use_coupons,),
     "loyalty.purchase.refunded.v1": (take_back,),
-    "loyalty.account.opened.v1": (news.welcome,),
-    "loyalty.points.awarded.v1": (news.count_awarded,),
-    "loyalty.points.reversed.v1": (news.count_awarded,),
-    "loyalty.points.activated.v1": (news.count_activated,),
-    "loyalty.points.adjusted.v1": (news.count_adjusted,),
-    "loyalty.points.expiring.v1": (news.tell_expiring,),
-    "loyalty.tier.changed.v1": (news.tell_tier,),
+    "loyalty.customer.registered.v1": (hear_profile,),
+    "loyalty.customer.updated.v1": (hear_profile,),
+    "loyalty.account.opened.v1": (hear_standing, news.welcome),
+    "loyalty.account.merged.v1": (hear_standing, hear_merge),
+    "loyalty.points.awarded.v1": (hear_standing, news.count_awarded),
+    "loyalty.points.reversed.v1": (hear_standing, news.count_awarded),
+    "loyalty.points.activated.v1": (hear_standing, news.count_activated),
+    "loyalty.points.adjusted.v1": (hear_standing, news.count_adjusted),
+    "loyalty.points.expiring.v1": (hear_standing, news.tell_expiring),
+    "loyalty.tier.changed.v1": (hear_standing, news.tell_tier),
     "loyalty.tier.expiring.v1": (news.tell_dropping,),
-    "loyalty.reward.claimed.v1": (keep_reward,),
-    "loyalty.reward.cancelling.v1": (cancel_reward,),
+    "loyalty.reward.claimed.v1": (hear_standing, keep_reward),
+    "loyalty.reward.cancelling.v1": (hear_standing, cancel_reward),
     "loyalty.referral.rewarded.v1": (issue_reward, news.tell_rewarded),
     "loyalty.referral.reversed.v1": (take_reward_back,),
     "loyalty.pair.invited.v1": (news.remind_of_pair,),
@@ -172,7 +206,7 @@ HANDLERS: dict[str, tuple[Handler, ...]] = {
     "loyalty.pair.completed.v1": (issue_reward, news.drop_reminder),
     "loyalty.pair.reversed.v1": (take_reward_back,),
 }
-"""What is done with an event, in this order."""
+"""What is done with an event, in this order; any other is one of points, which tells how a customer stands."""
 
 VERDICTS: dict[str, Status] = {
     "refused": "rejected",
@@ -200,7 +234,7 @@ def subscription(delivery: Delivery, *, clock: Callable[[], dt.datetime]) -> Sub
 
 def commands(received: Received, programme: Programme, now: dt.datetime) -> Iterator[Command]:
     """Yield what an event asks for; what would say nothing is not even looked up."""
-    for handler in HANDLERS[received.event.type]:
+    for handler in HANDLERS.get(received.event.type, (hear_standing,)):
         command = handler(received.event, received.received_at)
         if command is not None and not news.is_silent(command, programme, now):
             yield command

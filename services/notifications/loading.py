@@ -1,11 +1,12 @@
-"""What a batch needs of the books, locked before it is decided: codes, purchases, coupons, shared codes,
+"""What a batch needs of the books, locked before it is decided: codes, cards, purchases, coupons, shared codes,
 customers, sorted inside.
 
-A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once.
+A code is locked before anybody knows whether it has a coupon: a purchase that names it and the coupon may come at once; so is
+a card that nobody knows.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from zlib import crc32
 
@@ -21,7 +22,9 @@ from services.notifications.records import (
     Kept,
     MessageKey,
     Notification,
+    OwnDate,
     Sale,
+    SavedSegment,
     SharedCode,
     Use,
     notification_id,
@@ -29,18 +32,26 @@ from services.notifications.records import (
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
-from shared.database import fetch
+from shared.database import CollisionError, fetch
 
 CODE_LOCKS, BUCKETS = 0x636F6465, 256
 """So many locks stand for all codes and baskets, since a transaction can hold only some thousands."""
 
-LOCK_CODES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
+CARD_LOCKS = 0x63617264
 
-SALE_COLUMNS = ", ".join(f"s.{each.name}" for each in fields(Sale))
+LOCK_NAMES = "SELECT pg_advisory_xact_lock($1::int, bucket) FROM unnest($2::int[]) AS bucket"
+
+LOAD_CARDS = "SELECT card_number, customer_id FROM card WHERE card_number = ANY($1::text[])"
+
+SALE_COLUMNS = ", ".join(f"s.{each.name}{'::text' * (each.name == 'categories')}" for each in fields(Sale))
 LOCK_SALES = f"""
 SELECT {SALE_COLUMNS} FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
   JOIN sale s ON s.shop_id = k.shop_id AND s.invoice_number = k.invoice_number
  ORDER BY s.shop_id, s.invoice_number FOR UPDATE OF s"""
+
+LOCK_PARKED = f"""
+SELECT {SALE_COLUMNS} FROM sale s WHERE customer_id IS NULL AND card_number = ANY($1::text[])
+ ORDER BY shop_id, invoice_number FOR UPDATE"""
 
 LOAD_REFUNDS = f"""
 SELECT r.shop_id, r.invoice_number, r.refund_id FROM {rows_of("text", "text", "text")} AS k(shop_id, invoice_number, refund_id)
@@ -65,8 +76,19 @@ SELECT {columns(Coupon)} FROM coupon WHERE coupon_id = ANY($1::text[]) OR code =
     OR reservation = ANY($3::text[])
  ORDER BY coupon_id FOR UPDATE"""
 
+# those who go on as others come with whom they go on as, and those who are merged with all of their names
 LOCK_CUSTOMERS = f"""
-SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY($1::text[]) ORDER BY customer_id FOR UPDATE"""
+WITH names AS MATERIALIZED (
+  SELECT unnest($1::text[]) AS name
+   UNION SELECT merged_into FROM customer WHERE customer_id = ANY($1::text[]) AND merged_into IS NOT NULL
+   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[]))
+SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
+ ORDER BY customer_id FOR UPDATE"""
+
+LOCK_SEGMENTS = """
+SELECT name, filter::text, saved_at, saved_by FROM segment WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE"""
+
+LOAD_OWN_DATES = f"SELECT {', '.join(OwnDate._fields)} FROM own_date WHERE customer_id = ANY($1::text[])"
 
 LOAD_DIGESTS = f"""
 SELECT {columns(Notification)} FROM notification
@@ -105,19 +127,51 @@ async def load(
     books = Books(now, versions, answers=await answers.load(connection, requests))
     # a basket's codes are judged beside each other, so it is locked like a code
     if named := wanted.codes | wanted.reservations:
-        await fetch(connection, LOCK_CODES, CODE_LOCKS, sorted({crc32(name.encode()) % BUCKETS for name in named}))
+        await _lock_names(connection, CODE_LOCKS, named)
+    if wanted.cards or wanted.new_cards:
+        await _load_cards(connection, books, wanted)
+    await _lock_sales(connection, books, wanted)
+    if wanted.refunds:
+        books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
+    if wanted.sales or wanted.new_codes:
+        await _load_uses(connection, books, wanted)
+    if wanted.coupons or wanted.codes or wanted.reservations:
+        await _lock_coupons(connection, books, wanted)
+        await _lock_shared(connection, books, wanted)
+    if wanted.customers:
+        await _lock_customers(connection, books, wanted)
+    for row in await fetch(connection, LOCK_SEGMENTS, sorted(wanted.segments)) if wanted.segments else ():
+        books.segments[row["name"]] = SavedSegment(*row)
+    await _load_notifications(connection, books, wanted)
+    return books
+
+
+async def _lock_names(connection: AsyncConnection, kind: int, names: Iterable[str]) -> None:
+    await fetch(connection, LOCK_NAMES, kind, sorted({crc32(name.encode()) % BUCKETS for name in names}))
+
+
+async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    numbers = wanted.cards | wanted.new_cards
+    books.cards.update(await fetch(connection, LOAD_CARDS, sorted(numbers)))
+    unknown = sorted(numbers - books.cards.keys())
+    if unknown:
+        # or a purchase would be parked while another transaction learns whose its card is
+        await _lock_names(connection, CARD_LOCKS, unknown)
+        books.cards.update(await fetch(connection, LOAD_CARDS, unknown))
+    wanted.customers.update(books.cards.values())
+
+
+async def _lock_sales(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     if wanted.sales:
         for row in await fetch(connection, LOCK_SALES, *joined(sorted(wanted.sales), 2)):
             sale = Sale(*row)
             books.sales[sale.key] = sale
-    if wanted.refunds:
-        books.refunds.update(map(tuple, await fetch(connection, LOAD_REFUNDS, *joined(sorted(wanted.refunds), 3))))
-    await _load_uses(connection, books, wanted)
-    await _lock_coupons(connection, books, wanted)
-    await _lock_shared(connection, books, wanted)
-    await _lock_customers(connection, books, wanted)
-    await _load_notifications(connection, books, wanted)
-    return books
+            if sale.customer_id is not None:
+                wanted.customers.add(sale.customer_id)
+    unknown = sorted(wanted.new_cards - books.cards.keys())
+    for row in await fetch(connection, LOCK_PARKED, unknown) if unknown else ():
+        sale = books.sales.setdefault((row["shop_id"], row["invoice_number"]), Sale(*row))
+        books.parked.setdefault(row["card_number"], []).append(sale)
 
 
 async def _load_notifications(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
@@ -187,5 +241,13 @@ async def _lock_shared(connection: AsyncConnection, books: Books, wanted: Wanted
 
 
 async def _lock_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    for row in await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers)):
-        books.customers[row["customer_id"]] = Customer(*row)
+    rows = await fetch(connection, LOCK_CUSTOMERS, sorted(wanted.customers), sorted(wanted.merging))
+    found = {row["customer_id"]: Customer(*row) for row in rows}
+    for name, customer in found.items():
+        target = found.get(customer.merged_into or name)
+        if target is None:
+            raise CollisionError("a customer was merged while the locks were waited for")
+        books.customers[name] = target
+    names = sorted({books.customer(name).customer_id for name in wanted.dated & found.keys()})
+    for row in await fetch(connection, LOAD_OWN_DATES, names) if names else ():
+        books.own_dates.setdefault(row["customer_id"], {})[row["name"]] = OwnDate(*row)

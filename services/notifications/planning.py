@@ -38,7 +38,7 @@ SELECT c.customer_id, c.time_zone, {date} AS date, {entered_on} AS entered_on, l
   LEFT JOIN LATERAL (
     SELECT n.reference, n.day FROM notification n WHERE n.customer_id = c.customer_id AND n.subject = $1
      ORDER BY n.reference DESC LIMIT 1) last ON true
- WHERE c.customer_id > $3 AND c.erased_at IS NULL AND (last.reference < $2) IS NOT FALSE
+ WHERE c.customer_id > $3 AND c.erased_at IS NULL AND c.merged_into IS NULL AND (last.reference < $2) IS NOT FALSE
  ORDER BY c.customer_id LIMIT $4"""
 
 _KEPT = """unnest($5::int[], $6::int[]) AS k(month, day)

@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from services.notifications.programme import Purpose
@@ -50,12 +50,42 @@ class Customer:
     available: int = 0
     pending: int = 0
     points_sequence: int = 0
+    tier_sequence: int = 0
     purchases: int = 0
     turnover: Decimal = Decimal(0)
     first_purchase_at: dt.datetime | None = None
     last_purchase_at: dt.datetime | None = None
+    merged_into: str | None = None
     erased_at: dt.datetime | None = None
     digest_sequence: int = 0
+
+
+class OwnDate(NamedTuple):
+    """A day of a customer's own, and the local day on which it was entered or last changed."""
+
+    customer_id: str
+    name: str
+    date: dt.date
+    entered_on: dt.date
+
+
+class SavedSegment(NamedTuple):
+    """A segment as it was saved; `document` is its filter as JSON."""
+
+    name: str
+    document: str
+    saved_at: dt.datetime
+    saved_by: str
+
+
+@dataclass(slots=True)
+class Bought:
+    """So many more purchases of a category, and the latest of them."""
+
+    customer_id: str
+    category: str
+    purchases: int
+    last_at: dt.datetime
 
 
 @dataclass(slots=True)
@@ -213,12 +243,18 @@ class Kept:
 
 @dataclass(slots=True)
 class Sale:
-    """A purchase that named codes, or one of which only refunds have come."""
+    """A purchase, or one of which only refunds have come; `categories` are a list as JSON."""
 
     shop_id: str
     invoice_number: str
     total: Decimal | None = None
     refunded: Decimal = Decimal(0)
+    customer_id: str | None = None
+    card_number: str | None = None
+    currency: str | None = None
+    occurred_at: dt.datetime | None = None
+    categories: str = "[]"
+    is_turnover: bool = False
 
     @property
     def key(self) -> SaleKey:
@@ -227,3 +263,10 @@ class Sale:
     @property
     def is_taken_back(self) -> bool:
         return self.total is not None and self.total > 0 and self.refunded >= self.total
+
+    @property
+    def worth(self) -> Decimal:
+        """What it brings to its customer's turnover."""
+        if self.total is None or not self.is_turnover:
+            return Decimal(0)
+        return max(self.total - self.refunded, Decimal(0))

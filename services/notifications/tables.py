@@ -59,6 +59,7 @@ customer = sa.Table(
     sa.Column("available", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("pending", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("points_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of points' last event"),
+    sa.Column("tier_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the one that said it"),
     sa.Column(
         "digest_sequence",
         sa.BigInteger,
@@ -72,8 +73,10 @@ customer = sa.Table(
     ),
     sa.Column("first_purchase_at", INSTANT),
     sa.Column("last_purchase_at", INSTANT),
+    sa.Column("merged_into", sa.Text, comment="the customer that this one goes on as"),
     sa.Column("erased_at", INSTANT),
     sa.CheckConstraint("(birthday IS NULL) = (birthday_entered_on IS NULL)", name="birthday"),
+    sa.Index("customer_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     sa.Index("customer_birthday", sa.text("extract(month FROM birthday)"), sa.text("extract(day FROM birthday)")),
     sa.Index("customer_joined", sa.text("extract(month FROM joined_on)"), sa.text("extract(day FROM joined_on)")),
 )
@@ -342,7 +345,25 @@ sale = sa.Table(
     sa.Column("invoice_number", sa.Text, primary_key=True),
     sa.Column("total", MONEY, comment="none: only refunds have come"),
     sa.Column("refunded", MONEY, nullable=False, server_default="0"),
-    comment="purchases that named codes, and whatever was refunded",
+    sa.Column("customer_id", sa.Text, comment="as the purchase or the card says; none: nobody's until that is known"),
+    sa.Column("card_number", sa.Text),
+    sa.Column("currency", sa.Text),
+    sa.Column("occurred_at", INSTANT),
+    sa.Column("categories", JSONB, nullable=False, server_default="[]"),
+    sa.Column(
+        "is_turnover",
+        sa.Boolean,
+        nullable=False,
+        server_default="false",
+        comment="in the currency of the programme of its day",
+    ),
+    sa.Index("sale_customer", "customer_id", postgresql_where=sa.text("customer_id IS NOT NULL")),
+    sa.Index(
+        "sale_parked",
+        "card_number",
+        postgresql_where=sa.text("customer_id IS NULL AND card_number IS NOT NULL"),
+    ),
+    comment="purchases, and those of which only refunds have come",
 )
 
 refund = sa.Table(

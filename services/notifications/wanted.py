@@ -12,10 +12,16 @@ from services.notifications.commands import (
     CountPoints,
     CreateShared,
     DropMessage,
+    DropSegment,
     EndShared,
     HearDelivery,
+    HearMerge,
+    HearProfile,
+    HearStanding,
     IssueCoupon,
+    KeepSegment,
     PlanMessage,
+    PutProfile,
     RedeemCoupon,
     ReleaseCoupon,
     ReserveCoupon,
@@ -41,6 +47,14 @@ class Wanted:
         self.sales: set[SaleKey] = set()
         self.refunds: set[RefundKey] = set()
         self.customers: set[str] = set()
+        self.merging: set[str] = set()
+        """Customers who become one."""
+        self.dated: set[str] = set()
+        """Customers whose own dates may change."""
+        self.segments: set[str] = set()
+        self.cards: set[str] = set()
+        self.new_cards: set[str] = set()
+        """Cards that are heard of, for which purchases may wait."""
         self.notifications: set[UUID] = set()
         self.messages: set[MessageKey] = set()
         self.digests: set[str] = set()
@@ -72,6 +86,8 @@ def _purchase(wanted: Wanted, command: UseCoupons) -> None:
     wanted.sales.add((command.shop_id, command.invoice_number))
     wanted.codes.update(command.codes)
     _customer(wanted, command.customer_id)
+    if command.customer_id is None and command.card_number is not None:
+        wanted.cards.add(command.card_number)
 
 
 def _refund(wanted: Wanted, command: TakeBack) -> None:
@@ -124,6 +140,30 @@ def _saying(wanted: Wanted, command: Say) -> None:
         wanted.codes.add(command.code)
 
 
+def _person(wanted: Wanted, command: HearProfile) -> None:
+    wanted.customers.add(command.customer_id)
+
+
+def _profile(wanted: Wanted, command: PutProfile) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.dated.add(command.customer_id)
+
+
+def _standing(wanted: Wanted, command: HearStanding) -> None:
+    wanted.customers.add(command.customer_id)
+    if command.card_number is not None:
+        wanted.new_cards.add(command.card_number)
+
+
+def _merge(wanted: Wanted, command: HearMerge) -> None:
+    wanted.customers |= {command.customer_id, command.into}
+    wanted.merging |= {command.customer_id, command.into}
+
+
+def _segment(wanted: Wanted, command: KeepSegment | DropSegment) -> None:
+    wanted.segments.add(command.name)
+
+
 NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     IssueCoupon: _coupon,
     VoidCoupon: _coupon,
@@ -139,6 +179,12 @@ NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     DropMessage: _message,
     CountPoints: _digest,
     AnnounceCoupon: _announcement,
+    HearProfile: _person,
+    PutProfile: _profile,
+    HearStanding: _standing,
+    HearMerge: _merge,
+    KeepSegment: _segment,
+    DropSegment: _segment,
     Say: _saying,
     BookDelivery: _dispatch,
     HearDelivery: _dispatch,

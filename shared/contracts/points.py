@@ -730,32 +730,30 @@ class CustomerWithheldEvent(SequencedEnvelope):
     data: CustomerWithheld
 
 
-EVENTS: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        PointsAwardedEvent
-        | PointsReversedEvent
-        | PointsAdjustedEvent
-        | AccountOpenedEvent
-        | PointsActivatedEvent
-        | PointsExpiredEvent
-        | PointsExpiringEvent
-        | PointsHeldEvent
-        | PointsReleasedEvent
-        | PointsRedeemedEvent
-        | PointsRestoredEvent
-        | PurchaseSettledEvent
-        | PoolJoinedEvent
-        | PoolLeftEvent
-        | TierChangedEvent
-        | TierExpiringEvent
-        | AccountChangedEvent
-        | CardReplacedEvent
-        | AccountMergedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
-        | RewardCancelledEvent
-        | RewardFulfilledEvent
-        | CustomerWithheldEvent,
-        Field(discriminator="type"),
-    ]
+Said = (
+    PointsAwardedEvent
+    | PointsReversedEvent
+    | PointsAdjustedEvent
+    | AccountOpenedEvent
+    | PointsActivatedEvent
+    | PointsExpiredEvent
+    | PointsExpiringEvent
+    | PointsHeldEvent
+    | PointsReleasedEvent
+    | PointsRedeemedEvent
+    | PointsRestoredEvent
+    | PurchaseSettledEvent
+    | PoolJoinedEvent
+    | PoolLeftEvent
+    | TierChangedEvent
+    | TierExpiringEvent
+    | AccountChangedEvent
+    | CardReplacedEvent
+    | AccountMergedEvent
+    | RewardClaimedEvent
+    | RewardCancellingEvent
+    | RewardCancelledEvent
+    | RewardFulfilledEvent
+    | CustomerWithheldEvent
 )
+EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[Said, Field(discriminator="type")])

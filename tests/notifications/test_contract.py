@@ -55,7 +55,8 @@ def test_every_request_example_works(running: Running) -> None:
     shared = plain.post(
         f"{running.url}/v1/coupons/shared", json=value, headers=key | {"Idempotency-Key": "shared"}
     ).json()
-    statuses = play_examples(running, {"code": made["code"], "shared_code": shared["code"]})
+    names = {"code": made["code"], "shared_code": shared["code"], "customer_id": "c-42", "name": "regulars-away"}
+    statuses = play_examples(running, names)
     # one coupon can't be everything in turn: what came too late for it is refused
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused

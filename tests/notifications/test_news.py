@@ -136,8 +136,8 @@ async def publish(engine: AsyncEngine, **document: Any) -> None:
 
 
 async def test_a_new_customer_is_welcomed_once(ear: Ear, engine: AsyncEngine) -> None:
-    assert await ear.hear(opened(), opened()) == ["accepted", "duplicate"]
-    assert await ear.hear(opened()) == ["duplicate"]
+    await ear.hear(opened(), opened())
+    await ear.hear(opened())
     found = await message(engine)
     assert (found["subject"], found["status"], found["purpose"]) == ("welcome", "planned", "account")
     assert found["content"] == {"available": 320}
@@ -150,9 +150,8 @@ async def test_a_new_customer_is_welcomed_once(ear: Ear, engine: AsyncEngine) ->
     ids=["enrolled", "awarded", "imported"],
 )
 async def test_what_is_long_ago_is_not_said(ear: Ear, engine: AsyncEngine, said: tuple[str, dict[str, Any]]) -> None:
-    assert await ear.hear(said) == ["skipped"]
+    await ear.hear(said)
     assert await messages(engine) == []
-    assert await rows(engine, "SELECT 1 FROM customer") == []
 
 
 async def test_what_is_switched_off_is_not_said(ear: Ear, engine: AsyncEngine) -> None:
@@ -163,7 +162,7 @@ async def test_what_is_switched_off_is_not_said(ear: Ear, engine: AsyncEngine) -
             "points_digest": {"enabled": False, "template": "points_digest"},
         },
     )
-    assert await ear.hear(opened(), awarded()) == ["skipped", "skipped"]
+    await ear.hear(opened(), awarded())
     assert await messages(engine) == []
 
 
@@ -186,7 +185,7 @@ async def test_what_is_taken_back_lowers_it(ear: Ear, engine: AsyncEngine) -> No
 
 
 async def test_a_debt_that_is_written_off_is_no_gift(ear: Ear, engine: AsyncEngine) -> None:
-    assert await ear.hear(adjusted(34)) == ["skipped"]
+    await ear.hear(adjusted(34))
     assert await messages(engine) == []
 
 
@@ -222,15 +221,13 @@ async def test_points_that_expire_are_told_until_their_last_day(ear: Ear, engine
 
 
 @pytest.mark.parametrize(
-    ("reason", "verdict"),
-    [("earned", "accepted"), ("given", "accepted"), ("reviewed", "skipped"), ("merged", "skipped")],
+    ("reason", "is_told"),
+    [("earned", True), ("given", True), ("reviewed", False), ("merged", False)],
 )
-async def test_a_tier_is_told_on_the_way_up_only(ear: Ear, engine: AsyncEngine, reason: str, verdict: str) -> None:
+async def test_a_tier_is_told_on_the_way_up_only(ear: Ear, engine: AsyncEngine, reason: str, *, is_told: bool) -> None:
     data = {"customer_id": "anna", "from": "Silver", "to": "Gold", "since": "2026-11-23", "reason": reason}
-    assert await ear.hear(("tier.changed", data)) == [verdict]
-    assert [each["content"] for each in await messages(engine)] == [{"tier": "Gold", "before": "Silver"}][
-        : verdict == "accepted"
-    ]
+    await ear.hear(("tier.changed", data))
+    assert [each["content"] for each in await messages(engine)] == [{"tier": "Gold", "before": "Silver"}][:is_told]
 
 
 async def test_a_tier_that_will_drop_is_told_before_that_day(ear: Ear, engine: AsyncEngine) -> None:

@@ -1,15 +1,16 @@
-"""Each invariant of coupons is broken once, and found; what the service itself did never breaks one."""
+"""Each invariant of coupons and of histories is broken once, and found; what the service itself did never breaks one."""
 
 from decimal import Decimal
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.commands import CreateShared, ReserveCoupon
+from services.notifications.commands import CreateShared, HearMerge, ReserveCoupon
 from services.notifications.rules.coupons import Basket, Line
 from services.notifications.verification import COUPONS, verify
 from shared.database import fetch
 from tests.notifications.conftest import CODE, VALUE, Book, issue, purchase, refund
+from tests.notifications.test_history import bought
 
 BEN = Basket("EUR", (Line(Decimal("49.90")),), customer_id="ben")
 OTHER = "XMAS-9QF4-7K2M-T3HY"
@@ -24,6 +25,10 @@ BREAKAGES = {
     "a-shared-code-counts-what-is-used": "UPDATE shared_code SET uses = uses + 1",
     "a-customer-has-a-shared-code-as-often-as-anybody-may": "UPDATE shared_reservation SET customer_id = 'anna'",
     "what-is-kept-is-of-a-shared-code": "UPDATE shared_reservation SET code = 'NOBODYS'",
+    "a-history-is-its-purchases": "UPDATE customer SET turnover = turnover + 1 WHERE customer_id = 'ben'",
+    "categories-are-those-of-the-purchases": "UPDATE bought SET purchases = purchases + 1",
+    "no-purchase-waits-for-a-card-that-is-known": "INSERT INTO card VALUES ('K-1', 'ben')",
+    "who-goes-on-as-another-has-nothing-of-their-own": "UPDATE customer SET merged_into = 'nobody' WHERE customer_id = 'ben'",
 }
 
 
@@ -34,10 +39,13 @@ async def found(engine: AsyncEngine) -> set[str]:
 
 @pytest.fixture
 async def history(book: Book) -> None:
-    """A coupon that is taken and one that was given back; a code for everybody that one has, and a basket keeps."""
+    """A coupon that is taken and one that was given back; a code for everybody that one has, and a basket keeps; purchases
+    of one who went on as another, and of an unknown card.
+    """
     await book(issue(), issue("claim-2", OTHER), CreateShared("SUMMER26", VALUE, most_per_customer=1))
     await book(purchase("R-1", CODE), purchase("R-2", CODE), purchase("R-3", OTHER), refund("R-3"))
     await book(purchase("R-4", "SUMMER26")._replace(customer_id="anna"), ReserveCoupon("SUMMER26", "b-1", 600, BEN))
+    await book(bought("R-5", "cleo", "9.90", "wine"), HearMerge("cleo", "ben"), bought("R-6", None, card="K-1"))
 
 
 @pytest.mark.usefixtures("history")

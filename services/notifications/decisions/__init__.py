@@ -12,11 +12,17 @@ from services.notifications.commands import (
     CountPoints,
     CreateShared,
     DropMessage,
+    DropSegment,
     EndShared,
     HearDelivery,
+    HearMerge,
+    HearProfile,
+    HearStanding,
     IssueCoupon,
+    KeepSegment,
     Outcome,
     PlanMessage,
+    PutProfile,
     RedeemCoupon,
     ReleaseCoupon,
     Reply,
@@ -40,11 +46,14 @@ from services.notifications.decisions.coupons import (
     settle_coupon,
     void_coupon,
 )
+from services.notifications.decisions.customers import hear_merge, hear_standing
 from services.notifications.decisions.delivering import book_delivery, hear_delivery, retry
 from services.notifications.decisions.digests import count_points
 from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
+from services.notifications.decisions.profiles import hear_profile, put_profile
 from services.notifications.decisions.purchases import take_back, use_coupons
 from services.notifications.decisions.saying import say
+from services.notifications.decisions.segments import drop_segment, keep_segment
 from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
 
@@ -57,6 +66,12 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     RedeemCoupon: redeem_coupon,
     ReleaseCoupon: release_coupon,
     SettleCoupon: settle_coupon,
+    HearStanding: hear_standing,
+    HearMerge: hear_merge,
+    HearProfile: hear_profile,
+    PutProfile: put_profile,
+    KeepSegment: keep_segment,
+    DropSegment: drop_segment,
     CreateShared: create_shared,
     EndShared: end_shared,
     PlanMessage: plan_message,

@@ -1,19 +1,24 @@
-"""Purchases that named codes, and what of them was taken back."""
+"""Purchases, the codes that they named, and what of them was taken back."""
 
 from services.notifications.books import Books
-from services.notifications.commands import Outcome, TakeBack, UseCoupons
+from services.notifications.commands import Outcome, TakeBack, UseCoupons, refused
 from services.notifications.decisions.coupons import free_coupon, use_coupon
+from services.notifications.decisions.history import attach, lower, note
 from services.notifications.decisions.pricing import paid
 from services.notifications.decisions.shared_codes import free_shared, use_shared
 from services.notifications.records import Sale, Use
+from shared.dates import is_ahead
 
 
 def use_coupons(books: Books, command: UseCoupons) -> Outcome:
     """Take each code for the purchase; what was used elsewhere is recorded, and what nobody knows waits for its coupon."""
+    if is_ahead(command.occurred_at, books.now):
+        return refused("occurred-in-future", f"{command.occurred_at} is more than 24 hours ahead", "/occurred_at")
     sale = books.sale((command.shop_id, command.invoice_number))
     if sale.total is not None:
-        return Outcome("repeated")
+        return _repeated(books, sale, command.customer_id)
     sale.total = command.total
+    note(books, sale, command)
     amounts = paid(books, command)
     for code in command.codes:
         use = Use(
@@ -23,6 +28,14 @@ def use_coupons(books: Books, command: UseCoupons) -> Outcome:
         if known is None or known.status != "redeemed":
             _use(books, use)
     _free_if_taken_back(books, sale)
+    return Outcome("booked")
+
+
+def _repeated(books: Books, sale: Sale, customer_id: str | None) -> Outcome:
+    """A repeat changes nothing, unless it says whose purchase of nobody it was."""
+    if sale.customer_id is not None or sale.card_number is not None or customer_id is None:
+        return Outcome("repeated")
+    attach(books, sale, customer_id)
     return Outcome("booked")
 
 
@@ -43,7 +56,9 @@ def take_back(books: Books, command: TakeBack) -> Outcome:
     books.refunds.add(key)
     books.changes.refunds.append(key)
     sale = books.sale((command.shop_id, command.invoice_number))
+    before = sale.worth
     sale.refunded += command.amount
+    lower(books, sale, before)
     _free_if_taken_back(books, sale)
     return Outcome("booked")
 
