@@ -186,6 +186,11 @@ class Books:
             self.changes.dispatches[key] = dispatch
         self.dispatches[key] = dispatch
 
+    def keep_used(self, use: Use) -> None:
+        """Note that a use stays one, though its purchase was taken back as a whole."""
+        use.reason = "purchase-refunded"
+        self.keep_use(use)
+
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""
         if coupon.coupon_id not in self.changes.new_coupons:

@@ -9,16 +9,24 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.commands import Command, RedeemCoupon, ReleaseCoupon, ReserveCoupon, SettleCoupon
+from services.notifications.commands import (
+    Command,
+    CreateShared,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
+    SettleCoupon,
+)
 from services.notifications.delivery import Delivery
 from services.notifications.jobs import settle
+from services.notifications.programme import Programme
 from services.notifications.service import NotificationsService
 from services.notifications.verification import verify
 from shared.contracts.notifications import EVENTS
 from shared.database import transact
 from shared.requests import Request
 from tests.asking import rows
-from tests.notifications.conftest import CODE, NOW, Book, issue, purchase, refund, void
+from tests.notifications.conftest import CODE, NOW, VALUE, Book, issue, purchase, refund, void
 
 OTHER = "XMAS-9QF4-7K2M-T3HY"
 
@@ -83,6 +91,18 @@ async def test_what_is_taken_back_as_a_whole_frees_its_coupon_in_any_order(
     assert await state(engine) == ("issued", None)
     await book(purchase("R-3"))
     assert await state(engine) == ("redeemed", "R-3")
+    await in_order(engine)
+
+
+async def test_the_programme_says_whether_a_full_refund_frees(
+    book: Book, engine: AsyncEngine, notifications: NotificationsService
+) -> None:
+    programme = Programme.model_validate({"coupons": {"full_refund_frees": False}})
+    await notifications.publish(programme, valid_from=NOW, now=NOW, actor="tester", request_id="r-1")
+    await book(issue(), CreateShared("SUMMER26", VALUE), purchase("R-1", CODE, "SUMMER26"), refund())
+    assert await state(engine) == ("redeemed", "R-1")
+    found = await rows(engine, "SELECT DISTINCT status, reason FROM coupon_use")
+    assert [tuple(each.values()) for each in found] == [("redeemed", "purchase-refunded")]
     await in_order(engine)
 
 

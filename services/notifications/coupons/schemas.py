@@ -209,7 +209,9 @@ class Voiding(BaseModel):
 
 
 class UseView(BaseModel):
-    """A purchase that named the code; of a conflict `reason` says why it could not have it, though it was paid."""
+    """A purchase that named the code; `reason` says why it could not have it, though it was paid, or that it
+    keeps it, though it was refunded.
+    """
 
     model_config = _example(
         shop_id="webshop-de",
@@ -224,7 +226,7 @@ class UseView(BaseModel):
     shop_id: str
     invoice_number: str
     status: UseStatus
-    reason: rules.Reason | None
+    reason: rules.Reason | Literal["purchase-refunded"] | None
     customer_id: str | None
     worth: Money | None = Field(description="what it took off, as far as a basket tells")
     occurred_at: dt.datetime
@@ -288,8 +290,8 @@ class SharedDraft(BaseModel):
     """Only lines of these count; without any, all do."""
     stacks: Flag = False
     """Whether others that stack may be used beside it."""
-    refund_frees: Flag = True
-    """Whether a purchase that is refunded as a whole makes room for another use."""
+    refund_frees: Flag | None = None
+    """Whether a purchase that is refunded as a whole makes room for another use; left out, as the programme says."""
     budget: SharedBudget = SharedBudget()
     valid_from: Instant | None = None
     valid_until: Instant | None = None

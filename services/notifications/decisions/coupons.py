@@ -206,7 +206,10 @@ def use_coupon(books: Books, coupon: Coupon, use: Use) -> None:
 
 
 def free_coupon(books: Books, coupon: Coupon, use: Use) -> None:
-    """Give a coupon back whose purchase was taken back as a whole, unless its own time is over."""
+    """Give a coupon back whose purchase was taken back as a whole, where the programme does; unless its own time is over."""
+    if not books.programme.coupons.full_refund_frees:
+        books.keep_used(use)
+        return
     use.status = "freed"
     books.keep_use(use)
     if _is_taken_by(coupon, use.shop_id, use.invoice_number):

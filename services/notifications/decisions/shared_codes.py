@@ -37,7 +37,7 @@ def create_shared(books: Books, command: CreateShared) -> Outcome:
         command.titles,
         command.categories,
         command.stacks,
-        command.refund_frees,
+        books.programme.coupons.full_refund_frees if command.refund_frees is None else command.refund_frees,
         command.most_uses,
         command.most_amount,
         command.currency,
@@ -167,6 +167,7 @@ def _is_of(kept: Kept, shared: SharedCode, customer_id: str) -> bool:
 def free_shared(books: Books, shared: SharedCode, use: Use) -> None:
     """Make room again for a purchase that was taken back as a whole; codes that say so stay used."""
     if not shared.refund_frees:
+        books.keep_used(use)
         return
     use.status = "freed"
     books.keep_use(use)

@@ -88,7 +88,10 @@ def upgrade() -> None:
             comment="what it took off, as far as a basket tells",
         ),
     )
-    op.add_column("coupon_use", sa.Column("reason", sa.Text(), nullable=True, comment="of a conflict"))
+    op.add_column(
+        "coupon_use",
+        sa.Column("reason", sa.Text(), nullable=True, comment="of a conflict, or of a use that outlived its purchase"),
+    )
     op.create_index(
         "coupon_use_customer",
         "coupon_use",
