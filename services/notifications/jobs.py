@@ -20,7 +20,7 @@ from shared.jobs import Job, Tell
 
 BATCH = 1_000
 
-CONNECTIONS = 3
+CONNECTIONS = 5
 """What an engine for these jobs needs: one for each lock, one for the batches."""
 
 ALIASES = {"expire-coupons": "settle"}
