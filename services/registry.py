@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 import services.notifications
 import services.notifications.handlers
 import services.notifications.jobs
+import services.notifications.links
 import services.notifications.programme
 import services.notifications.verification
 import services.points
@@ -162,7 +163,10 @@ NOTIFICATIONS = Kind(
     package=services.notifications,
     settings=NotificationsSettings,
     make=lambda engine, settings, **options: NotificationsService(
-        engine, house=House(delivers_mail=settings.delivers_mail), **options
+        engine,
+        house=House(links := services.notifications.links.links_of(settings), settings.delivers_mail),
+        links=links,
+        **options,
     ),
     workers="sending.parts",
     rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),

@@ -16,15 +16,17 @@ from shared.requests import Answer
 CENT = Decimal("0.01")
 
 REFUSALS = {
+    "address-unknown": 404,
     "code-taken": 409,
     "code-unknown": 404,
-    "notification-not-failed": 409,
-    "notification-unsaid": 409,
+    "birthday-in-future": 422,
+    "consent-ahead": 422,
     "customer-erased": 410,
     "email-invalid": 422,
-    "segment-unknown": 404,
-    "birthday-in-future": 422,
+    "notification-not-failed": 409,
+    "notification-unsaid": 409,
     "purchase-refunded": 409,
+    "segment-unknown": 404,
     **dict.fromkeys(get_args(rules.Reason), 409),
 }
 """The HTTP status of each refusal by the rules."""

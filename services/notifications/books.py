@@ -9,7 +9,9 @@ from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
 from services.notifications.records import (
+    AddressKey,
     Bought,
+    ConsentKey,
     Coupon,
     Customer,
     Dispatch,
@@ -62,6 +64,8 @@ class Changes:
     no_longer_kept: set[KeptKey] = field(default_factory=set)
     new_dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
+    consents: dict[ConsentKey, Consent] = field(default_factory=dict)
+    standings: dict[AddressKey, Standing] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -127,6 +131,8 @@ class Books:
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     house: House = NO_HOUSE
     reach: Reach = field(default_factory=Reach)
+    consents: dict[ConsentKey, Consent] = field(default_factory=dict)
+    standings: dict[AddressKey, Standing] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     changes: Changes = field(default_factory=Changes)
 
@@ -190,6 +196,12 @@ class Books:
         """Note that a use stays one, though its purchase was taken back as a whole."""
         use.reason = "purchase-refunded"
         self.keep_use(use)
+
+    def keep_consent(self, key: ConsentKey, consent: Consent) -> None:
+        self.consents[key] = self.changes.consents[key] = consent
+
+    def keep_standing(self, key: AddressKey, standing: Standing) -> None:
+        self.standings[key] = self.changes.standings[key] = standing
 
     def keep(self, coupon: Coupon) -> None:
         """Note that a coupon changed."""

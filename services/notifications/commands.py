@@ -19,9 +19,12 @@ from services.notifications.records import (
     SharedCode,
     Use,
 )
+from services.notifications.rules.consent import Consent, ConsentPurpose, Standing, masked
 from services.notifications.rules.coupons import Basket
 from shared import requests
 from shared.requests import Deed
+
+ReportKind = Literal["bounced", "soft-bounced", "complained", "delivered"]
 
 SOURCE = "/loyalty/notifications"
 """The `source` of every event that this service says itself."""
@@ -101,16 +104,12 @@ class HearMerge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HearProfile:
-    """Hear what the shop's records say of a customer: what is not among `said` stays, and what is none there is cleared.
-
-    `consents` stand as they were said.
-    """
+    """Hear what the shop's records say of a customer: what is not among `said` stays, and what is none there is cleared."""
 
     customer_id: str
     said: Mapping[str, Any]
     said_at: dt.datetime
     registered_at: dt.datetime | None = None
-    consents: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +283,61 @@ class HearDelivery(NamedTuple):
     became: Literal["sent", "bounced", "delayed", "complained"]
 
 
+# Consents
+
+
+class HearConsent(NamedTuple):
+    """Hear that a customer said yes or no to messages of a purpose on a channel; without `at`, here and now."""
+
+    customer_id: str
+    channel: str
+    purpose: ConsentPurpose
+    is_given: bool
+    how: str
+    text: str
+    at: dt.datetime | None = None
+
+
+class ConfirmConsent(NamedTuple):
+    """Hear that the question was followed that was asked at an instant."""
+
+    customer_id: str
+    channel: str
+    purpose: ConsentPurpose
+    asked_at: dt.datetime
+    how: str
+    text: str
+
+
+class ChooseConsents(NamedTuple):
+    """Hear what a customer wants of what they were shown; what is as they want it stays as it is.
+
+    With `nothing_else`, whatever else they once said yes to ends too, with `text` as what they said.
+    """
+
+    customer_id: str
+    choices: tuple[HearConsent, ...]
+    how: str
+    text: str
+    nothing_else: bool = False
+
+
+class HearReport(NamedTuple):
+    """Hear what became of messages to an address; `soft-bounced` may pass, a `bounced` one will not."""
+
+    channel: str
+    address: str
+    kind: ReportKind
+
+
+class LiftAddress(NamedTuple):
+    """Let an address get messages again."""
+
+    channel: str
+    address: str
+    reason: str
+
+
 Command = (
     IssueCoupon
     | VoidCoupon
@@ -309,6 +363,11 @@ Command = (
     | BookDelivery
     | RetryNotification
     | HearDelivery
+    | HearConsent
+    | ConfirmConsent
+    | ChooseConsents
+    | HearReport
+    | LiftAddress
 )
 
 
@@ -330,6 +389,8 @@ class Outcome(NamedTuple):
     kept: Kept | None = None
     worth: Decimal | None = None
     notification: Notification | None = None
+    consent: Consent | None = None
+    standing: Standing | None = None
     now: dt.datetime | None = None
     more: Mapping[str, object] = MappingProxyType({})
     """What a refusal says beside its code."""
@@ -372,4 +433,10 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     DropSegment: lambda it: Deed("segment.delete", it.name),
     CreateShared: lambda it: Deed("shared-code.create", it.code),
     EndShared: lambda it: Deed("shared-code.end", it.code, it.reason),
+    HearConsent: lambda it: Deed(
+        "consent.give" if it.is_given else "consent.withdraw", f"{it.customer_id}: {it.channel}/{it.purpose}", it.how
+    ),
+    # the trail outlasts an address that was erased
+    HearReport: lambda it: Deed("address.report", f"{it.channel}: {masked(it.address)}", it.kind),
+    LiftAddress: lambda it: Deed("address.lift", f"{it.channel}: {masked(it.address)}", it.reason),
 }

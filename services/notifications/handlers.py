@@ -23,6 +23,7 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
+from services.notifications.consent_words import consents_of
 from services.notifications.decisions.events import CUSTOMERS_TOPIC
 from services.notifications.delivery import Delivery
 from services.notifications.programme import Programme
@@ -111,7 +112,7 @@ def hear_profile(event: CustomerRegisteredEvent | CustomerUpdatedEvent, received
     fields = kept(said.model_dump(include=said.model_fields_set), said_at)
     is_registration = isinstance(event, CustomerRegisteredEvent)
     registered_at = said.registered_at or (said_at if is_registration else None)
-    return HearProfile(said.customer_id, fields, said_at, registered_at, tuple(said.consents))
+    return HearProfile(said.customer_id, fields, said_at, registered_at)
 
 
 def hear_standing(event: points.Said, _received_at: dt.datetime) -> Command | None:
@@ -238,6 +239,9 @@ def commands(received: Received, programme: Programme, now: dt.datetime) -> Iter
         command = handler(received.event, received.received_at)
         if command is not None and not news.is_silent(command, programme, now):
             yield command
+    if isinstance(received.event, CustomerRegisteredEvent | CustomerUpdatedEvent) and received.event.source != SOURCE:
+        said = received.event.data
+        yield from consents_of(said.customer_id, said.consents, received.event.time or received.received_at)
 
 
 def verdict_on(outcomes: Sequence[Outcome]) -> Verdict:

@@ -8,6 +8,7 @@ a card that nobody knows.
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from typing import Any
 from zlib import crc32
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,8 @@ from services.notifications.books import Books
 from services.notifications.commands import Request
 from services.notifications.programme import Versions
 from services.notifications.records import (
+    AddressKey,
+    ConsentKey,
     Coupon,
     Customer,
     Dispatch,
@@ -29,6 +32,7 @@ from services.notifications.records import (
     Use,
     notification_id,
 )
+from services.notifications.rules.consent import Consent, Proof, Standing
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -94,6 +98,18 @@ LOAD_DIGESTS = f"""
 SELECT {columns(Notification)} FROM notification
  WHERE customer_id = ANY($1::text[]) AND status = 'planned' AND subject = 'points_digest'"""
 
+CONSENT_COLUMNS = (
+    "customer_id, channel, purpose, state, asked_at, asked_how, asked_text, confirmed_at, confirmed_how, confirmed_text,"
+    " withdrawn_at, withdrawn_how, withdrawn_text"
+)
+LOAD_CONSENTS = f"SELECT {CONSENT_COLUMNS} FROM consent WHERE customer_id = ANY($1::text[])"
+
+STANDING_COLUMNS = "a.channel, a.address, a.soft_bounces, a.bounced_at, a.complained_at"
+LOCK_ADDRESSES = f"""
+SELECT {STANDING_COLUMNS} FROM {rows_of("text", "text")} AS k(channel, address)
+  JOIN address a ON a.channel = k.channel AND a.address = k.address
+ ORDER BY a.channel, a.address FOR UPDATE OF a"""
+
 LOAD_NOTIFICATIONS = f"""
 SELECT {columns(Notification)} FROM notification WHERE notification_id = ANY($1::uuid[])"""
 
@@ -143,6 +159,7 @@ async def load(
     for row in await fetch(connection, LOCK_SEGMENTS, sorted(wanted.segments)) if wanted.segments else ():
         books.segments[row["name"]] = SavedSegment(*row)
     await _load_notifications(connection, books, wanted)
+    await _load_consents(connection, books, wanted)
     return books
 
 
@@ -193,6 +210,14 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
             books.dispatches[dispatch.notification_id] = dispatch
 
 
+async def _load_consents(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    if wanted.consents:
+        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(wanted.consents))))
+    if wanted.addresses:
+        rows = await fetch(connection, LOCK_ADDRESSES, *joined(sorted(wanted.addresses), 2))
+        books.standings.update(map(standing_of, rows))
+
+
 def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
     """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
     for customer_id, subject, reference in wanted.messages:
@@ -201,6 +226,19 @@ def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
     for coupon in books.coupons.values():
         if coupon.announced:
             yield coupon.customer_id, "coupon_expiring", coupon.coupon_id
+
+
+def consent_of(row: Sequence[Any]) -> tuple[ConsentKey, Consent]:
+    """Return a consent of a row of `CONSENT_COLUMNS`, under its key."""
+    customer_id, channel, purpose, state, *words = row
+    proofs = (Proof(*words[place : place + 3]) if words[place] is not None else None for place in (0, 3, 6))
+    return (customer_id, channel, purpose), Consent(state, *proofs)
+
+
+def standing_of(row: Sequence[Any]) -> tuple[AddressKey, Standing]:
+    """Return what is known of an address, of a row of `STANDING_COLUMNS`."""
+    channel, address, *standing = row
+    return (channel, address), Standing(*standing)
 
 
 async def _load_uses(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:

@@ -198,10 +198,12 @@ class Messages(Document):
     referral_rewarded: Message = Message(template="referral_rewarded")
     pair_waiting: Message = Message(template="pair_waiting")
     coupon_expiring: CouponExpiring = CouponExpiring(template="coupon_expiring")
+    confirm_consent: Message = Message(template="confirm_consent")
 
 
 PURPOSES: dict[str, Purpose] = {
     "points_expiring": "necessary",
+    "confirm_consent": "necessary",
     "coupon_expiring": "offers",
     "pair_waiting": "offers",
     "occasion": "offers",
@@ -302,7 +304,7 @@ def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:
 
 def faults(programme: Programme) -> list[Fault]:
     """Return everything that does not fit together; a programme with faults is never published."""
-    parts = (_names, _hours, _windows, _benefits)
+    parts = (_names, _hours, _windows, _benefits, _questions)
     return [fault for part in parts for fault in part(programme)]
 
 
@@ -339,6 +341,12 @@ def _windows(programme: Programme) -> Iterator[Fault]:
 def _benefits(programme: Programme) -> Iterator[Fault]:
     for place, occasion in enumerate(programme.occasions):
         yield from benefits.faults(f"/occasions/{place}/benefit", occasion.benefit, programme.currency)
+
+
+def _questions(programme: Programme) -> Iterator[Fault]:
+    if programme.double_opt_in and not programme.messages.confirm_consent.enabled:
+        detail = "without it no consent could ever be confirmed; leave double_opt_in empty instead"
+        yield Fault("/messages/confirm_consent/enabled", "confirmation-off", detail)
 
 
 # Versions

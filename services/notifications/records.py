@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from services.notifications.programme import Purpose
+from services.notifications.rules.consent import ConsentPurpose
 
 Origin = Literal["reward", "referral", "pair", "hand", "occasion"]
 CouponStatus = Literal["issued", "reserved", "redeemed", "voided", "expired"]
@@ -19,6 +20,10 @@ SaleKey = tuple[str, str]
 KeptKey = tuple[str, str]
 UseKey = tuple[str, str, str]
 MessageKey = tuple[str, str, str]
+ConsentKey = tuple[str, str, ConsentPurpose]
+"""Customer, channel and purpose."""
+AddressKey = tuple[str, str]
+"""Channel and address."""
 
 NAMESPACE = UUID("0d4cb4f4-8f6f-5c5c-9c5e-0c7f8f1f2a61")
 """Of the ids of notifications."""
@@ -171,6 +176,19 @@ def notification_hex(customer_id: str, subject: str, reference: str) -> str:
         NAMESPACE.bytes + f"{customer_id}\x1f{subject}\x1f{reference}".encode(), usedforsecurity=False
     ).digest()
     return f"{int.from_bytes(digest[:16]) & DRAWN_OF_UUID | VERSION_5:032x}"
+
+
+QUESTION = "confirm_consent"
+"""The subject of what asks whether somebody agreed."""
+
+
+def question_reference(channel: str, purpose: str, asked_at: dt.datetime) -> str:
+    """Return which question it is: one for each yes that was said."""
+    return f"{channel}/{purpose}/{asked_at.astimezone(dt.UTC).isoformat()}"
+
+
+def question_id(customer_id: str, channel: str, purpose: str, asked_at: dt.datetime) -> UUID:
+    return notification_id(customer_id, QUESTION, question_reference(channel, purpose, asked_at))
 
 
 @dataclass(slots=True)

@@ -1,9 +1,14 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+from itertools import chain
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import tables
 from services.notifications.books import Changes
+from services.notifications.records import ConsentKey
+from services.notifications.rules.consent import Consent, Standing
 from shared.columns import Columns, joined, rows_of
 from shared.database import fetch
 
@@ -47,11 +52,20 @@ OWN_DATE_KEY = Columns(tables.own_date, "customer_id name")
 BOUGHT = Columns(tables.bought, "customer_id category purchases last_at")
 REFUND = Columns(tables.refund, "shop_id invoice_number refund_id")
 
+CONSENT = Columns(
+    tables.consent,
+    "customer_id channel purpose state asked_at asked_how asked_text confirmed_at confirmed_how confirmed_text"
+    " withdrawn_at withdrawn_how withdrawn_text",
+)
+ADDRESS = Columns(tables.address, "channel address soft_bounces bounced_at complained_at")
+LIFTED = Columns(tables.address, "channel address")
+
 INSERT_CUSTOMERS, UPDATE_CUSTOMERS = CUSTOMER.insert(), CUSTOMER.update()
 INSERT_COUPONS, UPDATE_COUPONS = COUPON.insert(), COUPON.update()
 INSERT_NOTIFICATIONS, UPDATE_NOTIFICATIONS = NOTIFICATION.insert(), NOTIFICATION.update()
 INSERT_DISPATCHES, UPDATE_DISPATCHES = DISPATCH.insert(), DISPATCH.update()
 INSERT_USES, UPDATE_USES = USE.insert(), USE.update()
+PUT_CONSENTS, PUT_ADDRESSES, DELETE_ADDRESSES = CONSENT.put(), ADDRESS.put(), LIFTED.delete()
 INSERT_SALES, UPDATE_SALES, INSERT_REFUNDS = SALE.insert(), SALE.update(), REFUND.insert()
 
 INSERT_SHARED, UPDATE_SHARED = SHARED.insert(), SHARED.update()
@@ -85,6 +99,8 @@ MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHE
 UNPLAN = f"""
 DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
  WHERE n.customer_id = k.customer_id AND n.subject = k.subject AND n.status = 'planned'"""
+
+NOT_SAID = (None, None, None)
 
 INSERT_OUTBOX = f"""
 INSERT INTO outbox (topic, key, payload)
@@ -124,7 +140,15 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UPDATE_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.notifications.values()]),
         (INSERT_DISPATCHES, [DISPATCH.of(each) for each in changes.new_dispatches.values()]),
         (UPDATE_DISPATCHES, [DISPATCH.of(each) for each in changes.dispatches.values()]),
+        (PUT_CONSENTS, [_consent(key, each) for key, each in sorted(changes.consents.items())]),
+        (PUT_ADDRESSES, [(*key, *each) for key, each in sorted(changes.standings.items()) if each != Standing()]),
+        (DELETE_ADDRESSES, [key for key, each in sorted(changes.standings.items()) if each == Standing()]),
         (INSERT_OUTBOX, changes.outbox),
     ):
         if rows:
             await fetch(connection, statement, *joined(rows, 0))
+
+
+def _consent(key: ConsentKey, consent: Consent) -> tuple[Any, ...]:
+    said = [proof or NOT_SAID for proof in (consent.asked, consent.confirmed, consent.withdrawn)]
+    return (*key, consent.state, *chain(*said))

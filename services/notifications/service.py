@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notifications.books import NO_HOUSE, House
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
+from services.notifications.links import Links
 from services.notifications.programme import Programme
 from services.notifications.templates.document import Stored, Template
 from shared import audit
@@ -24,10 +25,12 @@ class NotificationsService(Publishing[Request, Reply, Programme]):
         engine: AsyncEngine,
         *,
         house: House = NO_HOUSE,
+        links: Links,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self.delivery = Delivery(house)
+        self.links = links
         super().__init__(engine, self.delivery, clock=clock, committed=committed)
 
     async def save_template(

@@ -4,12 +4,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from services.notifications.channels.destinations import Network
 from services.notifications.channels.mail import AddressError, mail_address
 from services.notifications.channels.servers import mail_server
-from shared.settings import DatabaseUrl, Settings
+from shared.settings import DatabaseUrl, Secret, Settings
+
+PublicUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=200)]
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -44,6 +46,13 @@ class NotificationsSettings(Settings):
     services: ClassVar[frozenset[str]] = frozenset({"notifications"})
 
     notifications_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    notifications_link_key: Secret | None = Field(default=None, repr=False)
+    """Links in messages are signed with it; with another key those that were sent no longer lead anywhere.
+
+    Needed where a database URL is given; beside a PostgreSQL of our own one is drawn and kept in `data_dir`.
+    """
+    notifications_public_url: PublicUrl | None = None
+    """Where customers reach the pages of this service; without it, links lead to all services in one process on this machine."""
     notifications_guesses_per_minute: Annotated[int, Field(ge=1)] = 30
     """So many codes that do not exist an API key may name in a minute, in each process; then it is told nothing for a while."""
     notifications_smtp_url: Annotated[str, AfterValidator(_checked_url)] | None = Field(default=None, repr=False)

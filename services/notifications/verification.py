@@ -42,6 +42,41 @@ PLANS = (
     ),
 )
 
+SAYINGS = (
+    Invariant(
+        "a-delivery-is-of-a-message",
+        "what we deliver is of a message that was requested, and went on as its delivery did",
+        """
+        SELECT d.notification_id, d.status, n.status AS message FROM dispatch d LEFT JOIN notification n USING (notification_id)
+         WHERE (n.customer_id = d.customer_id AND n.status = ANY (CASE d.status
+           WHEN 'waiting' THEN ARRAY['requested'] WHEN 'sent' THEN ARRAY['sent', 'failed', 'planned', 'suppressed']
+           ELSE ARRAY['failed', 'planned', 'suppressed'] END)) IS NOT TRUE""",
+    ),
+    Invariant(
+        "nothing-is-kept-of-what-is-over",
+        "a message and its address are kept for as long as it is to be delivered",
+        """
+        SELECT notification_id, status FROM dispatch
+         WHERE (status = 'waiting') <> (address IS NOT NULL) OR (status = 'waiting') <> (message IS NOT NULL)""",
+    ),
+    Invariant(
+        "a-gift-is-of-its-occasion",
+        "a coupon of an occasion is that of the one message which brought it, to the same customer",
+        """
+        SELECT c.coupon_id, c.customer_id FROM coupon c
+         WHERE c.origin = 'occasion' AND NOT EXISTS (
+           SELECT FROM notification n WHERE n.notification_id = c.coupon_id::uuid AND n.coupon_id = c.coupon_id
+              AND n.subject LIKE 'occasion:%' AND n.customer_id = c.customer_id)""",
+    ),
+    Invariant(
+        "what-was-said-was-said-somewhere",
+        "a message that was requested or sent names its channel and when",
+        """
+        SELECT notification_id, status FROM notification
+         WHERE status IN ('requested', 'sent') AND (channel IS NULL OR said_at IS NULL)""",
+    ),
+)
+
 COUPONS = (
     Invariant(
         "a-coupon-is-taken-by-one-purchase",
@@ -160,7 +195,7 @@ COUPONS = (
     ),
 )
 
-INVARIANTS = (*COUPONS, *PLANS)
+INVARIANTS = (*COUPONS, *PLANS, *SAYINGS)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

@@ -8,18 +8,23 @@ from services.notifications.books import RefundKey
 from services.notifications.commands import (
     AnnounceCoupon,
     BookDelivery,
+    ChooseConsents,
     Command,
+    ConfirmConsent,
     CountPoints,
     CreateShared,
     DropMessage,
     DropSegment,
     EndShared,
+    HearConsent,
     HearDelivery,
     HearMerge,
     HearProfile,
+    HearReport,
     HearStanding,
     IssueCoupon,
     KeepSegment,
+    LiftAddress,
     PlanMessage,
     PutProfile,
     RedeemCoupon,
@@ -32,7 +37,8 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import MessageKey, SaleKey
+from services.notifications.records import AddressKey, MessageKey, SaleKey, question_id
+from services.notifications.rules.consent import spelled
 
 
 class Wanted:
@@ -61,6 +67,8 @@ class Wanted:
         self.heard_by: set[str] = set()
         """Customers of whom has to be known how they may be reached."""
         self.dispatches: set[UUID] = set()
+        self.consents: set[str] = set()
+        self.addresses: set[AddressKey] = set()
         for command in commands:
             NEEDS[type(command)](self, command)
 
@@ -164,6 +172,19 @@ def _segment(wanted: Wanted, command: KeepSegment | DropSegment) -> None:
     wanted.segments.add(command.name)
 
 
+def _consents(wanted: Wanted, command: HearConsent | ConfirmConsent | ChooseConsents) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.consents.add(command.customer_id)
+    said = command.choices if isinstance(command, ChooseConsents) else (command,)
+    for each in said:
+        if isinstance(each, HearConsent) and each.is_given and each.at is not None:
+            wanted.notifications.add(question_id(each.customer_id, each.channel, each.purpose, each.at))
+
+
+def _address(wanted: Wanted, command: HearReport | LiftAddress) -> None:
+    wanted.addresses.add((command.channel, spelled(command.channel, command.address)))
+
+
 NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     IssueCoupon: _coupon,
     VoidCoupon: _coupon,
@@ -185,6 +206,11 @@ NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     HearMerge: _merge,
     KeepSegment: _segment,
     DropSegment: _segment,
+    HearConsent: _consents,
+    ConfirmConsent: _consents,
+    ChooseConsents: _consents,
+    HearReport: _address,
+    LiftAddress: _address,
     Say: _saying,
     BookDelivery: _dispatch,
     HearDelivery: _dispatch,

@@ -14,6 +14,7 @@ from tests.shared.messaging.waiting import until
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 CLAIMS = 30
+LINK_KEY = "the-link-key-of-this-journey-00000"
 REWARD = {
     "reward_id": "five",
     "texts": {"en": {"title": "5 euros off"}},
@@ -52,7 +53,11 @@ def redeem(running: Running, claimed: dict[str, Any]) -> None:
 
 async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: str, notifications_url: str) -> None:
     points_settings = {"points_database_url": database_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
-    settings = {"notifications_database_url": notifications_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
+    settings = {
+        "notifications_database_url": notifications_url,
+        "notifications_link_key": LINK_KEY,
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
+    }
     books, coupons = await asyncpg.connect(database_url), await asyncpg.connect(notifications_url)
     with (
         loyalty("services", "points", **points_settings) as points,
@@ -82,7 +87,11 @@ async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: 
     for connection in (books, coupons):
         assert await connection.fetchval("SELECT count(*) FROM dead_letter") == 0
         await connection.close()
-    both = {"points_database_url": database_url, "notifications_database_url": notifications_url}
+    both = {
+        "points_database_url": database_url,
+        "notifications_database_url": notifications_url,
+        "notifications_link_key": LINK_KEY,
+    }
     assert command("verify", **both).returncode == 0
 
 

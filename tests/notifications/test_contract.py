@@ -26,6 +26,7 @@ def running(module_notifications_url: str) -> Iterator[Running]:
         "notifications_database_url": module_notifications_url,
         # whoever fuzzes guesses
         "notifications_guesses_per_minute": "1000000",
+        "notifications_link_key": "a-key-of-these-tests-0123456789ab",
         "bootstrap_key": KEY,
     }
     with loyalty("services", "notifications", **settings) as process:

@@ -22,6 +22,7 @@ from services.notifications.verification import verify
 from tests.asking import rows
 from tests.mail_servers import MailServer, mail_server
 from tests.notifications.clocks import Clock
+from tests.notifications.conftest import LINKS
 from tests.notifications.messages import NOW, agree, comes_to, enrol, execute, plan, statuses, words
 from tests.processes import free_port, loyalty
 
@@ -45,7 +46,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, house=House(Links(), delivers_mail=True), clock=clock)
+    return NotificationsService(engine, links=LINKS, house=House(Links(), delivers_mail=True), clock=clock)
 
 
 @pytest.fixture

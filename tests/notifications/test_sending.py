@@ -17,6 +17,7 @@ from services.notifications.verification import verify
 from shared.documents import BEGINNING
 from tests.asking import rows
 from tests.notifications.clocks import Clock
+from tests.notifications.conftest import LINKS
 from tests.notifications.messages import NOW, agree, enrol, execute, plan, statuses, told, words
 
 DAY = dt.timedelta(days=1)
@@ -33,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, house=House(delivers_mail=True), clock=clock)
+    return NotificationsService(engine, links=LINKS, house=House(delivers_mail=True), clock=clock)
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ async def test_the_preferred_channel_is_taken_where_it_may_be(engine: AsyncEngin
 async def test_without_a_mail_server_the_shops_own_mailer_is_asked(engine: AsyncEngine, clock: Clock) -> None:
     await enrol(engine)
     await plan(engine)
-    await Sayer(NotificationsService(engine, clock=clock), Alarm()).say_due()
+    await Sayer(NotificationsService(engine, links=LINKS, clock=clock), Alarm()).say_due()
     assert (await told(engine))[1]["delivered_by"] == "shop"
     assert await rows(engine, "SELECT FROM dispatch") == []
 

@@ -8,18 +8,23 @@ from services.notifications.books import Books
 from services.notifications.commands import (
     AnnounceCoupon,
     BookDelivery,
+    ChooseConsents,
     Command,
+    ConfirmConsent,
     CountPoints,
     CreateShared,
     DropMessage,
     DropSegment,
     EndShared,
+    HearConsent,
     HearDelivery,
     HearMerge,
     HearProfile,
+    HearReport,
     HearStanding,
     IssueCoupon,
     KeepSegment,
+    LiftAddress,
     Outcome,
     PlanMessage,
     PutProfile,
@@ -36,6 +41,13 @@ from services.notifications.commands import (
     VoidCoupon,
     deed,
     lasts,
+)
+from services.notifications.decisions.consents import (
+    choose_consents,
+    confirm_consent,
+    hear_consent,
+    hear_report,
+    lift_address,
 )
 from services.notifications.decisions.coupons import (
     issue_coupon,
@@ -82,6 +94,11 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     BookDelivery: book_delivery,
     RetryNotification: retry,
     HearDelivery: hear_delivery,
+    HearConsent: hear_consent,
+    ConfirmConsent: confirm_consent,
+    ChooseConsents: choose_consents,
+    HearReport: hear_report,
+    LiftAddress: lift_address,
 }
 
 

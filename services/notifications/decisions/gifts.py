@@ -46,6 +46,8 @@ def _issue(
         code,
         terms.value.model_dump_json(),
         orjson.dumps(terms.titles).decode(),
+        categories=orjson.dumps(terms.categories).decode(),
+        stacks=terms.stacks,
         valid_until=valid_until(books.now, terms.valid_days, zone),
         occasion=occasion.name,
     )

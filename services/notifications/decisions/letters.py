@@ -46,7 +46,7 @@ def write(books: Books, notification: Notification, channel: str, template: str,
 
 def zone_of(books: Books, customer: Customer) -> ZoneInfo:
     """Return the time zone that a customer told, or the shop's."""
-    return books.programme.zone if customer.time_zone is None else ZoneInfo(customer.time_zone)
+    return books.programme.zone_of(customer.time_zone)
 
 
 def _links(books: Books, notification: Notification, channel: str) -> Links:

@@ -8,7 +8,7 @@ import datetime as dt
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.channels.message import Channel, Later, Message, Outcome, Refused, Sent
 from services.notifications.channels.pacing import CircuitBreaker, TokenBucket, next_attempt, next_visit
 from services.notifications.commands import BookDelivery, Request
+from services.notifications.hooks import keeping
+from services.notifications.rules.permission import MEANINGFUL
+from services.notifications.rules.reaching import MAIL
 from services.notifications.sending.alarm import Alarm
 from services.notifications.sending.measures import OLDEST, count
 from services.notifications.service import NotificationsService
@@ -50,7 +53,8 @@ RETURNING d.notification_id, d.customer_id, d.address, d.message::text AS messag
        WHEN n.purpose <> 'necessary' AND NOT EXISTS (
          SELECT FROM consent c WHERE c.customer_id = d.customer_id AND c.channel = d.channel AND c.purpose = n.purpose
             AND c.state = 'given')
-       THEN 'consent-withdrawn' END AS stopped"""
+       THEN 'consent-withdrawn'
+       WHEN n.until <= $2 OR n.happened_at + $5::interval < $2 THEN 'too-old' END AS stopped"""
 
 OLDEST_DUE = "SELECT min(due_at) AS at FROM dispatch WHERE channel = $1 AND status = 'waiting'"
 
@@ -89,7 +93,7 @@ class Taken(NamedTuple):
     def given_back(self, *, now: dt.datetime, seconds: float) -> BookDelivery:
         """Return what is booked of one that was not tried."""
         again = now + dt.timedelta(seconds=seconds)
-        reason = "not tried: the other side is away"
+        reason = "not tried yet"
         return BookDelivery(self.notification_id, self.customer_id, self.attempt, "later", reason, again, counts=False)
 
 
@@ -120,6 +124,12 @@ class Poster:
 
     async def run(self) -> None:
         """Send what becomes due, until cancelled; a database that is away is waited for."""
+        try:
+            await self._send_for_ever()
+        finally:
+            await self._line.channel.close()
+
+    async def _send_for_ever(self) -> None:
         waits = pauses(LONGEST_PAUSE_SECONDS)
         while True:
             try:
@@ -144,7 +154,8 @@ class Poster:
             await batch.send()
         finally:
             # also of one that is cut off, since what was sent is sent
-            await asyncio.shield(self._book(batch.booked))
+            batch.give_back()
+            await asyncio.shield(self._book(batch))
         return batch.rest
 
     async def _taken(self) -> list[Taken]:
@@ -156,21 +167,28 @@ class Poster:
         OLDEST.labels(f"send {self._line.name}").set(waited)
         if oldest["at"] is None or oldest["at"] > now:
             return []
-        return [Taken(*row) for row in await fetch(connection, TAKE, self._line.name, now, LEASE, BATCH)]
+        return [Taken(*row) for row in await fetch(connection, TAKE, self._line.name, now, LEASE, BATCH, MEANINGFUL)]
 
-    async def _book(self, booked: Sequence[BookDelivery]) -> None:
+    async def _book(self, batch: "_Batch") -> None:
         """Book what came of a batch; until the database takes it, since what was sent would be sent again."""
-        if not booked:
-            return
         for pause in pauses(LONGEST_PAUSE_SECONDS):
             try:
-                (reply,) = await self._notifications.book([Request([*booked])])
+                (reply,) = await self._notifications.book([Request([*batch.booked])])
+                await self._end_hook(batch)
             except DatabaseAwayError as error:
                 log.warning("booking_waits", channel=self._line.name, error=repr(error))
                 await asyncio.sleep(pause)
             else:
                 count(reply.outcomes)
                 return
+
+    async def _end_hook(self, batch: "_Batch") -> None:
+        """Call a web hook no more that said it was gone; its address is the shop's, not a customer's."""
+        if batch.gone and self._line.name != MAIL:
+            _taken, reason = batch.gone[0]
+            work = partial(keeping.end, channel=self._line.name, reason=reason)
+            if await transact(self._notifications.engine, work):
+                log.error("hook_ended", channel=self._line.name, answer=reason)
 
 
 class _Batch:
@@ -182,10 +200,17 @@ class _Batch:
         self._now = now
         self._until = line.clock() + BEGUN_WITHIN_SECONDS
         self.booked: list[BookDelivery] = []
+        self.gone: list[tuple[Taken, str]] = []
+        """Nothing should be sent to where these went any more."""
         self.rest = 0.0
 
     async def send(self) -> None:
         await asyncio.gather(*(self._send_in_turn() for _ in range(self._line.at_once)))
+
+    def give_back(self) -> None:
+        """Leave what was not begun to whoever comes next."""
+        while self._waiting:
+            self.booked.append(self._waiting.popleft().given_back(now=self._now(), seconds=self.rest))
 
     async def _send_in_turn(self) -> None:
         while self._waiting:
@@ -196,7 +221,8 @@ class _Batch:
             elif await self._may_go():
                 await self._send(taken)
             else:
-                self.booked.append(taken.given_back(now=self._now(), seconds=self.rest))
+                self._waiting.append(taken)
+                return
 
     async def _may_go(self) -> bool:
         if self.rest or self._line.clock() > self._until:
@@ -216,5 +242,7 @@ class _Batch:
             log.exception("channel_broken", channel=self._line.name)
             outcome = Later(repr(error), away=True)
         self._line.breaker.learn(outcome)
+        if isinstance(outcome, Refused) and outcome.gone:
+            self.gone.append((taken, outcome.reason))
         chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
         self.booked.append(taken.became(outcome, message, now=self._now(), chance=chance))

@@ -9,7 +9,7 @@ from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 from pydantic import Field, StringConstraints
 
 from services.notifications.templates import formats, rendering
-from services.notifications.templates.kinds import UNSUBSCRIBE, Kind, is_promotional, samples
+from services.notifications.templates.kinds import CONFIRM, UNSUBSCRIBE, Kind, is_promotional, samples
 from services.notifications.templates.rendering import Rendered, Source
 from services.notifications.templates.salutations import Person, salutation
 from shared.contracts.coupons import ONLY_THESE, Language
@@ -104,6 +104,10 @@ def _trial(pointer: str, language: str, wording: Wording, kind: Kind) -> Iterato
         if field in {"html", "text"} and is_promotional(kind) and UNSUBSCRIBE not in full:
             yield Fault(
                 f"{pointer}/{field}", "unsubscribe-missing", "it has to say links.unsubscribe, as the layout does"
+            )
+        if field in {"html", "text"} and kind == "confirm_consent" and CONFIRM not in full:
+            yield Fault(
+                f"{pointer}/{field}", "confirm-missing", "it has to say links.confirm: nothing else asks for it"
             )
 
 

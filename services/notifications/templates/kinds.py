@@ -22,6 +22,7 @@ Kind = Literal[
     "referral_rewarded",
     "pair_waiting",
     "coupon_expiring",
+    "confirm_consent",
 ]
 """`occasion` is every day but an anniversary, which has a number."""
 
@@ -35,15 +36,17 @@ class Shop(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Where to go from a message; what must be said has no link to unsubscribe from it."""
+    """Where to go from a message; what must be said has no link to unsubscribe from it, `confirm` only the question."""
 
     unsubscribe: str | None = None
     preferences: str | None = None
+    confirm: str | None = None
 
 
 SHOP = Shop("Weinhaus am Markt", "https://shop.example/", "Am Markt 1, 50667 Köln")
 UNSUBSCRIBE = "https://shop.example/unsubscribe/preview"
 PREFERENCES = "https://shop.example/preferences/preview"
+CONFIRM = "https://shop.example/confirm/preview"
 
 
 class Given(NamedTuple):
@@ -82,12 +85,22 @@ SAMPLES: Mapping[Kind, Mapping[str, Any]] = MappingProxyType(
         "referral_rewarded": {"gift": POINTS, "rung": 5},
         "pair_waiting": {"gift": COUPON, "code": "4T3H-B7KM", "until": dt.date(2026, 12, 23)},
         "coupon_expiring": {"gift": COUPON},
+        "confirm_consent": {"channel": "email", "purpose": "offers", "until": dt.date(2026, 12, 7)},
     }
 )
 """The variables of each kind beside those of every message."""
 
 BARE: Mapping[str, Any] = MappingProxyType(
-    {"gift": POINTS, "rung": None, "years": 1, "pending": 0, "awarded": 0, "activated": 0, "before": None}
+    {
+        "gift": POINTS,
+        "rung": None,
+        "years": 1,
+        "pending": 0,
+        "awarded": 0,
+        "activated": 0,
+        "before": None,
+        "purpose": "account",
+    }
 )
 """What the same variables are where there is little to tell."""
 
@@ -95,12 +108,13 @@ BARE: Mapping[str, Any] = MappingProxyType(
 def samples(kind: Kind, people: Sequence[Salutation], to: Reader) -> list[dict[str, Any]]:
     """Return what a message of a kind may be rendered with: much to tell, and little, to one of two people each."""
     unsubscribe = UNSUBSCRIBE if is_promotional(kind) else None
+    confirm = CONFIRM if kind == "confirm_consent" else None
     known, unknown = ({"language": to.language, "salutation": each, "preheader": ""} for each in people)
     rich = _in_words(SAMPLES[kind], to)
     bare = _in_words({name: BARE.get(name, value) for name, value in SAMPLES[kind].items()}, to)
     return [
-        {**known, "shop": SHOP, "links": Links(unsubscribe, PREFERENCES), **rich},
-        {**unknown, "shop": SHOP._replace(address=None), "links": Links(unsubscribe), **bare},
+        {**known, "shop": SHOP, "links": Links(unsubscribe, PREFERENCES, confirm), **rich},
+        {**unknown, "shop": SHOP._replace(address=None), "links": Links(unsubscribe, confirm=confirm), **bare},
     ]
 
 
