@@ -126,11 +126,12 @@ REFERRALS = Kind(
     ),
     create_app=services.referrals.app.create_app,
     rules=Rules(services.referrals.programme.Programme, services.referrals.programme.faults),
+    people=services.referrals.app.PEOPLE,
     asyncapi=services.referrals.documents.asyncapi,
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock
     ),
-    says=("loyalty.referrals",),
+    says=("loyalty.referrals", "loyalty.customers"),
     jobs=services.referrals.jobs.jobs,
     job_connections=services.referrals.jobs.CONNECTIONS,
     job_aliases=services.referrals.jobs.ALIASES,
