@@ -12,7 +12,7 @@ from shared.auth import caller, request_id
 from shared.batching import OverloadedError
 from shared.errors import ProblemError
 from shared.http import encode_cursor
-from shared.requests import Answer, Author, Decided, IdempotencyKey, Request
+from shared.requests import Answer, Author, Decided, IdempotencyKey, Reply, Request
 from shared.service import Service
 
 KEY = Header(
@@ -52,7 +52,13 @@ def author_of(http: HttpRequest) -> Author:
 
 async def submit(http: HttpRequest, request: Request[Any, Any]) -> Answer:
     """Book a request and return its answer; what was wrong with its key or our load is a problem."""
-    service: Service[Any, Any] = http.app.state.service
+    reply = await booked(http, request)
+    return reply.replayed or request.render(reply.outcomes)
+
+
+async def booked(http: HttpRequest, request: Request[Any, Any]) -> Reply[Any]:
+    """Book a request and return what became of it."""
+    service: Service[Any, Reply[Any]] = http.app.state.service
     try:
         reply = await service.submit(request)
     except OverloadedError:
@@ -60,7 +66,7 @@ async def submit(http: HttpRequest, request: Request[Any, Any]) -> Answer:
         raise ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"}) from None
     if reply.key_reused:
         raise ProblemError(409, "idempotency-key-reused", "this Idempotency-Key was used with another request")
-    return reply.replayed or request.render(reply.outcomes)
+    return reply
 
 
 async def idempotency_key(http: HttpRequest, key: str, *more: bytes) -> IdempotencyKey:

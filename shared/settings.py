@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
@@ -58,6 +58,9 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 """A field of this type says `repr=False`: it may hold a password, which no message shows."""
 
 ApiKey = Annotated[str, AfterValidator(_api_key)]
+"""A field of this type says `repr=False` too."""
+
+Secret = Annotated[str, StringConstraints(min_length=32, max_length=256, pattern=r"^[!-~]+$")]
 """A field of this type says `repr=False` too."""
 
 BootstrapServers = Annotated[str, AfterValidator(_bootstrap_servers)]

@@ -14,7 +14,7 @@ from services.notifications import benefits
 from services.notifications.benefits import Benefit, CouponBenefit, CouponTerms, PercentageVoucher, PointsBenefit
 from shared import documents
 from shared.contracts.coupons import ONLY_THESE, Language
-from shared.contracts.values import Currency, Flag, Identifier, Whole
+from shared.contracts.values import Currency, Flag, Identifier, Money, Whole
 from shared.documents import Document, Fault, Name, TimeZone
 
 LEAP_YEAR = 2000
@@ -43,6 +43,7 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_leng
 Link = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2_000)]
 Year = Annotated[Whole, Field(ge=1970, le=2199)]
 Window = Annotated[Whole, Field(ge=1, le=180)]
+Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
 class Hours(Document):
@@ -87,6 +88,8 @@ class Occasion(Document):
     """Local hours of the customer, in which it is said."""
     catch_up_days: Annotated[Whole, Field(ge=0, le=60)] = 7
     """For how many days after its day it is still worth saying."""
+    without_message: Literal["give", "keep"] = "give"
+    """Whether a customer to whom it may not be said gets it all the same."""
 
 
 class Anniversary(Occasion):
@@ -195,10 +198,12 @@ class Messages(Document):
     referral_rewarded: Message = Message(template="referral_rewarded")
     pair_waiting: Message = Message(template="pair_waiting")
     coupon_expiring: CouponExpiring = CouponExpiring(template="coupon_expiring")
+    confirm_consent: Message = Message(template="confirm_consent")
 
 
 PURPOSES: dict[str, Purpose] = {
     "points_expiring": "necessary",
+    "confirm_consent": "necessary",
     "coupon_expiring": "offers",
     "pair_waiting": "offers",
     "occasion": "offers",
@@ -255,6 +260,8 @@ class Programme(Document):
     """What is given and said, and what keeps a message from being sent."""
 
     currency: Currency = "EUR"
+    cost_per_point: Money | None = None
+    """What a point costs the shop when it is spent, for previews."""
     time_zone: TimeZone = "Europe/Berlin"
     """Of a customer who told none."""
     default_language: Language = "en"
@@ -270,11 +277,17 @@ class Programme(Document):
     confirm_days: Annotated[Whole, Field(ge=1, le=365)] = 14
     """How long a consent waits to be confirmed."""
     suppression: Suppression = Suppression()
+    shop_channels: Annotated[list[Channel], Field(max_length=20)] = []
+    """Channels on which the shop's own mailer says what is requested; on `email` without a mail server it does in any case."""
     coupons: Coupons = Coupons()
 
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def zone_of(self, time_zone: str | None) -> ZoneInfo:
+        """Return by whose clock somebody lives who told this time zone, or none."""
+        return self.zone if time_zone is None else ZoneInfo(time_zone)
 
 
 def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:
@@ -291,7 +304,7 @@ def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:
 
 def faults(programme: Programme) -> list[Fault]:
     """Return everything that does not fit together; a programme with faults is never published."""
-    parts = (_names, _hours, _windows, _benefits)
+    parts = (_names, _hours, _windows, _benefits, _questions)
     return [fault for part in parts for fault in part(programme)]
 
 
@@ -328,6 +341,12 @@ def _windows(programme: Programme) -> Iterator[Fault]:
 def _benefits(programme: Programme) -> Iterator[Fault]:
     for place, occasion in enumerate(programme.occasions):
         yield from benefits.faults(f"/occasions/{place}/benefit", occasion.benefit, programme.currency)
+
+
+def _questions(programme: Programme) -> Iterator[Fault]:
+    if programme.double_opt_in and not programme.messages.confirm_consent.enabled:
+        detail = "without it no consent could ever be confirmed; leave double_opt_in empty instead"
+        yield Fault("/messages/confirm_consent/enabled", "confirmation-off", detail)
 
 
 # Versions

@@ -155,8 +155,7 @@ def answer_survey(event: SurveyAnsweredEvent, origin: Origin) -> Command:
 
 def _consented(customer: Customer) -> tuple[str, ...]:
     """Return the action of consenting, where a customer's consents grant anything."""
-    grants = (each.get("granted") is True or each.get("status") == "granted" for each in customer.consents)
-    return (FIRST_CONSENT,) if any(grants) else ()
+    return (FIRST_CONSENT,) if any(each.is_given for each in customer.consents) else ()
 
 
 HANDLERS: dict[str, Callable[[Any, Origin], Command | None]] = {

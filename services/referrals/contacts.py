@@ -1,16 +1,12 @@
 """Contact data as it arrives, made into what is kept: hashes that only this installation's secret makes."""
 
-import secrets
 from collections.abc import Callable
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 
 from services.referrals.commands import Contact
 from services.referrals.rules import contacts
 from services.referrals.settings import ReferralsSettings
-from shared.settings import SettingsError
-
-SECRET_BYTES = 32
+from shared.kept_keys import reader_of
 
 
 class Contacts:
@@ -43,25 +39,5 @@ class Contacts:
 
 def contacts_of(settings: ReferralsSettings) -> Contacts:
     """Return what hashes contact data here. Raises `SettingsError` where no secret is set for a database that others have."""
-    key = settings.referrals_contact_key
-    if key is not None:
-        return Contacts(key.encode, settings.referrals_phone_region)
-    if settings.referrals_database_url is not None:
-        message = (
-            "LOYALTY_REFERRALS_CONTACT_KEY: is needed beside LOYALTY_REFERRALS_DATABASE_URL (openssl rand -hex 32)"
-        )
-        raise SettingsError(message)
-    return Contacts(partial(own_secret, settings.data_dir), settings.referrals_phone_region)
-
-
-def own_secret(data_dir: Path) -> bytes:
-    """Return the secret of an installation that keeps its own database, drawn when it is first asked for."""
-    file = data_dir / "contact.key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("xb") as opened:
-            file.chmod(0o600)
-            opened.write(secrets.token_hex(SECRET_BYTES).encode())
-    except FileExistsError:
-        pass
-    return file.read_bytes()
+    read_secret = reader_of(settings, "referrals_contact_key", beside="referrals_database_url", file="contact.key")
+    return Contacts(read_secret, settings.referrals_phone_region)

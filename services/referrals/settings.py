@@ -4,9 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from shared.settings import DatabaseUrl, Settings
+from shared.settings import DatabaseUrl, Secret, Settings
 
-Secret = Annotated[str, StringConstraints(min_length=32, max_length=256, pattern=r"^[!-~]+$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 

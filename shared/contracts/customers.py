@@ -1,14 +1,53 @@
 """What the shop's customer records say: a customer was registered, changed or erased."""
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from shared.contracts.envelope import Envelope
-from shared.contracts.values import CardNumber, CustomerId, Identifier, Instant
+from shared.contracts.values import CardNumber, CustomerId, Flag, Identifier, Instant
 
 Text = Annotated[str, Field(max_length=200)]
+
+
+STATUSES = {"granted": True, "withdrawn": False}
+
+
+class Consent(BaseModel):
+    """A yes or a no to messages of a purpose on a channel, with its proof: when it was said, how, and to which text.
+
+    The purposes are `offers` and `account`; another one is kept by nobody here, and refuses nothing of the rest. A record that
+    says `granted`, or `status` with `granted` or `withdrawn`, is read as well.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "email",
+                    "purpose": "offers",
+                    "given": True,
+                    "how": "checkout",
+                    "text": "newsletter/3",
+                    "at": "2026-11-23T10:00:00+01:00",
+                }
+            ]
+        }
+    )
+
+    channel: Text | None = None
+    purpose: Text | None = None
+    given: Annotated[Flag | None, Field(validation_alias=AliasChoices("given", "granted"))] = None
+    status: Text | None = None
+    how: Text | None = None
+    text: Annotated[str | None, Field(max_length=2_000)] = None
+    at: Instant | None = None
+
+    @property
+    def is_given(self) -> bool | None:
+        """Whether it is a yes; none where that can't be told."""
+        return STATUSES.get(self.status or "") if self.given is None else self.given
 
 
 class Customer(BaseModel):
@@ -40,7 +79,7 @@ class Customer(BaseModel):
     birthday: dt.date | None = None
     language: Text | None = None
     time_zone: Text | None = None
-    consents: Annotated[list[dict[str, Any]], Field(max_length=100, default_factory=list)]
+    consents: Annotated[list[Consent], Field(max_length=100)] = []
     referral_code: Identifier | None = None
     registered_at: Instant | None = None
 

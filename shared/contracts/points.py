@@ -453,7 +453,16 @@ class TierExpiring(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"customer_id": "c-42", "tier": "Gold", "to": "Silver", "on": "2027-01-01", "missing": 220}]
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "tier": "Gold",
+                    "to": "Silver",
+                    "on": "2027-01-01",
+                    "missing": 220,
+                    "counts": "points",
+                }
+            ]
         }
     )
 
@@ -462,6 +471,8 @@ class TierExpiring(BaseModel):
     to: str
     on: dt.date
     missing: int
+    counts: Literal["points", "spend"] = "points"
+    """What is missing: points, or whole units of money."""
 
 
 class AccountChanged(BaseModel):
@@ -719,32 +730,30 @@ class CustomerWithheldEvent(SequencedEnvelope):
     data: CustomerWithheld
 
 
-EVENTS: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        PointsAwardedEvent
-        | PointsReversedEvent
-        | PointsAdjustedEvent
-        | AccountOpenedEvent
-        | PointsActivatedEvent
-        | PointsExpiredEvent
-        | PointsExpiringEvent
-        | PointsHeldEvent
-        | PointsReleasedEvent
-        | PointsRedeemedEvent
-        | PointsRestoredEvent
-        | PurchaseSettledEvent
-        | PoolJoinedEvent
-        | PoolLeftEvent
-        | TierChangedEvent
-        | TierExpiringEvent
-        | AccountChangedEvent
-        | CardReplacedEvent
-        | AccountMergedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
-        | RewardCancelledEvent
-        | RewardFulfilledEvent
-        | CustomerWithheldEvent,
-        Field(discriminator="type"),
-    ]
+Said = (
+    PointsAwardedEvent
+    | PointsReversedEvent
+    | PointsAdjustedEvent
+    | AccountOpenedEvent
+    | PointsActivatedEvent
+    | PointsExpiredEvent
+    | PointsExpiringEvent
+    | PointsHeldEvent
+    | PointsReleasedEvent
+    | PointsRedeemedEvent
+    | PointsRestoredEvent
+    | PurchaseSettledEvent
+    | PoolJoinedEvent
+    | PoolLeftEvent
+    | TierChangedEvent
+    | TierExpiringEvent
+    | AccountChangedEvent
+    | CardReplacedEvent
+    | AccountMergedEvent
+    | RewardClaimedEvent
+    | RewardCancellingEvent
+    | RewardCancelledEvent
+    | RewardFulfilledEvent
+    | CustomerWithheldEvent
 )
+EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[Said, Field(discriminator="type")])

@@ -174,11 +174,12 @@ def _pair_example(**more: JsonValue) -> ConfigDict:
 
 
 class PairInvited(PairSaid):
-    """A customer invited a friend; `code` is what the friend accepts with."""
+    """A customer invited a friend; `code` is what the friend accepts with, `reward` what each of them is to get."""
 
-    model_config = _pair_example(code="4T3H-B7KM")
+    model_config = _pair_example(code="4T3H-B7KM", reward={"kind": "points", "points": 200})
 
     code: Identifier
+    reward: Benefit | None = None
 
 
 class PairAccepted(PairSaid):

@@ -20,11 +20,11 @@ from prometheus_client import REGISTRY
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.commands.loyalty import app
 from services.registry import KINDS
 from shared import embedded_postgres
 from shared.settings import variable
-from tests import brokers
+from tests import brokers, plain
 from tests.brokers import Broker, need_a_real_one
 from tests.journeys import composition
 from tests.journeys.composition import ROOT, Service, services
@@ -40,6 +40,7 @@ SECRETS = {
     "REFERRALS_DATABASE_PASSWORD": "ofReferrals",
     "NOTIFICATIONS_DATABASE_PASSWORD": "ofNotifications",
     "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
+    "NOTIFICATIONS_LINK_KEY": "theLinkKeyOfNotifications0000000",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
@@ -101,9 +102,12 @@ def test_only_what_makes_databases_has_the_administrators_password() -> None:
     assert knowing == {"postgres", *(name for name in FILE if name.endswith("-database"))}
 
 
-def test_every_process_of_referrals_and_no_other_has_the_key_of_contact_data() -> None:
-    knowing = {name for name, each in FILE.items() if SECRETS["REFERRALS_CONTACT_KEY"] in str(each.content)}
-    assert knowing == {each.name for each in OURS if owner_of(each) == "referrals"}
+@pytest.mark.parametrize(
+    ("key", "owner"), [("REFERRALS_CONTACT_KEY", "referrals"), ("NOTIFICATIONS_LINK_KEY", "notifications")]
+)
+def test_every_process_of_a_service_and_no_other_has_its_key(key: str, owner: str) -> None:
+    knowing = {name for name, each in FILE.items() if SECRETS[key] in str(each.content)}
+    assert knowing == {each.name for each in OURS if owner_of(each) == owner}
 
 
 def test_nothing_but_an_api_is_reached_from_outside_and_that_from_this_machine_only() -> None:
@@ -229,7 +233,7 @@ def post(client: httpx.Client, stage: Stage, invoice: str, customer: str, total:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(verify=plain.NO_CERTIFICATES, timeout=30) as client:
         yield client
 
 

@@ -25,6 +25,7 @@ from services.referrals.lifecycle import Lifecycle
 from services.referrals.programme import Programme
 from services.referrals.rules import codes
 from shared.database import create_engine, transact
+from tests import plain
 from tests.brokers import Broker
 from tests.journeys.friends import COUPONS, CUSTOMERS, POINTS, PURCHASES, Claim, Crowd, Record, Said
 from tests.journeys.reading import end_of, standing_on
@@ -66,7 +67,7 @@ class Journey:
         self._ends = ExitStack()
         self._over = Event()
         self._tills = ThreadPoolExecutor(2)
-        self._client = self._ends.enter_context(httpx.Client(timeout=PATIENCE))
+        self._client = self._ends.enter_context(httpx.Client(verify=plain.NO_CERTIFICATES, timeout=PATIENCE))
 
     @property
     def settings(self) -> dict[str, str]:

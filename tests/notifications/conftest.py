@@ -11,13 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.notifications.app import create_app
 from services.notifications.commands import Command, IssueCoupon, Outcome, Request, TakeBack, UseCoupons, VoidCoupon
 from services.notifications.delivery import Delivery
+from services.notifications.links import Links
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.database import create_engine, transact
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 CODE = "XMAS-7K2M-9QF4-T3HJ"
+KEY = "a-key-of-these-tests-0123456789ab"
 VALUE = '{"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "20.00"}'
+
+LINKS = Links(KEY.encode, "https://shop.example/messages")
 
 Book = Callable[..., Awaitable[list[Outcome]]]
 
@@ -62,7 +66,7 @@ def book(engine: AsyncEngine) -> Book:
 
 @pytest.fixture
 async def notifications(notifications_url: str) -> AsyncIterator[NotificationsService]:
-    service = NotificationsService(create_engine(notifications_url, name="api", pool_size=5))
+    service = NotificationsService(create_engine(notifications_url, name="api", pool_size=5), links=LINKS)
     yield service
     await service.close()
 

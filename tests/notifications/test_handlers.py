@@ -53,21 +53,21 @@ COMPLETED = ("pair.completed", PAIR | {"reward_id": "p-1/friend/1", "reward": CO
 UNDONE = ("pair.reversed", PAIR | {"reward_id": "p-1/friend/1", "reward_kind": "coupon", "reason": "refunded"})
 
 
-async def hear(engine: AsyncEngine, *said: tuple[str, dict[str, Any]]) -> list[str]:
+async def hear(engine: AsyncEngine, *said: tuple[str, dict[str, Any]], source: str = "/loyalty/referrals") -> list[str]:
     """Hear events, each under a name of its own, and return the verdicts."""
     heard = handlers.subscription(Delivery(), clock=lambda: NOW)
-    events = [decode(handlers.EVENTS, document(*each, number), now=NOW) for number, each in enumerate(said)]
+    events = [decode(handlers.EVENTS, document(*each, number, source), now=NOW) for number, each in enumerate(said)]
     received = [each for each in events if isinstance(each, Received)]
     assert len(received) == len(said), events
     return [each.status for each in await transact(engine, lambda connection: heard.handle(connection, received))]
 
 
-def document(kind: str, data: dict[str, Any], number: int) -> bytes:
+def document(kind: str, data: dict[str, Any], number: int, source: str) -> bytes:
     return orjson.dumps(
         {
             "specversion": "1.0",
             "id": f"event-{number}",
-            "source": "/loyalty/referrals",
+            "source": source,
             "type": f"loyalty.{kind}.v1",
             "subject": data["customer_id"],
             "time": dt.datetime(2026, 11, 23, 9, 15, tzinfo=dt.UTC),

@@ -6,6 +6,9 @@ A consent belongs to a customer, a channel and a purpose. What is heard late nev
 import datetime as dt
 from typing import Literal, NamedTuple
 
+ConsentPurpose = Literal["offers", "account"]
+"""What can be agreed to; whatever is necessary is said without."""
+
 State = Literal["asked", "given", "withdrawn"]
 
 
@@ -73,6 +76,13 @@ def withdraw(before: Consent | None, proof: Proof) -> Consent:
     return before._replace(state="withdrawn", withdrawn=proof)
 
 
+def holds(consent: Consent | None, now: dt.datetime, *, within_days: int) -> bool:
+    """Tell whether a customer's last word is a yes, be it one that still waits to be confirmed."""
+    if consent is None or consent.asked is None or consent.state == "withdrawn":
+        return False
+    return consent.state == "given" or now <= consent.asked.at + dt.timedelta(days=within_days)
+
+
 # Addresses
 
 
@@ -99,3 +109,14 @@ def delivered(before: Standing) -> Standing:
 def complained(before: Standing, at: dt.datetime) -> Standing:
     """Return what is known of an address whose owner called a message unwanted."""
     return before if before.complained_at is not None else before._replace(complained_at=at)
+
+
+def spelled(channel: str, address: str) -> str:
+    """Return an address as it is looked up: servers that tell capital letters from small ones are not met any more."""
+    return address.strip().lower() if channel == "email" else address.strip()
+
+
+def masked(address: str) -> str:
+    """Return an address as it is shown where it must not be kept: `a…@example.com`, `…78`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}" if at else f"…{address[-2:]}"

@@ -18,6 +18,7 @@ NAMES = (
     "referral_rewarded",
     "pair_waiting",
     "coupon_expiring",
+    "confirm_consent",
 )
 
 

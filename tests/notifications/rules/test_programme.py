@@ -66,6 +66,7 @@ def test_the_end_of_points_is_necessary_and_nothing_else_is() -> None:
         "referral_rewarded": "account",
         "pair_waiting": "offers",
         "coupon_expiring": "offers",
+        "confirm_consent": "necessary",
     }
 
 
@@ -97,3 +98,9 @@ def test_a_message_can_be_switched_off_alone() -> None:
 
 def test_a_date_of_the_customers_own_has_a_name() -> None:
     assert found({"occasions": [{**BIRTHDAY, "of": "own:wedding"}]}) == set()
+
+
+def test_where_consents_are_confirmed_the_question_is_asked() -> None:
+    off = {"messages": {"confirm_consent": {"template": "confirm_consent", "enabled": False}}}
+    assert found(off) == {("/messages/confirm_consent/enabled", "confirmation-off")}
+    assert found(off | {"double_opt_in": []}) == set()

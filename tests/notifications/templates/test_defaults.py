@@ -12,7 +12,7 @@ from services.notifications.templates import formats
 from services.notifications.templates.defaults import TEMPLATES
 from services.notifications.templates.document import faults
 from services.notifications.templates.formats import Gift
-from services.notifications.templates.kinds import UNSUBSCRIBE, is_promotional, samples
+from services.notifications.templates.kinds import CONFIRM, UNSUBSCRIBE, is_promotional, samples
 from services.notifications.templates.rendering import Rendered, render
 from services.notifications.templates.salutations import Person, salutation
 
@@ -23,8 +23,8 @@ EACH = [(name, language) for name in TEMPLATES for language in ("de", "en")]
 def rendered(name: str, language: str, *, person: Person = ANNA, bare: bool = False, **more: Any) -> Rendered:
     template = TEMPLATES[name]
     people = [salutation(person, language)] * 2
-    values = samples(template.kind, people, language)[bare] | more
     to = formats.reader(language, None, ZoneInfo("Europe/Berlin"))
+    values = samples(template.kind, people, to)[bare] | more
     return render(template.texts[language].source, values, to)
 
 
@@ -45,6 +45,7 @@ def test_a_mail_is_addressed_signed_and_can_be_unsubscribed_from(name: str, lang
         assert "Weinhaus am Markt" in body
         assert "50667 Köln" in body
         assert (UNSUBSCRIBE in body) is is_promotional(TEMPLATES[name].kind)
+        assert (CONFIRM in body) is (name == "confirm_consent")
 
 
 @pytest.mark.parametrize(("name", "language"), EACH)
@@ -54,6 +55,7 @@ def test_a_mail_loads_nothing_and_is_laid_out_in_tables_with_styles_of_its_own(n
     assert set(re.findall(r'href="([^"]+)"', html)) <= {
         "https://shop.example/",
         UNSUBSCRIBE,
+        CONFIRM,
         "https://shop.example/preferences/preview",
     }
     assert 'role="presentation"' in html

@@ -109,3 +109,10 @@ def test_a_preview_shows_all_that_a_message_may_say() -> None:
     shown = preview(template(html="{{ gift.code }} {{ gift.until | day }} {{ salutation.formal }}" + FOOT), "en")
     assert shown.subject == "Hello"
     assert shown.html.startswith("GIFT-7K2M-9QF4-T3HJ December 24, 2026 Dear Ms Muster")
+
+
+def test_a_question_has_to_say_where_it_is_answered() -> None:
+    plain = {"html": "<p>Please confirm until {{ until | day }}</p>", "text": "{{ links.confirm }}"}
+    assert found("confirm_consent", **plain) == [
+        ("/texts/en/html", "confirm-missing", "it has to say links.confirm: nothing else asks for it")
+    ]

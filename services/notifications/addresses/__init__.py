@@ -1,0 +1,1 @@
+"""Addresses that messages came back from, over REST."""

@@ -1,0 +1,1 @@
+"""What customers agree to, over REST and from events: the part of the notifications service that keeps their proofs."""

@@ -1,0 +1,1 @@
+"""Pages for customers, who have no login: signed links in messages lead here."""
