@@ -106,6 +106,7 @@ ON CONFLICT (customer_id, channel, purpose) DO UPDATE
      withdrawn_text = excluded.withdrawn_text
  WHERE excluded.withdrawn_at >= greatest(consent.asked_at, consent.confirmed_at, consent.withdrawn_at)"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
+MOVE_DISPATCHES = f"UPDATE dispatch d SET customer_id = k.into_name FROM {MERGED} WHERE d.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
 UNPLAN = f"""
 DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
@@ -146,6 +147,7 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (UNPLAN_MERGED, changes.merged),
         (MOVE_REFUSALS, changes.merged),
         (MOVE_NOTIFICATIONS, changes.merged),
+        (MOVE_DISPATCHES, changes.merged),
         (MOVE_COUPONS, changes.merged),
         (UNPLAN, sorted(changes.unplanned)),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),
