@@ -74,7 +74,9 @@ def _tag(image: str, *, stage: str) -> str:
 
 def test_a_service_enters_its_own_database_and_no_other() -> None:
     for service in OURS:
-        entered = {name: make_url(value) for name, value in service.environment.items() if name.endswith("_DATABASE_URL")}
+        entered = {
+            name: make_url(value) for name, value in service.environment.items() if name.endswith("_DATABASE_URL")
+        }
         owner = owner_of(service)
         assert [(name, url.username, url.database) for name, url in entered.items()] == [
             (variable(KINDS[owner].url_field), owner, owner)
