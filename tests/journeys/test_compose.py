@@ -41,6 +41,7 @@ SECRETS = {
     "NOTIFICATIONS_DATABASE_PASSWORD": "ofNotifications",
     "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
     "NOTIFICATIONS_LINK_KEY": "theLinkKeyOfNotifications0000000",
+    "NOTIFICATIONS_PUBLIC_URL": "https://messages.shop.example",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
