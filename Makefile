@@ -5,13 +5,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := services shared bench tests .ci
-PYTEST_ARGS ?= --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+CODE := services shared bench tests docs .ci
+PYTEST_ARGS ?= --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 ONLINE_RETAIL_DIR ?= $(shell cd ../shared/data/online_retail 2>/dev/null && pwd)
 ifneq ($(strip $(ONLINE_RETAIL_DIR)),)
 export ONLINE_RETAIL_DIR
 endif
+
+# where it is set, each of the hundreds of processes that the tests start would compile our code anew
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run demo test check bench lint types imports migrations docs docs-check format clean
 

@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.markup import escape
 
-from bench import awards, growth, importing, jobs, posting, referring, reports, spending
+from bench import awards, growth, importing, jobs, occasions, posting, referring, reports, spending
 from bench.place import DATA, BenchError, Place, place
 from bench.report import Line, Section, Tell, show, write
 from services.running import spare_the_collector
@@ -37,6 +37,7 @@ def measures(*, quick: bool, full: bool) -> dict[str, Measure]:
         "redeem": lambda where, tell: spending.measure(where, spending.QUICK if quick else spending.Size(), tell),
         "import": importing.measure,
         "jobs": lambda where, tell: jobs.measure(where, days, tell),
+        "occasions": lambda where, tell: occasions.measure(where, occasions.QUICK if quick else occasions.Size(), tell),
         "growth": lambda where, tell: growth.measure(where, ledgers, tell),
         "reports": lambda where, tell: reports.measure(where, books, tell),
     }

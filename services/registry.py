@@ -1,43 +1,40 @@
 """The services that there are, and what a process needs of each: another one joins with its settings and its entry here."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import services.notifications
-import services.notifications.app
-import services.notifications.documents
 import services.notifications.handlers
 import services.notifications.jobs
 import services.notifications.links
 import services.notifications.programme
 import services.notifications.verification
 import services.points
-import services.points.app
-import services.points.documents
 import services.points.handlers
 import services.points.jobs
 import services.points.programme
 import services.points.verification
 import services.referrals
-import services.referrals.app
 import services.referrals.contacts
-import services.referrals.documents
 import services.referrals.handlers
 import services.referrals.jobs
 import services.referrals.programme
 import services.referrals.verification
+from services.notifications.books import House
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
+from shared.customers import People
 from shared.documents import Document, Fault
-from shared.http import Api
+from shared.http import Api, Check
 from shared.jobs import Job
 from shared.messaging.events import Subscription
 from shared.service import Service
@@ -53,6 +50,10 @@ class AllSettings(PointsSettings, ReferralsSettings, NotificationsSettings):
     services: ClassVar[frozenset[str]] = (
         PointsSettings.services | ReferralsSettings.services | NotificationsSettings.services
     )
+
+
+Part = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside an API, or makes a worker, until it is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,6 @@ class Kind(Generic[Made]):
     package: ModuleType
     settings: type[Settings]
     make: Callable[..., Made]
-    create_app: Callable[..., Api]
-    asyncapi: Callable[[], dict[str, Any]]
     subscription: Callable[[Made], Subscription]
     says: tuple[str, ...]
     jobs: Callable[[Made, AsyncEngine], list[Job]]
@@ -81,6 +80,8 @@ class Kind(Generic[Made]):
     verify: Callable[[AsyncConnection], Awaitable[list[Finding]]]
     job_aliases: Mapping[str, str] = field(default_factory=dict)
     rules: Rules | None = None
+    workers: str | None = None
+    """Its module whose `parts` a worker of it runs beside what every one does."""
 
     @property
     def url_field(self) -> str:
@@ -97,6 +98,30 @@ class Kind(Generic[Made]):
         url: str | None = getattr(settings, self.url_field)
         return url
 
+    def create_app(self, service: Made, settings: Settings, *, checks: Mapping[str, Check] | None = None) -> Api:
+        """Put its API together."""
+        app: Api = self._load("app").create_app(service, settings, checks=checks)
+        return app
+
+    @property
+    def people(self) -> People | None:
+        """How it knows people, and forgets them."""
+        found: People | None = getattr(self._load("app"), "PEOPLE", None)
+        return found
+
+    def asyncapi(self) -> dict[str, Any]:
+        """Return the document of its events."""
+        document: dict[str, Any] = self._load("documents").asyncapi()
+        return document
+
+    def parts(self, service: Made, settings: Settings) -> Sequence[Part]:
+        """Return what else a worker of it runs."""
+        return [] if self.workers is None else self._load(self.workers).parts(service, settings)
+
+    def _load(self, module: str) -> Any:
+        # half of what a service is to load serves its API, which most commands never do
+        return import_module(f"{self.package.__name__}.{module}")
+
 
 POINTS = Kind(
     name="points",
@@ -104,9 +129,7 @@ POINTS = Kind(
     package=services.points,
     settings=PointsSettings,
     make=lambda engine, _settings, **options: PointsService(engine, **options),
-    create_app=services.points.app.create_app,
     rules=Rules(services.points.programme.Programme, services.points.programme.faults),
-    asyncapi=services.points.documents.asyncapi,
     subscription=lambda points: services.points.handlers.subscription(points.ledger, clock=points.clock),
     says=("loyalty.points", "loyalty.purchases", "loyalty.customers"),
     jobs=services.points.jobs.jobs,
@@ -123,13 +146,11 @@ REFERRALS = Kind(
     make=lambda engine, settings, **options: ReferralsService(
         engine, contacts=services.referrals.contacts.contacts_of(settings), **options
     ),
-    create_app=services.referrals.app.create_app,
     rules=Rules(services.referrals.programme.Programme, services.referrals.programme.faults),
-    asyncapi=services.referrals.documents.asyncapi,
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock
     ),
-    says=("loyalty.referrals",),
+    says=("loyalty.referrals", "loyalty.customers"),
     jobs=services.referrals.jobs.jobs,
     job_connections=services.referrals.jobs.CONNECTIONS,
     job_aliases=services.referrals.jobs.ALIASES,
@@ -142,15 +163,17 @@ NOTIFICATIONS = Kind(
     package=services.notifications,
     settings=NotificationsSettings,
     make=lambda engine, settings, **options: NotificationsService(
-        engine, links=services.notifications.links.links_of(settings), **options
+        engine,
+        house=House(links := services.notifications.links.links_of(settings), settings.delivers_mail),
+        links=links,
+        **options,
     ),
-    create_app=services.notifications.app.create_app,
+    workers="sending.parts",
     rules=Rules(services.notifications.programme.Programme, services.notifications.programme.faults),
-    asyncapi=services.notifications.documents.asyncapi,
     subscription=lambda notifications: services.notifications.handlers.subscription(
         notifications.delivery, clock=notifications.clock
     ),
-    says=("loyalty.notifications",),
+    says=("loyalty.notifications", "loyalty.customers"),
     jobs=services.notifications.jobs.jobs,
     job_connections=services.notifications.jobs.CONNECTIONS,
     job_aliases=services.notifications.jobs.ALIASES,

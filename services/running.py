@@ -4,7 +4,7 @@ import asyncio
 import errno
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.points.service import PointsService
-from services.registry import POINTS, Kind, Made
+from services.registry import POINTS, Kind, Made, Part
 from shared import api_keys, embedded_postgres
 from shared.auth import is_loopback
 from shared.clock import DatabaseClock
@@ -39,9 +39,6 @@ LOCK_TAKEN = "55P03"
 
 UNWELCOME = ("28", "3D", "42501")
 """SQLSTATEs of a server that knows no such user, password or database, or gives them no rights."""
-
-Part = Callable[[], Coroutine[Any, Any, None]]
-"""What runs beside an API, or makes a worker, until it is cancelled."""
 
 
 class StartError(Exception):
@@ -152,7 +149,7 @@ def worker(of: Opened[Any], settings: Settings, neighbours: Sequence[Opened[Any]
     service, servers = of.service, settings.kafka_bootstrap_servers
     relay = outbox.Relay(service.engine, _carrier(of, servers, neighbours), service=of.kind.name)
     service.committed = relay.wake
-    parts: list[Part] = [relay.run, partial(_keep_jobs, of)]
+    parts: list[Part] = [relay.run, partial(_keep_jobs, of), *of.kind.parts(service, settings)]
     return parts if servers is None else [*parts, partial(_consume, of, settings, servers)]
 
 

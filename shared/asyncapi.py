@@ -21,8 +21,8 @@ def document(
 ) -> dict[str, Any]:
     """Return the document.
 
-    `hears` names for each topic what its events are about, the `purchase` of `loyalty.purchase.completed.v1`; what
-    stands on `passes_on` is what was heard there.
+    `hears` names for each topic what its events are about, the `purchase` of `loyalty.purchase.completed.v1`, or which of
+    those: `purchase.completed`; what stands on `passes_on` is what was heard there.
     """
     schemas: dict[str, Any] = {}
     taken = _messages(heard, schemas)
@@ -46,7 +46,8 @@ def document(
 
 
 def _about(subjects: Sequence[str], messages: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: message for kind, message in messages.items() if kind.split(".")[1] in subjects}
+    begins = tuple(f"loyalty.{each}." for each in subjects)
+    return {kind: message for kind, message in messages.items() if kind.startswith(begins)}
 
 
 def _name(topic: str) -> str:

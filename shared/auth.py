@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -20,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.api_keys import ALL, SCOPES
 from shared.database import database_errors, fetch
+from shared.erasures import is_erased
 from shared.errors import ProblemError, problem_responses
+from shared.withholding import ERASED
 
 log = structlog.get_logger(__name__)
 
@@ -179,8 +182,10 @@ class Guarded(APIRoute):
     """A route that judges the caller's key before anything of the request is read: `openapi_extra=needs(…)`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        known = problem_responses({401: ["api-key-missing", "api-key-invalid"], 403: ["scope-missing"]})
-        mine = {status: response for status, response in known.items() if status in {401, 403}}
+        known = problem_responses(
+            {401: ["api-key-missing", "api-key-invalid"], 403: ["scope-missing"], 410: ["customer-erased"]}
+        )
+        mine = {status: response for status, response in known.items() if status in {401, 403, 410}}
         super().__init__(path, endpoint, **options | {"responses": mine | (options.get("responses") or {})})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -193,9 +198,31 @@ class Guarded(APIRoute):
             if not key.may(scope):
                 raise _scope_missing(key, scope)
             request.scope["caller"] = key
-            return await handle(request)
+            return await _unless_erased(request, handle)
 
         return guarded
+
+
+async def _unless_erased(request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    """Answer, but for what is read of a customer who was erased; what is done to one is refused under their lock."""
+    named = request.path_params.get("customer_id") or request.query_params.get("customer_id")
+    if request.method != "GET" or named is None or not getattr(request.app.state, "erases", False):
+        return await handle(request)
+    try:
+        # first, so that what is wrong with the request is said whoever it is about
+        answer = await handle(request)
+    except ProblemError as error:
+        if error.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        await _refuse_erased(request, named)
+        raise
+    await _refuse_erased(request, named)
+    return answer
+
+
+async def _refuse_erased(request: Request, customer_id: str) -> None:
+    if await is_erased(request.app.state.service.engine, customer_id):
+        raise ProblemError(410, ERASED, "this customer was erased")
 
 
 def _scope_missing(key: Key, scope: str) -> ProblemError:

@@ -17,6 +17,8 @@ from typing import IO
 
 import pytest
 
+from tests import folders
+
 ROOT = Path(__file__).parent.parent
 POM = ROOT / "deploy/kafka/pom.xml"
 PROPERTIES = ROOT / "deploy/kafka/server.properties"
@@ -151,7 +153,7 @@ def answers(port: int) -> bool:
 @contextmanager
 def running(**settings: str) -> Iterator[Broker]:
     """Give a broker of one's own; `settings` are a `Broker`'s."""
-    folder = Path(tempfile.mkdtemp(prefix="loyalty-kafka-"))
+    folder = Path(tempfile.mkdtemp(prefix="loyalty-kafka-", dir=folders.parent()))
     broker = Broker(folder, **settings)
     try:
         broker.start()
@@ -176,7 +178,7 @@ def shared(folder: Path) -> Iterator[str]:
 
 
 def _found(state: Path) -> tuple[str, int]:
-    broker = Broker(Path(tempfile.mkdtemp(prefix="loyalty-kafka-")))
+    broker = Broker(Path(tempfile.mkdtemp(prefix="loyalty-kafka-", dir=folders.parent())))
     broker.start()
     FOUNDED.append(broker)
     state.write_text(f"{broker.bootstrap_servers} {broker.folder}")

@@ -17,13 +17,14 @@ import services.referrals
 from shared import embedded_postgres
 from shared.database import create_engine
 from shared.migrations import upgrade
+from tests import folders
 from tests.brokers import broker, kafka_fixture  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded_postgres.Server]:
     # not in pytest's own folder: a second run of it takes away there what the server's user was let through with
-    with tempfile.TemporaryDirectory(prefix="loyalty-tests-") as folder:
+    with tempfile.TemporaryDirectory(prefix="loyalty-tests-", dir=folders.parent()) as folder:
         # a test that ends the operating system is not among them, so waiting for the disk would prove nothing
         settings = {"fsync": "off"}
         with embedded_postgres.start(Path(folder), settings=settings) as running:

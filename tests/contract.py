@@ -12,6 +12,7 @@ from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import allow_header_conformance, positive_data_acceptance
 
 from services.documents import DOCS
+from tests import plain
 from tests.processes import Running
 
 KEY = "lk_contract_" + "0123456789abcdef" * 4
@@ -54,7 +55,7 @@ def every_operation_needs_a_scope(running: Running) -> None:
             assert ("security" in operation) is path.startswith("/v1/"), path
             if "security" in operation:
                 url = running.url + path.replace("{", "").replace("}", "")
-                assert httpx.request(method.upper(), url).status_code == httpx.codes.UNAUTHORIZED
+                assert plain.request(method.upper(), url).status_code == httpx.codes.UNAUTHORIZED
 
 
 def play_examples(running: Running, names: Mapping[str, str]) -> dict[str, int]:
@@ -67,7 +68,7 @@ def play_examples(running: Running, names: Mapping[str, str]) -> dict[str, int]:
                 key = f"{method.upper()} {path} {len(statuses)}"
                 headers = {**AUTHORIZED, "Content-Type": media_type, "Idempotency-Key": key.replace(" ", "-")}
                 url = running.url + path.format_map(names)
-                response = httpx.request(method.upper(), url, content=json.dumps(example), headers=headers)
+                response = plain.request(method.upper(), url, content=json.dumps(example), headers=headers)
                 assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR, response.text
                 assert response.json().get("code") not in {"request-invalid", "json-malformed"}, response.text
                 statuses[key] = response.status_code
@@ -75,7 +76,7 @@ def play_examples(running: Running, names: Mapping[str, str]) -> dict[str, int]:
 
 
 def document_of(running: Running) -> dict[str, Any]:
-    document: dict[str, Any] = httpx.get(f"{running.url}/openapi.json").json()
+    document: dict[str, Any] = plain.get(f"{running.url}/openapi.json").json()
     return document
 
 

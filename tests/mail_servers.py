@@ -30,6 +30,7 @@ class MailServer:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     silent_at: Literal["MAIL", "RCPT", "DATA"] | None = None
     """It says nothing to this, until the other side hangs up."""
+    silent_after_taking: bool = False
 
     def mails(self) -> list[EmailMessage]:
         return [message_from_bytes(each, policy=policy.default) for each in self.raw_mails()]
@@ -69,12 +70,17 @@ class MailServer:
         if refusal := self.refusals.get(f"DATA {envelope.rcpt_tos[0]}"):
             return refusal
         self.taken.append(envelope)
+        if self.silent_after_taking:
+            await self._fall_silent()
         return "250 2.0.0 queued"
 
     async def _may_be_silent(self, stage: str) -> None:
         if stage == self.silent_at:
-            self.reached.set()
-            await asyncio.get_running_loop().create_future()
+            await self._fall_silent()
+
+    async def _fall_silent(self) -> None:
+        self.reached.set()
+        await asyncio.get_running_loop().create_future()
 
     def judge(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)
@@ -111,7 +117,7 @@ async def mail_server(
         server.connections.append(made)
         return made
 
-    listening = await asyncio.get_running_loop().create_server(conversation, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.get_running_loop().create_server(conversation, "127.0.0.1", server.port, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     yield server
     listening.close()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from tests import plain
+
 COMMAND = str(Path(sys.executable).parent / "loyalty")
 PATIENCE_SECONDS = 60
 
@@ -104,7 +106,7 @@ def wait_until_ready(running: Running, path: str = "/health/ready") -> None:
         if running.process.poll() is not None:
             raise AssertionError(f"the process ended with exit code {running.process.returncode}")
         try:
-            if httpx.get(running.url + path, timeout=5).status_code == httpx.codes.OK:
+            if plain.get(running.url + path, timeout=5).status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass

@@ -22,6 +22,9 @@ SELECT reward_id, customer_id, points, status FROM points_grant
  WHERE source = 'referrals' AND rule IS DISTINCT FROM 'pair' ORDER BY reward_id COLLATE "C\""""
 """Of the points: what was booked for recommendations; those that were only taken back yet say not what for."""
 
+ERASED = "SELECT customer_id FROM erasure"
+"""Of either: what was owed to them is owed to nobody, wherever it had come to."""
+
 MERGED = "SELECT customer_id, merged_into FROM account WHERE merged_into IS NOT NULL"
 
 BOOKED = {"given": "granted", "reversed": "revoked"}
@@ -57,9 +60,12 @@ async def compare(referrals: AsyncConnection, points: AsyncConnection) -> list[F
     merged = {row.customer_id: row.merged_into for row in await points.execute(text(MERGED))}
     promised = (Promise(*row) async for row in await referrals.stream(text(PROMISED)))
     granted = (Grant(*row) async for row in await points.stream(text(GRANTED)))
+    erased = {row.customer_id for each in (referrals, points) for row in await each.execute(text(ERASED))}
     count, rows = 0, []
     async for pair in paired(promised, granted):
-        if not agree(*pair, merged=merged):
+        if not any(each is not None and each.customer_id in erased for each in pair) and not agree(
+            *pair, merged=merged
+        ):
             count += 1
             rows += [_row(*pair)] if count <= SHOWN else []
     states = "rewards in points were booked for their customer, once and as many, and those taken back were taken back"

@@ -78,7 +78,7 @@ def run_job(
 
     async def command() -> list[jobs.Run]:
         async with services_here(only) as services:
-            ended = [(each.kind, *found) for each in services if (found := await _run(each, name)) is not None]
+            ended = [(each.kind, *found) for each in services if (found := await run_of(each, name)) is not None]
             if not ended:
                 raise NoJobError(f"there is no job {name!r}; there is {', '.join(await _names(services))}")
         for kind, job, how in ended:
@@ -92,7 +92,7 @@ def run_job(
     raise SystemExit(1 if any(each.error is not None for each in ended) else 0)
 
 
-async def _run(of: Opened[Any], wanted: str) -> tuple[str, jobs.Run] | None:
+async def run_of(of: Opened[Any], wanted: str) -> tuple[str, jobs.Run] | None:
     """Run a service's job of that name, if there is one, with a progress bar on stderr; while another process runs it, wait."""
     name = of.kind.job_aliases.get(wanted, wanted)
     async with jobs_of(of) as (known, engine):

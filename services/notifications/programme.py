@@ -12,9 +12,10 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from services.notifications import benefits
 from services.notifications.benefits import Benefit, CouponBenefit, CouponTerms, PercentageVoucher, PointsBenefit
+from services.notifications.segments import SegmentName
 from shared import documents
 from shared.contracts.coupons import ONLY_THESE, Language
-from shared.contracts.values import Currency, Flag, Identifier, Whole
+from shared.contracts.values import Currency, Flag, Identifier, Money, Whole
 from shared.documents import Document, Fault, Name, TimeZone
 
 LEAP_YEAR = 2000
@@ -43,6 +44,7 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_leng
 Link = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2_000)]
 Year = Annotated[Whole, Field(ge=1970, le=2199)]
 Window = Annotated[Whole, Field(ge=1, le=180)]
+Channel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
 class Hours(Document):
@@ -82,11 +84,15 @@ class Occasion(Document):
     name: Name
     enabled: Flag = True
     template: Name
+    segment: SegmentName | None = None
+    """Only for the customers whom this segment holds for when it is planned."""
     benefit: Benefit | None = None
     hours: Hours = WORKING_HOURS
     """Local hours of the customer, in which it is said."""
     catch_up_days: Annotated[Whole, Field(ge=0, le=60)] = 7
     """For how many days after its day it is still worth saying."""
+    without_message: Literal["give", "keep"] = "give"
+    """Whether a customer to whom it may not be said gets it all the same."""
 
 
 class Anniversary(Occasion):
@@ -257,6 +263,8 @@ class Programme(Document):
     """What is given and said, and what keeps a message from being sent."""
 
     currency: Currency = "EUR"
+    cost_per_point: Money | None = None
+    """What a point costs the shop when it is spent, for previews."""
     time_zone: TimeZone = "Europe/Berlin"
     """Of a customer who told none."""
     default_language: Language = "en"
@@ -272,11 +280,17 @@ class Programme(Document):
     confirm_days: Annotated[Whole, Field(ge=1, le=365)] = 14
     """How long a consent waits to be confirmed."""
     suppression: Suppression = Suppression()
+    shop_channels: Annotated[list[Channel], Field(max_length=20)] = []
+    """Channels on which the shop's own mailer says what is requested; on `email` without a mail server it does in any case."""
     coupons: Coupons = Coupons()
 
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def zone_of(self, time_zone: str | None) -> ZoneInfo:
+        """Return by whose clock somebody lives who told this time zone, or none."""
+        return self.zone if time_zone is None else ZoneInfo(time_zone)
 
 
 def needed(programme: Programme) -> Iterator[tuple[str, str, str]]:

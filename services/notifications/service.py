@@ -3,13 +3,17 @@
 import datetime as dt
 from collections.abc import Callable
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.notifications.books import NO_HOUSE, House
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
 from services.notifications.links import Links
 from services.notifications.programme import Programme
+from services.notifications.templates.document import Stored, Template
+from shared import audit
 from shared.clock import utc_now
+from shared.database import transact
 from shared.publishing import Publishing
 
 
@@ -20,10 +24,25 @@ class NotificationsService(Publishing[Request, Reply, Programme]):
         self,
         engine: AsyncEngine,
         *,
+        house: House = NO_HOUSE,
         links: Links,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.delivery = Delivery()
+        self.delivery = Delivery(house)
         self.links = links
         super().__init__(engine, self.delivery, clock=clock, committed=committed)
+
+    async def save_template(
+        self, name: str, template: Template, *, actor: str, request_id: str | None = None
+    ) -> tuple[Stored, bool]:
+        """Save a template without faults. Answers it, and whether that is new. Raises `UnpublishableError`."""
+
+        async def work(connection: AsyncConnection) -> tuple[Stored, bool]:
+            now = self.clock()
+            stored, is_new = await self.delivery.save_template(connection, name, template, now=now, actor=actor)
+            if is_new:
+                await audit.record(connection, actor, "template.save", f"{name} {stored.version}", request_id)
+            return stored, is_new
+
+        return await transact(self.engine, work)

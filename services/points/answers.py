@@ -36,6 +36,7 @@ REFUSALS = {
     "claim-unknown": 404,
     "claim-window-over": 409,
     "currency-unsupported": 422,
+    "customer-erased": 410,
     "enrolled-in-future": 422,
     "expires-in-past": 422,
     "gift-to-oneself": 422,

@@ -8,7 +8,9 @@ from fastapi.responses import JSONResponse
 
 import services.points
 from services.points import adjustments, care, intake, programmes, redemptions, routes, sharing
+from services.points.commands import SOURCE, EraseCustomer
 from services.points.documents import asyncapi
+from services.points.memory import MEMORY
 from services.points.reports import routes as report_routes
 from services.points.reports.reader import points_reports
 from services.points.rewards import routes as reward_routes
@@ -16,8 +18,11 @@ from services.points.rewards import settlement
 from services.points.service import PointsService
 from services.points.settings import PointsSettings
 from shared.auth import Keys, is_loopback
+from shared.customers import People, customer_routes
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
+
+PEOPLE = People(MEMORY, EraseCustomer, SOURCE)
 
 DESCRIPTION = """Points for purchases, in a ledger that can be trusted.
 
@@ -45,6 +50,7 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
     app.state.service = points
     app.state.reports = reports
     app.state.settings = settings
+    app.state.erases = True
     app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))
     app.include_router(routes.router)
     app.include_router(care.router)
@@ -55,6 +61,7 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
     app.include_router(adjustments.router)
     app.include_router(programmes.router)
     app.include_router(intake.router)
+    app.include_router(customer_routes(PEOPLE))
     app.include_router(report_routes.router)
 
     @app.get("/asyncapi.json", include_in_schema=False)

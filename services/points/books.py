@@ -64,6 +64,10 @@ class Changes:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tier_changes: list[tuple[str, int, dt.date, str, str, str]] = field(default_factory=list)
     merges: list[tuple[str, str]] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    """All ids of everybody who was erased."""
+    withheld: set[str] = field(default_factory=set)
+    """The keys under which the world is owed something of them."""
 
     changed_accounts: dict[str, Account] = field(default_factory=dict)
     changed_standings: dict[str, Account] = field(default_factory=dict)
@@ -119,6 +123,8 @@ class Books:
     adjustments: dict[str, Adjustment] = field(default_factory=dict)
     given_by_hand: dict[str, int] = field(default_factory=dict)
     actions: dict[tuple[str, str], ActionGiven] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    """Every name in the batch of somebody who was erased."""
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     debts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -150,4 +156,6 @@ class Books:
 
 def is_due(account: Account, now: dt.datetime, outdated: frozenset[int]) -> bool:
     """Whether there may be something to book on an account: its date has come, or other tiers or dates hold since."""
+    if account.status == "erased":
+        return False
     return (account.due_at is not None and account.due_at <= now) or account.settled_under in outdated

@@ -311,6 +311,14 @@ class EndCoupon:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class EraseCustomer:
+    """Forget a customer, under whichever of their names; nothing is booked for them any more."""
+
+    customer_id: str
+    origin: Origin
+
+
 class GrantPoints(NamedTuple):
     """Book points that another service owes a customer, once for ever under its name for them; `rule` is what they are for."""
 
@@ -365,6 +373,7 @@ Command = (
     | CancelClaim
     | FulfilClaim
     | EndCoupon
+    | EraseCustomer
     | GrantPoints
     | RevokeGrant
 )
@@ -424,6 +433,7 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     CancelClaim: lambda it: Deed("claim.cancel", it.claim_id, it.reason),
     FulfilClaim: lambda it: Deed("claim.fulfil", it.claim_id, it.reason),
     EndCoupon: lambda it: Deed(f"coupon.{it.became}", it.code),
+    EraseCustomer: lambda it: Deed("customer.erase", it.customer_id),
 }
 
 

@@ -12,6 +12,7 @@ from services.points.commands import (
     Command,
     EndCoupon,
     EnrolCustomer,
+    EraseCustomer,
     GrantPoints,
     HearCustomer,
     Outcome,
@@ -44,6 +45,7 @@ from shared.contracts.referrals import (
 )
 from shared.messaging.events import Received, Status, Subscription, Verdict
 from shared.requests import Origin
+from shared.withholding import ERASED
 
 CONSUMER = "points"
 REGISTRATION, FIRST_CONSENT, SURVEY = "registration", "first_consent", "survey"
@@ -107,6 +109,10 @@ def hear_customer(event: CustomerUpdatedEvent, origin: Origin) -> Command | None
     return HearCustomer(event.data.customer_id, done, event.time or origin.received_at, origin) if done else None
 
 
+def erase_customer(event: CustomerErasedEvent, origin: Origin) -> Command:
+    return EraseCustomer(event.data.customer_id, origin)
+
+
 def reward_referral(event: ReferralRewardedEvent, origin: Origin) -> Command | None:
     return _grant(event.data, "referral", origin)
 
@@ -157,6 +163,7 @@ HANDLERS: dict[str, Callable[[Any, Origin], Command | None]] = {
     "loyalty.purchase.refunded.v1": refund_purchase,
     "loyalty.customer.registered.v1": enrol_customer,
     "loyalty.customer.updated.v1": hear_customer,
+    "loyalty.customer.erased.v1": erase_customer,
     "loyalty.coupon.redeemed.v1": redeem_coupon,
     "loyalty.coupon.voided.v1": void_coupon,
     "loyalty.coupon.issued.v1": issue_coupon,
@@ -211,4 +218,6 @@ def command_for(received: Received, *, relay: bool = False, author: str | None =
 
 
 def verdict_on(outcome: Outcome) -> Verdict:
+    if outcome.code == ERASED:
+        return Verdict("skipped", ERASED)
     return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)

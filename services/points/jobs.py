@@ -9,8 +9,10 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.points.commands import Request, SettleAccount
+from services.points.memory import MEMORY
 from services.points.service import PointsService
 from shared.database import UnusableError, fetch, transact
+from shared.erasures import forgetting
 from shared.housekeeping import ANSWERS, KEPT, LETTERS, Old, Rows, count, let_go
 from shared.jobs import Job, Tell, UndoneError
 
@@ -18,7 +20,7 @@ BATCH = 1_000
 OVERLAPPING = 3
 """Batches at once: PostgreSQL writes one while Python decides the next."""
 
-CONNECTIONS = OVERLAPPING + 2
+CONNECTIONS = OVERLAPPING + 3
 """What an engine for these jobs needs: a connection for each lock beside those for the batches."""
 
 PARTS = 10
@@ -31,7 +33,7 @@ ALIASES = dict.fromkeys(("activate", "expire", "announce", "review-tiers", "time
 """What people call it that accounts are settled."""
 
 DUE = """
-SELECT count(*) AS accounts FROM account WHERE due_at <= $1 OR (settled_under = ANY($2::int[]) AND status <> 'merged')"""
+SELECT count(*) AS accounts FROM account WHERE due_at <= $1 OR (settled_under = ANY($2::int[]) AND status NOT IN ('merged', 'erased'))"""
 
 # whoever has locked an account is settling it anyway
 CLAIM_DATED = """
@@ -40,7 +42,7 @@ SELECT due_at, customer_id FROM account WHERE due_at <= $1 AND (due_at, customer
 
 CLAIM_OUTDATED = """
 SELECT settled_under, customer_id FROM account
- WHERE settled_under = ANY($2::int[]) AND status <> 'merged' AND (due_at <= $1) IS NOT TRUE
+ WHERE settled_under = ANY($2::int[]) AND status <> 'merged' AND status <> 'erased' AND (due_at <= $1) IS NOT TRUE
    AND (settled_under, customer_id) > ($3, $4)
  ORDER BY settled_under, customer_id LIMIT $5 FOR UPDATE SKIP LOCKED"""
 
@@ -65,6 +67,7 @@ def jobs(points: PointsService, engine: AsyncEngine) -> list[Job]:
             partial(settle, points, engine),
             partial(_count_due, points),
         ),
+        forgetting(engine, MEMORY),
         Job(
             "housekeeping",
             "answers, settled dead letters and purchases nobody claimed: what was kept long enough is let go",

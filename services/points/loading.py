@@ -243,15 +243,22 @@ class Loader:
         due = {each.customer_id for each in accounts.values() if is_due(each, books.now, books.outdated)}
         debited = (wanted.debited | wanted.refunded_buyers(books.cards) | wanted.redeemers) & books.accounts.keys()
         targets = {books.accounts[each].customer_id for each in debited}
-        went_on = sorted({books.accounts[each].customer_id for each in debited - accounts.keys()})
+        # whoever is erased may have been merged in this very batch: of everybody all names are there, and all holds
+        named = (
+            accounts.keys()
+            if wanted.erased
+            else {books.accounts[each].customer_id for each in debited - accounts.keys()}
+        )
+        went_on = sorted(named)
         if went_on:
             await _load_merged(connection, books, went_on)
         # the lots of accounts that were merged tell what of them had expired before
         with_lots = due | debited | targets | {name for names in books.merged.values() for name in names}
         if with_lots:
             await _load_lots(connection, books, sorted(with_lots))
-        if wanted.redemptions or due:
-            await _load_redemptions(connection, books, wanted.redemptions, due)
+        holding = due | (with_lots if wanted.erased else set())
+        if wanted.redemptions or holding:
+            await _load_redemptions(connection, books, wanted.redemptions, holding)
         owing = sorted(account.customer_id for account in accounts.values() if account.available < 0)
         if owing:
             for row in await fetch(connection, LOAD_DEBTS, owing):
@@ -358,6 +365,7 @@ async def _lock_accounts(connection: AsyncConnection, books: Books, customers: s
             books.accounts[row[0]] = Account(*row)
     for name, target in merged.items():
         books.accounts[name] = books.accounts[target]
+    books.erased.update(name for name, account in books.accounts.items() if account.status == "erased")
 
 
 async def _find_households(connection: AsyncConnection, wanted: Wanted) -> None:
@@ -388,9 +396,9 @@ def _lot(row: asyncpg.Record) -> Lot:
     return lot
 
 
-async def _load_redemptions(connection: AsyncConnection, books: Books, wanted: set[str], due: set[str]) -> None:
-    """Load redemptions with their lots, and all open holds of accounts on which something is due."""
-    for row in await fetch(connection, LOAD_REDEMPTIONS, sorted(wanted), sorted(due)):
+async def _load_redemptions(connection: AsyncConnection, books: Books, wanted: set[str], holding: set[str]) -> None:
+    """Load redemptions with their lots, and all open holds of accounts on which something is due, or that end."""
+    for row in await fetch(connection, LOAD_REDEMPTIONS, sorted(wanted), sorted(holding)):
         books.redemptions[row["redemption_id"]] = Redemption(*row)
     keys = [(each.customer_id, each.redemption_id) for each in books.redemptions.values()]
     if not keys:

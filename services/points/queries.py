@@ -24,7 +24,7 @@ ACCOUNT = f"""
 SELECT {OF_ACCOUNT} FROM account n JOIN account a ON a.customer_id = coalesce(n.merged_into, n.customer_id)
  WHERE n.customer_id = $1"""
 
-ACCOUNT_OF_CARD = f"SELECT {OF_ACCOUNT} FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1"
+ACCOUNT_OF_CARD = f"SELECT {OF_ACCOUNT} FROM card c JOIN account a USING (customer_id) WHERE c.card_number = $1 AND a.status <> 'erased'"
 
 EXPIRING_NEXT = """
 SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FROM lot
@@ -32,9 +32,10 @@ SELECT sum(remaining)::bigint AS points, coalesce(expires_on, $2::date) AS on FR
  GROUP BY 2 ORDER BY 2 LIMIT 1"""
 
 ENTRIES = """
-SELECT sequence, kind, points, available_after, pending_after, held_after, reference, occurred_at,
-  recorded_at FROM entry
- WHERE customer_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"""
+SELECT e.sequence, e.kind, e.points, available_after, pending_after, held_after, coalesce(d.reason, reference) AS reference,
+  occurred_at, recorded_at FROM entry e
+  LEFT JOIN adjustment d ON e.kind = 'adjustment' AND d.adjustment_id = e.reference
+ WHERE e.customer_id = $1 AND e.sequence < $2 ORDER BY e.sequence DESC LIMIT $3"""
 
 LOTS = """
 SELECT sequence, points, remaining, earned_at, pending, available_at, expires_on, ends FROM (

@@ -9,7 +9,7 @@ from services.points.catalogue import Kind, Reward
 
 AdjustmentKind = Literal["goodwill", "surprise", "correction"]
 
-Status = Literal["active", "blocked", "closed", "merged"]
+Status = Literal["active", "blocked", "closed", "merged", "erased"]
 
 
 LotOrigin = tuple[str | None, int | None]
@@ -33,7 +33,7 @@ class Account:
     """
 
     customer_id: str
-    card_number: str
+    card_number: str | None
     status: Status
     sequence: int
     event_sequence: int
@@ -322,6 +322,7 @@ EntryKind = Literal[
     "restoration",
     "grant",
     "revocation",
+    "erasure",
 ]
 
 MOVES = frozenset({"activation", "hold", "release"})

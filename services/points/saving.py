@@ -15,6 +15,7 @@ from services.points.decisions.events import PURCHASES_TOPIC, event_name
 from services.points.records import Redemption, Refund
 from services.points.rules.earning import UNUSED, Use
 from services.points.rules.lots import Lot
+from shared import erasures
 from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 from shared.messaging import dead_letters
@@ -139,6 +140,9 @@ MERGES = (
       awards = campaign_use.awards + excluded.awards""",
 )
 
+# also of those that were merged
+TAKE_CARDS = "UPDATE account SET card_number = NULL WHERE customer_id = ANY($1::text[])"
+
 PUT_ADJUSTMENTS = """
 INSERT INTO adjustment (adjustment_id, customer_id, points, reason, note, actor, kind, expires_on, created_at, "on", status,
   entry_sequence, decided_by, decided_at)
@@ -176,6 +180,8 @@ def _redeemed_lots(redemption: Redemption) -> Iterator[tuple[object, ...]]:
 async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
     _forget_inserted(changes)
+    if changes.erased:
+        await erasures.begin(connection, changes.erased, sorted(changes.withheld), now=now)
     await _save_hot(connection, changes, now)
     await _save_rest(connection, changes)
     await _save_free_text(connection, changes)
@@ -251,6 +257,8 @@ async def _save_rest(connection: AsyncConnection, changes: Changes) -> None:
     for merge in changes.merges:
         for statement in MERGES:
             await fetch(connection, statement, *merge)
+    if changes.erased:
+        await fetch(connection, TAKE_CARDS, changes.erased)
 
 
 def _by_campaign(uses: Mapping[tuple[str, str], Use]) -> dict[str, Use]:

@@ -28,7 +28,7 @@ SOLD = """
 SELECT shop_id, invoice_number, customer_id, occurred_at, currency, total FROM purchase
  WHERE shop_id = $1 AND customer_id = ANY($2::text[]) AND status = 'booked' ORDER BY occurred_at, invoice_number"""
 
-TIERS = "SELECT tier, count(*) AS customers FROM account WHERE status <> 'merged' GROUP BY tier"
+TIERS = "SELECT tier, count(*) AS customers FROM account WHERE status NOT IN ('merged', 'erased') GROUP BY tier"
 
 CAMPAIGNS = """
 SELECT campaign, count(*) AS customers, sum(awards)::bigint AS awards, sum(points)::bigint AS points

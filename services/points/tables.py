@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.answers import stored_answer_table
 from shared.api_keys import api_key_table
 from shared.audit import audit_table
+from shared.erasures import erasure_table
 from shared.jobs import job_run_table
 from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbox_sent_table, outbox_table
 
@@ -20,7 +21,7 @@ account = sa.Table(
     "account",
     metadata,
     sa.Column("customer_id", sa.Text, primary_key=True),
-    sa.Column("card_number", sa.Text, nullable=False),
+    sa.Column("card_number", sa.Text, comment="none where the customer was erased"),
     sa.Column("status", sa.Text, nullable=False, server_default="active"),
     sa.Column("sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last entry"),
     sa.Column("event_sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last event"),
@@ -44,7 +45,7 @@ account = sa.Table(
     sa.Column("merged_into", sa.Text, comment="the account that this one goes on in"),
     sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("pool_id", sa.Text, comment="the household that it spends with"),
-    sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged')", name="status"),
+    sa.CheckConstraint("status IN ('active', 'blocked', 'closed', 'merged', 'erased')", name="status"),
     sa.CheckConstraint("pending >= 0", name="pending"),
     sa.CheckConstraint("held >= 0", name="held"),
     sa.CheckConstraint("(status = 'merged') = (merged_into IS NOT NULL)", name="merged"),
@@ -168,7 +169,7 @@ entry = sa.Table(
     sa.Column("held_after", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint(
         "kind IN ('award', 'activation', 'expiry', 'clawback', 'write_off', 'adjustment', 'transfer_out', 'transfer_in',"
-        " 'hold', 'release', 'redemption', 'restoration', 'grant', 'revocation')",
+        " 'hold', 'release', 'redemption', 'restoration', 'grant', 'revocation', 'erasure')",
         name="kind",
     ),
     sa.CheckConstraint("points <> 0", name="points"),
@@ -310,12 +311,10 @@ reward_claim = sa.Table(
     sa.CheckConstraint("status IN ('claimed', 'cancelling', 'cancelled', 'fulfilled')", name="status"),
     sa.CheckConstraint("(status IN ('cancelled', 'fulfilled')) = (ended_at IS NOT NULL)", name="ended"),
     sa.CheckConstraint(
-        "(kind IN ('free_article', 'percentage_voucher', 'money_voucher', 'shipping')) = (code IS NOT NULL)",
-        name="code",
+        "code IS NULL OR kind IN ('free_article', 'percentage_voucher', 'money_voucher', 'shipping')", name="code"
     ),
-    sa.CheckConstraint(
-        "(kind = 'partner_transfer') = (member_number IS NOT NULL AND units IS NOT NULL)", name="partner"
-    ),
+    sa.CheckConstraint("(kind = 'partner_transfer') = (units IS NOT NULL)", name="partner"),
+    sa.CheckConstraint("member_number IS NULL OR units IS NOT NULL", name="member"),
     sa.Index("reward_claim_by_code", "code", unique=True),
     sa.Index("reward_claim_of_redemption", "redemption_id", unique=True),
     sa.Index("reward_claim_of_customer", "customer_id", "number"),
@@ -462,4 +461,5 @@ dead_letter = dead_letter_table(metadata)
 
 api_key = api_key_table(metadata)
 audit = audit_table(metadata)
+erasure = erasure_table(metadata)
 job_run = job_run_table(metadata)

@@ -2,7 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.points.memory import MEMORY
 from services.points.records import MOVES
+from shared import erasures
 from shared.verification import Finding, Invariant, findings
 
 
@@ -451,10 +453,27 @@ INVARIANTS = (
     ),
     Invariant(
         "accounts-have-their-card",
-        "an account's card is known as its own, or as that of the account that it was merged into",
+        "an account's card is known as its own, or as that of the account that it was merged into; whoever was erased has none",
         """
         SELECT a.customer_id, a.card_number, c.customer_id AS owner FROM account a LEFT JOIN card c USING (card_number)
-         WHERE c.customer_id IS DISTINCT FROM coalesce(a.merged_into, a.customer_id)""",
+          LEFT JOIN erasure e ON e.customer_id = a.customer_id
+         WHERE CASE WHEN e.customer_id IS NOT NULL THEN a.card_number IS NOT NULL
+             ELSE c.customer_id IS DISTINCT FROM coalesce(a.merged_into, a.customer_id) END""",
+    ),
+    Invariant(
+        "erased-accounts-are-over",
+        "whoever was erased has an account that ended with nothing, under each of their names, and nobody else has",
+        """
+        SELECT coalesce(a.customer_id, e.customer_id) AS customer_id, t.status, t.available, t.pending, t.held, e.erased_at
+          FROM account a JOIN account t ON t.customer_id = coalesce(a.merged_into, a.customer_id)
+          FULL JOIN erasure e ON e.customer_id = a.customer_id
+         WHERE (e.customer_id IS NULL) = (t.status IS NOT DISTINCT FROM 'erased')
+            OR t.status = 'erased' AND (t.available <> 0 OR t.pending <> 0 OR t.held <> 0)""",
+    ),
+    Invariant(
+        "the-erased-are-forgotten",
+        "of those of whom everything was deleted no row holds anything any more",
+        erasures.remains(MEMORY),
     ),
     Invariant(
         "merged-accounts-are-empty",

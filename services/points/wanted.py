@@ -17,6 +17,7 @@ from services.points.commands import (
     Command,
     EndCoupon,
     EnrolCustomer,
+    EraseCustomer,
     FulfilClaim,
     GiveAction,
     GivePoints,
@@ -69,6 +70,7 @@ class Wanted:
         """Customers who may have done something that the programme has points for."""
         self.grants: set[tuple[str, str]] = set()
         """Those that are made or revoked, by the service that owes them and its name for them."""
+        self.erased: set[str] = set()
         self.new_cards = 0
         self.awards: list[dt.datetime | None] = []
         """When purchases happened that may be awarded; none where that is not known yet."""
@@ -94,9 +96,15 @@ class Wanted:
                 self._add_claim(command)
             case PassOn(origin=origin) | HearCustomer(origin=origin):
                 self.keys.append((*NO_KEY, origin.source, origin.id))
+                # who was erased is not passed on
+                self.customers.add(command.key if isinstance(command, PassOn) else command.customer_id)
                 if isinstance(command, HearCustomer):
-                    self.customers.add(command.customer_id)
                     self.acting.add(command.customer_id)
+            case EraseCustomer(customer_id=customer_id, origin=origin):
+                self.keys.append((*NO_KEY, origin.source, origin.id))
+                self.customers.add(customer_id)
+                self.debited.add(customer_id)
+                self.erased.add(customer_id)
             case KeepReward() | RetireReward() | ClaimReward() | CancelClaim() | FulfilClaim() | EndCoupon():
                 self._add_reward(command)
             case GrantPoints() | RevokeGrant():

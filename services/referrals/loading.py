@@ -7,7 +7,9 @@ who are up the chain) is looked up first and locked with them; where that change
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from typing import Any
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals import pair_loading, terms
@@ -23,6 +25,10 @@ from shared.database import CollisionError, fetch
 from shared.documents import BEGINNING
 
 LATEST = "SELECT max(version) AS version FROM programme"
+KNOWN = f"""
+SELECT ({LATEST}) AS version, ARRAY(
+    SELECT ARRAY[k.shop_id, k.invoice_number] FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
+      JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS purchases"""
 LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
 PURCHASE_COLUMNS = ", ".join(f"p.{each.name}" for each in fields(Purchase))
@@ -53,19 +59,26 @@ CODES_OF = f"""
 SELECT {CODE_COLUMNS} FROM code WHERE customer_id = ANY($1::text[]) AND retired_at IS NULL
  ORDER BY created_at"""
 
+# the names lead, whatever the planner knew of the tables when the plan was made; what is found twice does no harm
 CONCERNED = f"""
 WITH named AS MATERIALIZED (
     SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id
-     UNION SELECT friend_id FROM referral WHERE referral_id = ANY($2::text[])),
-  known AS MATERIALIZED (
-    SELECT customer_id FROM named
-     UNION SELECT c.merged_into FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
+     UNION ALL SELECT friend_id FROM referral WHERE referral_id = ANY($2::text[])),
+  others AS MATERIALIZED (
+    SELECT c.merged_into AS customer_id FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
+  known AS MATERIALIZED (SELECT customer_id FROM named UNION ALL SELECT customer_id FROM others),
   names AS MATERIALIZED (
     SELECT customer_id FROM known
-     UNION SELECT c.customer_id FROM known k JOIN customer c ON c.merged_into = k.customer_id)
-SELECT r.friend_id, r.referrer_id FROM names n JOIN referral r ON r.friend_id = n.customer_id AND r.status <> 'rejected'
- UNION SELECT friend_id, referrer_id FROM referral WHERE referral_id = ANY($2::text[])
- UNION SELECT customer_id, NULL FROM known"""
+     UNION ALL SELECT c.customer_id FROM known k JOIN customer c ON c.merged_into = k.customer_id)
+SELECT r.friend_id AS customer_id, r.referrer_id AS other_id
+    FROM names n JOIN referral r ON r.friend_id = n.customer_id AND r.status <> 'rejected'
+ UNION ALL SELECT friend_id, referrer_id FROM referral WHERE referral_id = ANY($2::text[])
+ UNION ALL SELECT customer_id, NULL FROM others
+ UNION ALL SELECT p.* FROM names, LATERAL (
+    SELECT referrer_id, friend_id FROM pair WHERE referrer_id = customer_id AND {pair_loading.matters("$3")} OFFSET 0) p
+ UNION ALL SELECT p.* FROM names, LATERAL (
+    SELECT friend_id, referrer_id FROM pair WHERE friend_id = customer_id AND {pair_loading.matters("$3")} OFFSET 0) p"""
+"""Who goes on as whom, whose referral it may be and who recommended the shop to them, and who is one of a pair with whom."""
 
 UP_THE_CHAIN = f"""
 WITH RECURSIVE up AS (
@@ -86,12 +99,14 @@ CUSTOMER_COLUMNS = ", ".join(each.name for each in fields(Customer))
 LOCK_CUSTOMERS = f"""
 SELECT {CUSTOMER_COLUMNS} FROM customer WHERE customer_id = ANY(string_to_array($1, '{SEPARATOR}'))
  ORDER BY customer_id FOR UPDATE"""
-MERGED_INTO = "SELECT customer_id, merged_into FROM customer WHERE merged_into = ANY($1::text[])"
+MERGED_INTO = f"""
+SELECT customer_id, merged_into FROM customer WHERE merged_into = ANY(string_to_array($1, '{SEPARATOR}'))"""
 
 REFERRAL_COLUMNS = ", ".join(each.name for each in fields(Referral))
 LOAD_REFERRALS = f"""
 SELECT {REFERRAL_COLUMNS} FROM referral WHERE referral_id = ANY($1::text[])
- UNION SELECT {REFERRAL_COLUMNS} FROM referral WHERE friend_id = ANY($2::text[]) AND status <> 'rejected'"""
+ UNION SELECT {REFERRAL_COLUMNS} FROM referral
+  WHERE friend_id = ANY(string_to_array($2, '{SEPARATOR}')) AND status <> 'rejected'"""
 
 SALES = f"SELECT {PURCHASE_COLUMNS} FROM purchase p WHERE customer_id = ANY($1::text[])"
 
@@ -146,7 +161,9 @@ class Loader:
 
     async def versions(self, connection: AsyncConnection) -> Versions:
         """Return the published programmes as this transaction sees them."""
-        latest = (await fetch(connection, LATEST))[0]["version"]
+        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0]["version"])
+
+    async def _versions_up_to(self, connection: AsyncConnection, latest: int | None) -> Versions:
         if self._versions is None or self._versions.latest != latest:
             self._versions = await _load_versions(connection)
         return self._versions
@@ -154,10 +171,15 @@ class Loader:
     async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
         """Return the part of the books that the requests touch."""
         wanted = Wanted(command for request in requests for command in request.commands)
-        books = Books(now, await self.versions(connection))
+        known = (await fetch(connection, KNOWN, *joined(sorted(wanted.purchases), 2)))[0]
+        books = Books(now, await self._versions_up_to(connection, known["version"]))
         books.answers = await answers.load(connection, requests)
         await _load_cards(connection, books, wanted)
-        await _lock_purchases(connection, books, wanted)
+        if known["purchases"]:
+            await _lock_purchases(connection, books, wanted, sorted(map(tuple, known["purchases"])))
+        await _load_refunds(connection, books, wanted)
+        if wanted.new_cards:
+            await _lock_parked(connection, books, wanted)
         _note_claims(books, wanted)
         if wanted.codes:
             await _load_codes(connection, books, wanted)
@@ -193,18 +215,20 @@ async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted)
     wanted.customers |= {books.cards[number] for number in wanted.cards & books.cards.keys()}
 
 
-async def _lock_purchases(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    if wanted.purchases:
-        for row in await fetch(connection, LOCK_PURCHASES, *joined(sorted(wanted.purchases), 2)):
-            purchase = Purchase(*row)
-            books.purchases[purchase.key] = purchase
-            if purchase.customer_id is not None:
-                wanted.customers.add(purchase.customer_id)
-        await _load_refunds(connection, books, wanted)
-    if wanted.new_cards:
-        for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
-            purchase = books.purchases.setdefault((row["shop_id"], row["invoice_number"]), Purchase(*row))
-            books.parked.setdefault(row["card_number"], []).append(purchase)
+async def _lock_purchases(
+    connection: AsyncConnection, books: Books, wanted: Wanted, keys: Sequence[tuple[Any, ...]]
+) -> None:
+    for row in await fetch(connection, LOCK_PURCHASES, *joined(keys, 2)):
+        purchase = Purchase(*row)
+        books.purchases[purchase.key] = purchase
+        if purchase.customer_id is not None:
+            wanted.customers.add(purchase.customer_id)
+
+
+async def _lock_parked(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
+    for row in await fetch(connection, LOCK_PARKED, sorted(wanted.new_cards)):
+        purchase = books.purchases.setdefault((row["shop_id"], row["invoice_number"]), Purchase(*row))
+        books.parked.setdefault(row["card_number"], []).append(purchase)
 
 
 async def _load_refunds(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
@@ -242,16 +266,16 @@ async def _load_codes(connection: AsyncConnection, books: Books, wanted: Wanted)
 
 
 async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
-    named = SEPARATOR.join(sorted(wanted.customers))
-    concerned = await fetch(connection, CONCERNED, named, sorted(wanted.referrals))
+    concerned = await _find_concerned(connection, books, wanted)
     up = await _up_the_chain(connection, books, wanted)
-    paired = await pair_loading.concerned(connection, books, wanted)
-    names = wanted.customers | up | paired | {name for row in concerned for name in row if name is not None}
-    going_on = dict(await fetch(connection, GOING_ON, sorted(names)))
-    names |= set(going_on.values())
+    others = up | {name for row in concerned for name in row if name is not None}
+    others |= await pair_loading.both_of(connection, wanted)
+    others -= wanted.customers
+    going_on = dict(await fetch(connection, GOING_ON, sorted(others)))
+    names = wanted.customers.union(others, going_on.values())
     await _lock_customers(connection, books, names)
     await _load_merged(connection, books)
-    friends = {row["friend_id"] for row in concerned} | wanted.customers | up
+    friends = {row["customer_id"] for row in concerned} | wanted.customers | up
     await _load_referrals(connection, books, wanted, friends, locked=names)
     _check_chain(books, up)
     if books.referrals or wanted.claiming or wanted.merging:
@@ -259,6 +283,14 @@ async def _load_customers(connection: AsyncConnection, books: Books, wanted: Wan
     await _load_pairs(connection, books, wanted)
     if wanted.coding:
         await _load_codes_of(connection, books, wanted)
+
+
+async def _find_concerned(connection: AsyncConnection, books: Books, wanted: Wanted) -> Sequence[asyncpg.Record]:
+    """Return who is concerned beside the customers that the batch names, each with the other of a referral or a pair."""
+    heard = [each.occurred_at for each in books.purchases.values() if each.occurred_at is not None]
+    wanted.since = min([wanted.since, *heard])
+    named = SEPARATOR.join(sorted(wanted.customers))
+    return await fetch(connection, CONCERNED, named, sorted(wanted.referrals), wanted.since)
 
 
 async def _up_the_chain(connection: AsyncConnection, books: Books, wanted: Wanted) -> set[str]:
@@ -292,36 +324,38 @@ async def _load_codes_of(connection: AsyncConnection, books: Books, wanted: Want
 
 async def _lock_customers(connection: AsyncConnection, books: Books, names: set[str]) -> None:
     rows = await fetch(connection, LOCK_CUSTOMERS, SEPARATOR.join(sorted(names)))
-    found = {row["customer_id"]: Customer(*row) for row in rows}
-    for name, customer in found.items():
-        target = found.get(customer.merged_into or name)
-        if target is None:
-            raise CollisionError("a customer was merged while the locks were waited for")
-        books.customers[name] = target
+    found = {row[0]: Customer(*row) for row in rows}
+    books.customers.update(found)
+    for customer in found.values():
+        if customer.merged_into is not None:
+            target = found.get(customer.merged_into)
+            if target is None:
+                raise CollisionError("a customer was merged while the locks were waited for")
+            books.customers[customer.customer_id] = target
 
 
 async def _load_merged(connection: AsyncConnection, books: Books) -> None:
     """Note under which other names customers are known; only few ever were merged."""
-    targets = sorted({each.customer_id for each in books.customers.values()})
-    for row in await fetch(connection, MERGED_INTO, targets):
+    targets = {each.customer_id for each in books.customers.values()}
+    for row in await fetch(connection, MERGED_INTO, SEPARATOR.join(targets)):
         books.merged.setdefault(row["merged_into"], []).append(row["customer_id"])
         books.customers[row["customer_id"]] = books.customers[row["merged_into"]]
 
 
 def _all_names(books: Books, names: Iterable[str]) -> list[str]:
     """Return names with all others of the same customers."""
-    targets = {books.customers[name].customer_id if name in books.customers else name for name in names}
-    return sorted(targets | {other for target in targets for other in books.merged.get(target, ())})
+    customers = books.customers
+    targets = {customers[name].customer_id if name in customers else name for name in names}
+    return [*targets, *(other for target in targets & books.merged.keys() for other in books.merged[target])]
 
 
 async def _load_referrals(
     connection: AsyncConnection, books: Books, wanted: Wanted, friends: set[str], *, locked: set[str]
 ) -> None:
-    rows = await fetch(connection, LOAD_REFERRALS, sorted(wanted.referrals), _all_names(books, friends))
-    for row in rows:
+    names, known = SEPARATOR.join(_all_names(books, friends)), locked | books.customers.keys()
+    for row in await fetch(connection, LOAD_REFERRALS, sorted(wanted.referrals), names):
         referral = Referral(*row)
-        concerned = {referral.friend_id, referral.referrer_id or referral.friend_id}
-        if not concerned <= locked | books.customers.keys():
+        if not known >= {referral.friend_id, referral.referrer_id or referral.friend_id}:
             raise CollisionError("a claim was made while the locks were waited for")
         books.referrals[referral.referral_id] = referral
         if referral.is_live:

@@ -14,27 +14,21 @@ from shared.database import CollisionError, fetch
 
 PAIR_COLUMNS = ", ".join("benefit::text" if name == "benefit" else name for name in Pair._fields)
 
-# what ended with nothing counts again where something is heard that was bought before its end
-MATTERS = "accepted_at IS NOT NULL AND status <> 'cancelled' AND (status <> 'expired' OR expires_at > $3)"
 
-# the names lead, whatever the planner knew of the table when the plan was made
-PAIRED = f"""
-WITH named AS MATERIALIZED (SELECT unnest(string_to_array($1, '{SEPARATOR}')) AS customer_id),
-  known AS MATERIALIZED (
-    SELECT customer_id FROM named
-     UNION SELECT c.merged_into FROM named n JOIN customer c USING (customer_id) WHERE c.merged_into IS NOT NULL),
-  names AS MATERIALIZED (
-    SELECT customer_id FROM known
-     UNION SELECT c.customer_id FROM known k JOIN customer c ON c.merged_into = k.customer_id)
-SELECT p.* FROM names, LATERAL (
-    SELECT referrer_id, friend_id FROM pair WHERE referrer_id = customer_id AND {MATTERS} OFFSET 0) p
- UNION SELECT p.* FROM names, LATERAL (
-    SELECT referrer_id, friend_id FROM pair WHERE friend_id = customer_id AND {MATTERS} OFFSET 0) p
- UNION SELECT referrer_id, friend_id FROM pair WHERE pair_id = ANY($2::text[])"""
+def matters(since: str) -> str:
+    """Return SQL for a pair that may change by what was bought `since` then.
 
+    What ended with nothing counts again where something is heard that was bought before its end.
+    """
+    return f"accepted_at IS NOT NULL AND status <> 'cancelled' AND (status <> 'expired' OR expires_at > {since})"
+
+
+BOTH = "SELECT referrer_id, friend_id FROM pair WHERE pair_id = ANY($1::text[])"
+
+MATTERS = matters("$3")
 LOAD_PAIRS = f"""
-SELECT {PAIR_COLUMNS} FROM pair WHERE referrer_id = ANY($1::text[]) AND {MATTERS}
- UNION SELECT {PAIR_COLUMNS} FROM pair WHERE friend_id = ANY($1::text[]) AND {MATTERS}
+SELECT {PAIR_COLUMNS} FROM pair WHERE referrer_id = ANY(string_to_array($1, '{SEPARATOR}')) AND {MATTERS}
+ UNION SELECT {PAIR_COLUMNS} FROM pair WHERE friend_id = ANY(string_to_array($1, '{SEPARATOR}')) AND {MATTERS}
  UNION SELECT {PAIR_COLUMNS} FROM pair WHERE pair_id = ANY($2::text[])"""
 
 LOAD_REWARDS = f"""
@@ -64,18 +58,15 @@ SELECT offer_id, max(pairs) AS pairs FROM (
  GROUP BY offer_id"""
 
 
-async def concerned(connection: AsyncConnection, books: Books, wanted: Wanted) -> set[str]:
-    """Return who is one of a pair that may change, beside the customers that the batch names."""
-    heard = [each.occurred_at for each in books.purchases.values() if each.occurred_at is not None]
-    wanted.since = min([wanted.since, *heard])
-    named = SEPARATOR.join(sorted(wanted.customers))
-    rows = await fetch(connection, PAIRED, named, sorted(wanted.pairs), wanted.since)
+async def both_of(connection: AsyncConnection, wanted: Wanted) -> set[str]:
+    """Return who is one of the pairs that the batch names."""
+    rows = await fetch(connection, BOTH, sorted(wanted.pairs)) if wanted.pairs else ()
     return {name for row in rows for name in row if name is not None}
 
 
 async def load(connection: AsyncConnection, books: Books, wanted: Wanted, names: list[str]) -> set[str]:
     """Load the pairs of customers under all their `names`, and lock their offers. Returns whose purchases are judged."""
-    for row in await fetch(connection, LOAD_PAIRS, names, sorted(wanted.pairs), wanted.since):
+    for row in await fetch(connection, LOAD_PAIRS, SEPARATOR.join(names), sorted(wanted.pairs), wanted.since):
         _add(books, Pair(*row))
     await _lock_offers(connection, books, wanted)
     if not books.pairs and not wanted.pairing:

@@ -92,6 +92,14 @@ class CustomerErased(BaseModel):
     customer_id: CustomerId
 
 
+class CustomerWithheld(BaseModel):
+    """Something that was not told any more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_id": "c-43"}]})
+
+    customer_id: CustomerId
+
+
 class CustomerRegisteredEvent(Envelope):
     """`loyalty.customer.registered.v1` on `loyalty.customers`."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from shared.contracts.customers import CustomerWithheld
 from shared.contracts.envelope import Envelope
 from shared.contracts.values import CardNumber, Currency, CustomerId, Identifier, Money
 
@@ -452,7 +453,16 @@ class TierExpiring(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"customer_id": "c-42", "tier": "Gold", "to": "Silver", "on": "2027-01-01", "missing": 220}]
+            "examples": [
+                {
+                    "customer_id": "c-42",
+                    "tier": "Gold",
+                    "to": "Silver",
+                    "on": "2027-01-01",
+                    "missing": 220,
+                    "counts": "points",
+                }
+            ]
         }
     )
 
@@ -461,6 +471,8 @@ class TierExpiring(BaseModel):
     to: str
     on: dt.date
     missing: int
+    counts: Literal["points", "spend"] = "points"
+    """What is missing: points, or whole units of money."""
 
 
 class AccountChanged(BaseModel):
@@ -711,31 +723,37 @@ class RewardFulfilledEvent(SequencedEnvelope):
     data: RewardFulfilled
 
 
-EVENTS: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        PointsAwardedEvent
-        | PointsReversedEvent
-        | PointsAdjustedEvent
-        | AccountOpenedEvent
-        | PointsActivatedEvent
-        | PointsExpiredEvent
-        | PointsExpiringEvent
-        | PointsHeldEvent
-        | PointsReleasedEvent
-        | PointsRedeemedEvent
-        | PointsRestoredEvent
-        | PurchaseSettledEvent
-        | PoolJoinedEvent
-        | PoolLeftEvent
-        | TierChangedEvent
-        | TierExpiringEvent
-        | AccountChangedEvent
-        | CardReplacedEvent
-        | AccountMergedEvent
-        | RewardClaimedEvent
-        | RewardCancellingEvent
-        | RewardCancelledEvent
-        | RewardFulfilledEvent,
-        Field(discriminator="type"),
-    ]
+class CustomerWithheldEvent(SequencedEnvelope):
+    """Stands in for what had not left yet when its customer was erased, so that no number is missing."""
+
+    type: Literal["loyalty.customer.withheld.v1"]
+    data: CustomerWithheld
+
+
+Said = (
+    PointsAwardedEvent
+    | PointsReversedEvent
+    | PointsAdjustedEvent
+    | AccountOpenedEvent
+    | PointsActivatedEvent
+    | PointsExpiredEvent
+    | PointsExpiringEvent
+    | PointsHeldEvent
+    | PointsReleasedEvent
+    | PointsRedeemedEvent
+    | PointsRestoredEvent
+    | PurchaseSettledEvent
+    | PoolJoinedEvent
+    | PoolLeftEvent
+    | TierChangedEvent
+    | TierExpiringEvent
+    | AccountChangedEvent
+    | CardReplacedEvent
+    | AccountMergedEvent
+    | RewardClaimedEvent
+    | RewardCancellingEvent
+    | RewardCancelledEvent
+    | RewardFulfilledEvent
+    | CustomerWithheldEvent
 )
+EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[Said, Field(discriminator="type")])

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from shared.contracts.coupons import Benefit, CouponBenefit, PointsBenefit
+from shared.contracts.customers import CustomerWithheld
 from shared.contracts.envelope import Envelope
 from shared.contracts.points import Sequence
 from shared.contracts.values import Currency, CustomerId, Identifier, Money
@@ -173,11 +174,12 @@ def _pair_example(**more: JsonValue) -> ConfigDict:
 
 
 class PairInvited(PairSaid):
-    """A customer invited a friend; `code` is what the friend accepts with."""
+    """A customer invited a friend; `code` is what the friend accepts with, `reward` what each of them is to get."""
 
-    model_config = _pair_example(code="4T3H-B7KM")
+    model_config = _pair_example(code="4T3H-B7KM", reward={"kind": "points", "points": 200})
 
     code: Identifier
+    reward: Benefit | None = None
 
 
 class PairAccepted(PairSaid):
@@ -291,6 +293,13 @@ class PairReversedEvent(SequencedEnvelope):
     data: PairReversed
 
 
+class CustomerWithheldEvent(SequencedEnvelope):
+    """Stands in for what had not left yet when its customer was erased, so that no number is missing."""
+
+    type: Literal["loyalty.customer.withheld.v1"]
+    data: CustomerWithheld
+
+
 EVENTS: TypeAdapter[Any] = TypeAdapter(
     Annotated[
         ReferralRegisteredEvent
@@ -302,7 +311,8 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PairAcceptedEvent
         | PairCompletedEvent
         | PairExpiredEvent
-        | PairReversedEvent,
+        | PairReversedEvent
+        | CustomerWithheldEvent,
         Field(discriminator="type"),
     ]
 )

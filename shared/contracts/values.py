@@ -1,6 +1,7 @@
 """The values that events and requests are made of: money, identifiers, instants."""
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -31,11 +32,11 @@ def _instant(_source: object, _handler: object) -> CoreSchema:
     )
 
 
-def _day(_source: object, _handler: object) -> CoreSchema:
-    return core_schema.chain_schema(
+def _day_since(earliest: dt.date) -> Callable[[object, object], CoreSchema]:
+    return lambda _source, _handler: core_schema.chain_schema(
         [
             core_schema.str_schema(strict=True, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
-            core_schema.date_schema(ge=EARLIEST.date(), le=LATEST.date()),
+            core_schema.date_schema(ge=earliest, le=LATEST.date()),
         ],
     )
 
@@ -70,11 +71,20 @@ Instant = Annotated[
 Day = Annotated[
     dt.date,
     GetPydanticSchema(
-        _day,
+        _day_since(EARLIEST.date()),
         _validation_schema({"type": "string", "format": "date", "examples": ["2026-11-23"]}),
     ),
 ]
 """A local day between 1970 and 2200."""
+
+DayOfLife = Annotated[
+    dt.date,
+    GetPydanticSchema(
+        _day_since(dt.date(1850, 1, 1)),
+        _validation_schema({"type": "string", "format": "date", "examples": ["1985-02-28"]}),
+    ),
+]
+"""A day that a living person may remember, or was born on."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=128)]
 """A name given by the outside; kept to the letter."""

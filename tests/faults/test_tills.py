@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from shared.database import create_engine, fetch
+from tests import plain
 from tests.faults.tills import Tills, api, each_booked_is_whole, each_is_booked_once
 from tests.shared.messaging.proxy import Proxy
 from tests.shared.messaging.waiting import running, until
@@ -34,7 +35,7 @@ async def refused(tills: Tills, count: int) -> bool:
 
 async def ask_until_ready(url: str) -> None:
     async def ready() -> int:
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        async with httpx.AsyncClient(verify=plain.NO_CERTIFICATES, base_url=url, timeout=30) as client:
             return (await client.get("/health/ready")).status_code
 
     await until(ready, 200, seconds=60)

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
+from tests import plain
 from tests.processes import Running, command, loyalty, wait_until_ready
 from tests.waiting import eventually
 
@@ -33,7 +34,7 @@ def at_once(asks: list[Ask]) -> list[httpx.Response | None]:
 
     def ask(till: int) -> httpx.Response | None:
         try:
-            with httpx.Client(timeout=20) as client:
+            with httpx.Client(verify=plain.NO_CERTIFICATES, timeout=20) as client:
                 return asks[till](client, till)
         except httpx.TransportError:
             return None
@@ -64,7 +65,7 @@ def test_holds_that_a_power_cut_interrupts_at_every_step_leave_nothing_held(data
     ]
     with loyalty("services", "points", "--no-worker", points_database_url=database_url) as first:
         wait_until_ready(first)
-        assert httpx.post(f"{first.url}/v1/accounts", json={"customer_id": "c-1"}).status_code == 201
+        assert plain.post(f"{first.url}/v1/accounts", json={"customer_id": "c-1"}).status_code == 201
     for step in steps:
         with loyalty("services", "points", "--no-worker", points_database_url=database_url) as running:
             wait_until_ready(running)
@@ -94,9 +95,9 @@ def test_twenty_tills_spend_100_each_from_1000_at_any_number_of_connections(data
             wait_until_ready(each)
         for connections in (1, 4, 16):
             customer = f"c-{connections}"
-            httpx.post(f"{served[0].url}/v1/accounts", json={"customer_id": customer})
+            plain.post(f"{served[0].url}/v1/accounts", json={"customer_id": customer})
             credit = {"customer_id": customer, "points": 1_000, "reason": "start"}
-            httpx.post(f"{served[0].url}/v1/adjustments", json=credit, headers={"Idempotency-Key": customer})
+            plain.post(f"{served[0].url}/v1/adjustments", json=credit, headers={"Idempotency-Key": customer})
             codes = spent(served, customer, connections)
             assert sorted(codes) == [201] * 10 + [409] * 10
     assert command("verify", points_database_url=database_url).returncode == 0
@@ -106,7 +107,9 @@ def spent(served: list[Running], customer: str, connections: int) -> list[int]:
     """Have twenty tills spend at once over so many connections to each process."""
     limits = httpx.Limits(max_connections=connections)
     with ExitStack() as stack, ThreadPoolExecutor(20) as pool:
-        clients = [stack.enter_context(httpx.Client(limits=limits, timeout=30)) for _ in served]
+        clients = [
+            stack.enter_context(httpx.Client(verify=plain.NO_CERTIFICATES, limits=limits, timeout=30)) for _ in served
+        ]
 
         def spend(till: int) -> int:
             place = till % len(served)

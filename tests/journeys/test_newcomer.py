@@ -19,6 +19,7 @@ import pytest
 from confluent_kafka import Producer
 
 from services.registry import KINDS
+from tests import plain
 from tests.brokers import Broker
 from tests.journeys.reading import standing_on
 from tests.processes import PATIENCE_SECONDS, Running, command, free_port, loyalty, wait_until_ready
@@ -50,11 +51,11 @@ def without_news(said: str) -> list[str]:
 
 def book(running: Running, invoice: str, total: str = "10.00", customer: str = "c-1", **more: str) -> httpx.Response:
     purchase = {"shop_id": "s", "invoice_number": invoice, "customer_id": customer, "currency": "EUR", "total": total}
-    return httpx.post(f"{running.url}/points/v1/purchases", json=purchase | more, timeout=PATIENCE_SECONDS)
+    return plain.post(f"{running.url}/points/v1/purchases", json=purchase | more, timeout=PATIENCE_SECONDS)
 
 
 def balance(running: Running, customer: str = "c-1") -> dict[str, Any]:
-    account = httpx.get(f"{running.url}/points/v1/accounts/{customer}")
+    account = plain.get(f"{running.url}/points/v1/accounts/{customer}")
     found: dict[str, Any] = account.json()["balance"] if account.is_success else {"available": 0}
     return found
 
@@ -71,7 +72,7 @@ def test_the_lines_of_the_start_page_work_as_they_are_printed(served: Running) -
     if shutil.which("curl") is None:
         assert os.environ.get("CI") != "true"
         pytest.skip("no curl")
-    page = httpx.get(served.url).text
+    page = plain.get(served.url).text
     lines = [html.unescape(each) for each in re.findall(r"<code>(curl .*?)</code>", page)]
     answers = [json.loads(subprocess.check_output(["sh", "-c", line], text=True)) for line in lines]
     purchase, account, statement, code, claim = answers
@@ -81,16 +82,16 @@ def test_the_lines_of_the_start_page_work_as_they_are_printed(served: Running) -
     assert (code["code"], claim["referrer_id"], claim["status"]) == ("SHOPWITHKIM", "c-42", "claimed")
     assert book(served, "F-1", "25.00", customer="c-43").status_code == 201
     eventually(lambda: balance(served, "c-43")["available"] == 25 + 200)
-    friends = re.findall(r"<dt>(Friends|Bought|Points for it)</dt><dd>([\d,]+)", httpx.get(served.url).text)
+    friends = re.findall(r"<dt>(Friends|Bought|Points for it)</dt><dd>([\d,]+)", plain.get(served.url).text)
     assert friends == [("Friends", "1"), ("Bought", "1"), ("Points for it", "200")]
 
 
 def test_everything_that_the_start_page_links_to_answers(served: Running) -> None:
-    page = httpx.get(served.url).text
+    page = plain.get(served.url).text
     links = re.findall(r'href="(/[^"]*)"', page)
     pages = ("docs", "openapi.json", "asyncapi.json", "health/ready", "metrics")
     assert links == [f"/{name}/{each}" for name in KINDS for each in pages]
-    assert [httpx.get(served.url + each).status_code for each in links] == [200] * len(links)
+    assert [plain.get(served.url + each).status_code for each in links] == [200] * len(links)
 
 
 def test_it_says_where_it_is_and_nothing_else(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_the_books_outlive_a_restart_and_the_death_of_everything(tmp_path: Path)
 def test_a_friends_purchase_with_a_code_rewards_both_though_everything_dies(tmp_path: Path) -> None:
     long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=20)).isoformat()
     with serving(tmp_path) as running:
-        answer = httpx.post(f"{running.url}/referrals/v1/codes", json={"customer_id": "anna"}, timeout=PATIENCE_SECONDS)
+        answer = plain.post(f"{running.url}/referrals/v1/codes", json={"customer_id": "anna"}, timeout=PATIENCE_SECONDS)
         sale = {"customer": "ben", "referral_code": answer.json()["code"], "occurred_at": long_ago}
         assert book(running, "R-1", "30.00", **sale).status_code == 201
         running.kill()
@@ -140,7 +141,7 @@ def test_a_friends_purchase_with_a_code_rewards_both_though_everything_dies(tmp_
         assert book(running, "R-1", "30.00", **sale).status_code == 200
         assert (balance(running, "anna")["available"], balance(running, "ben")["available"]) == (500, 230)
         back = {"refund_id": "1", "currency": "EUR", "amount": "30.00"}
-        refund = httpx.post(f"{running.url}/points/v1/purchases/s/R-1/refunds", json=back, timeout=PATIENCE_SECONDS)
+        refund = plain.post(f"{running.url}/points/v1/purchases/s/R-1/refunds", json=back, timeout=PATIENCE_SECONDS)
         assert refund.status_code == 201
         eventually(lambda: [balance(running, name)["available"] for name in ("anna", "ben")] == [0, 0])
         verified = command("verify", data_dir=str(tmp_path))
@@ -200,7 +201,7 @@ def test_a_database_that_is_not_there_is_said_in_one_line(database_url: str) -> 
 @pytest.mark.kafka
 def test_with_a_broker_the_same_command_consumes_and_produces(tmp_path: Path, broker: Broker) -> None:
     with serving(tmp_path, kafka_bootstrap_servers=broker.bootstrap_servers) as running:
-        assert httpx.get(running.url + READY).json()["checks"]["broker"] == "ok"
+        assert plain.get(running.url + READY).json()["checks"]["broker"] == "ok"
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
         eventually(lambda: "loyalty.purchases" in producer.list_topics(timeout=10).topics)
         producer.produce(
@@ -208,7 +209,7 @@ def test_with_a_broker_the_same_command_consumes_and_produces(tmp_path: Path, br
         )
         producer.produce("loyalty.purchases", key="c-1", value=json.dumps(_event("R-2", "loyalty.purchase.dreamt.v1")))
         assert producer.flush(30) == 0
-        eventually(lambda: httpx.get(f"{running.url}/points/v1/accounts/c-1").status_code == 200)
+        eventually(lambda: plain.get(f"{running.url}/points/v1/accounts/c-1").status_code == 200)
         assert balance(running)["available"] == 10
         assert book(running, "till").status_code == 201
         eventually(lambda: _counted(running, "skipped") == 1)
@@ -224,7 +225,7 @@ def _event(invoice: str, kind: str) -> dict[str, Any]:
 
 
 def _counted(running: Running, status: str) -> float:
-    text = httpx.get(f"{running.url}/points/metrics").text
+    text = plain.get(f"{running.url}/points/metrics").text
     found = re.search(rf'loyalty_consumer_records_total{{consumer="points",.*status="{status}".*}} (\S+)', text)
     return float(found[1]) if found else 0
 

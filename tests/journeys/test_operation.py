@@ -1,9 +1,9 @@
 """What whoever runs it on servers relies on: releases side by side, migrations beside traffic, workers that say how they are."""
 
 import asyncpg
-import httpx
 import pytest
 
+from tests import plain
 from tests.processes import command, loyalty, wait_until_ready
 from tests.waiting import eventually
 
@@ -35,6 +35,6 @@ async def test_a_migration_that_finds_a_table_in_use_lets_go_and_tries_again(dat
 def test_a_worker_alone_answers_for_its_health_where_a_port_is_set_and_for_nothing_else(database_url: str) -> None:
     with loyalty("services", "points", "--no-api", points_database_url=database_url) as running:
         wait_until_ready(running)
-        assert httpx.get(f"{running.url}/health/ready").json()["checks"] == {"database": "ok", "migrations": "ok"}
-        assert "loyalty_outbox_oldest_seconds" in httpx.get(f"{running.url}/metrics").text
-        assert httpx.get(f"{running.url}/v1/accounts/c-1").status_code == 404
+        assert plain.get(f"{running.url}/health/ready").json()["checks"] == {"database": "ok", "migrations": "ok"}
+        assert "loyalty_outbox_oldest_seconds" in plain.get(f"{running.url}/metrics").text
+        assert plain.get(f"{running.url}/v1/accounts/c-1").status_code == 404

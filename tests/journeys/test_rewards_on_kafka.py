@@ -6,6 +6,7 @@ import asyncpg
 import httpx
 import pytest
 
+from tests import plain
 from tests.brokers import Broker
 from tests.processes import Running, command, loyalty, wait_until_ready
 from tests.shared.messaging.waiting import until
@@ -30,9 +31,9 @@ def claim(running: Running, number: int) -> dict[str, Any]:
     """Let a customer earn 100 points and spend them."""
     customer = f"c-{number}"
     bought = {"shop_id": "s", "invoice_number": f"R-{number}", "currency": "EUR", "total": "100.00"}
-    assert httpx.post(f"{running.url}/v1/purchases", json=bought | {"customer_id": customer}).status_code == 201
+    assert plain.post(f"{running.url}/v1/purchases", json=bought | {"customer_id": customer}).status_code == 201
     asked, key = {"customer_id": customer}, {"Idempotency-Key": f"claim-{number}"}
-    claimed = httpx.post(f"{running.url}/v1/rewards/five/claims", json=asked, headers=key)
+    claimed = plain.post(f"{running.url}/v1/rewards/five/claims", json=asked, headers=key)
     assert claimed.status_code == 201, claimed.text
     answer: dict[str, Any] = claimed.json()
     return answer
@@ -40,13 +41,13 @@ def claim(running: Running, number: int) -> dict[str, Any]:
 
 def cancel(running: Running, claimed: dict[str, Any]) -> httpx.Response:
     place = f"{running.url}/v1/rewards/claims/{claimed['claim_id']}/cancel"
-    return httpx.post(place, json={"reason": "by mistake"})
+    return plain.post(place, json={"reason": "by mistake"})
 
 
 def redeem(running: Running, claimed: dict[str, Any]) -> None:
     """Take a coupon at a till."""
     purchase = {"shop_id": "s", "invoice_number": f"with {claimed['code']}"}
-    answer = httpx.post(f"{running.url}/v1/coupons/{claimed['code']}/redeem", json=purchase)
+    answer = plain.post(f"{running.url}/v1/coupons/{claimed['code']}/redeem", json=purchase)
     assert answer.status_code == 201, answer.text
 
 
@@ -64,7 +65,7 @@ async def test_every_claim_ends_as_its_coupon_did(broker: Broker, database_url: 
     ):
         wait_until_ready(points)
         wait_until_ready(tills)
-        assert httpx.post(f"{points.url}/v1/rewards", json=REWARD).status_code == 201
+        assert plain.post(f"{points.url}/v1/rewards", json=REWARD).status_code == 201
         claims = [claim(points, number) for number in range(CLAIMS)]
         await until(lambda: states(coupons, COUPON_STATES), {"issued": CLAIMS}, seconds=60)
         for each in claims[:10]:

@@ -21,6 +21,8 @@ CODE = "XMAS-7K2M-9QF4-T3HJ"
 KEY = "a-key-of-these-tests-0123456789ab"
 VALUE = '{"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "20.00"}'
 
+LINKS = Links(KEY.encode, "https://shop.example/messages")
+
 Book = Callable[..., Awaitable[list[Outcome]]]
 
 
@@ -64,8 +66,7 @@ def book(engine: AsyncEngine) -> Book:
 
 @pytest.fixture
 async def notifications(notifications_url: str) -> AsyncIterator[NotificationsService]:
-    links = Links(KEY.encode, "https://shop.example/messages")
-    service = NotificationsService(create_engine(notifications_url, name="api", pool_size=5), links=links)
+    service = NotificationsService(create_engine(notifications_url, name="api", pool_size=5), links=LINKS)
     yield service
     await service.close()
 

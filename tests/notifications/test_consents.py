@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications.commands import ChooseConsents, ConfirmConsent, HearConsent
-from services.notifications.consents.hearing import consents_of
+from services.notifications.consent_words import consents_of
 from shared.contracts.customers import Consent
 from shared.database import fetch
 from tests.notifications.conftest import NOW, Book

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import schemathesis
 
+from tests import plain
 from tests.contract import (
     AUTHORIZED,
     FUZZING,
@@ -23,6 +24,8 @@ from tests.processes import Running, loyalty, wait_until_ready
 def running(module_notifications_url: str) -> Iterator[Running]:
     settings = {
         "notifications_database_url": module_notifications_url,
+        # whoever fuzzes guesses
+        "notifications_guesses_per_minute": "1000000",
         "notifications_link_key": "a-key-of-these-tests-0123456789ab",
         "bootstrap_key": KEY,
     }
@@ -48,8 +51,13 @@ def test_every_request_example_works(running: Running) -> None:
     """What exists is named in the paths, so that each example does what its operation is there for."""
     terms = {"customer_id": "c-42", "terms": {"value": {"kind": "shipping"}}}
     key = AUTHORIZED | {"Idempotency-Key": "contract"}
-    made = httpx.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
-    statuses = play_examples(running, {"code": made["code"]})
+    made = plain.post(f"{running.url}/v1/coupons", json=terms, headers=key).json()
+    value = {"value": {"kind": "shipping"}}
+    shared = plain.post(
+        f"{running.url}/v1/coupons/shared", json=value, headers=key | {"Idempotency-Key": "shared"}
+    ).json()
+    names = {"code": made["code"], "shared_code": shared["code"], "customer_id": "c-42", "name": "regulars-away"}
+    statuses = play_examples(running, names)
     # one coupon can't be everything in turn: what came too late for it is refused
     refused = {name: status for name, status in statuses.items() if status not in {200, 201}}
     assert set(refused.values()) <= {httpx.codes.CONFLICT}, refused

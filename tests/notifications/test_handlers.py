@@ -1,6 +1,7 @@
 """What other services say becomes coupons, once each, whatever is delivered again and in which order."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import handlers
+from services.notifications.commands import CreateShared, Request
 from services.notifications.delivery import Delivery
 from shared.database import fetch, transact
 from shared.messaging.decoding import decode
@@ -53,21 +55,21 @@ COMPLETED = ("pair.completed", PAIR | {"reward_id": "p-1/friend/1", "reward": CO
 UNDONE = ("pair.reversed", PAIR | {"reward_id": "p-1/friend/1", "reward_kind": "coupon", "reason": "refunded"})
 
 
-async def hear(engine: AsyncEngine, *said: tuple[str, dict[str, Any]]) -> list[str]:
+async def hear(engine: AsyncEngine, *said: tuple[str, dict[str, Any]], source: str = "/loyalty/referrals") -> list[str]:
     """Hear events, each under a name of its own, and return the verdicts."""
     heard = handlers.subscription(Delivery(), clock=lambda: NOW)
-    events = [decode(handlers.EVENTS, document(*each, number), now=NOW) for number, each in enumerate(said)]
+    events = [decode(handlers.EVENTS, document(*each, number, source), now=NOW) for number, each in enumerate(said)]
     received = [each for each in events if isinstance(each, Received)]
     assert len(received) == len(said), events
     return [each.status for each in await transact(engine, lambda connection: heard.handle(connection, received))]
 
 
-def document(kind: str, data: dict[str, Any], number: int) -> bytes:
+def document(kind: str, data: dict[str, Any], number: int, source: str) -> bytes:
     return orjson.dumps(
         {
             "specversion": "1.0",
             "id": f"event-{number}",
-            "source": "/loyalty/referrals",
+            "source": source,
             "type": f"loyalty.{kind}.v1",
             "subject": data["customer_id"],
             "time": dt.datetime(2026, 11, 23, 9, 15, tzinfo=dt.UTC),
@@ -116,3 +118,21 @@ async def test_points_and_what_has_no_coupon_are_left_to_others(engine: AsyncEng
     )
     assert verdicts == ["skipped"] * 3
     assert await coupons(engine) == []
+
+
+async def test_a_purchase_with_a_shared_code_counts_what_it_was_given(engine: AsyncEngine) -> None:
+    """10 % of wine: 90.00 were paid for what cost 100.00, of which 40.00 were wine."""
+    value = '{"kind": "percentage_voucher", "percent": "10", "minimum": "0"}'
+    shared = CreateShared("SUMMER26", value, categories='["wine"]')
+    writer = Delivery()
+    await transact(engine, lambda connection: writer.book(connection, [Request([shared])], now=NOW))
+    lines = [
+        {"sku": "A-1", "category": "wine", "amount": "36.00"},
+        {"sku": "B-1", "category": "books", "amount": "54.00"},
+    ]
+    bought = {"shop_id": "shop", "invoice_number": "R-1", "customer_id": "ben", "currency": "EUR", "total": "90.00"}
+    said = ("purchase.completed", bought | {"discount": "10.00", "lines": lines, "coupon_codes": ["summer-26"]})
+    assert await hear(engine, said, said) == ["accepted", "duplicate"]
+    async with engine.connect() as connection:
+        rows = await fetch(connection, "SELECT uses, amount FROM shared_code")
+    assert [tuple(row) for row in rows] == [(1, Decimal("4.00"))]

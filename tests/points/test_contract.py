@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 
 from services.points.documents import asyncapi
 from services.points.handlers import EVENTS
 from shared.contracts import points as said
+from tests import plain
 from tests.contract import (
     AUTHORIZED,
     FUZZING,
@@ -80,6 +80,6 @@ def test_every_event_example_that_is_heard_is_taken(running: Running) -> None:
         for name, message in asyncapi()["components"]["messages"].items()
         if name in HEARD
     ]
-    response = httpx.post(f"{running.url}/v1/events", json=heard, headers=AUTHORIZED)
+    response = plain.post(f"{running.url}/v1/events", json=heard, headers=AUTHORIZED)
     statuses = [result["status"] for result in response.json()["results"]]
     assert set(statuses) <= {"accepted", "duplicate", "waiting", "skipped"}, response.text

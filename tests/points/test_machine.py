@@ -26,6 +26,7 @@ from services.points.commands import (
     ClaimReward,
     Command,
     EnrolCustomer,
+    EraseCustomer,
     GivePoints,
     GrantPoints,
     JoinPool,
@@ -79,6 +80,10 @@ SELECT customer_id, available, pending, held, coalesce(tier, 'Basic') AS tier, A
     SELECT remaining || ' until ' || coalesce(expires_on::text, 'ever') FROM lot
      WHERE lot.customer_id = account.customer_id AND remaining > 0) AS lots
   FROM account WHERE starts_with(customer_id, $1) AND merged_into IS NULL"""
+
+ENDED = """
+SELECT customer_id, available, pending, held, sequence, event_sequence FROM account
+ WHERE starts_with(customer_id, $1) AND status = 'erased'"""
 
 # what is written for one customer is numbered without a gap, in the order in which it was written
 NUMBERS = """
@@ -383,6 +388,16 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "model"):
             self.look()
+            self.erase_some()
+
+    def erase_some(self) -> None:
+        """Two of the four are erased at the end of it all, and everything that may be said again is."""
+        names = [self.name(customer) for customer in ("anna", "cleo")]
+        self.runner.run(self.booked(0, [EraseCustomer(name, self.origin()) for name in names]))
+        ended = self.runner.run(self.ended())
+        assert all(sides == (0, 0, 0) for sides, _ in ended.values())
+        self.runner.run(self.booked(1, [*(command for command, _ in self.said), SettleAccount(names[0])]))
+        assert self.runner.run(self.ended()) == ended
 
     def origin(self) -> Origin:
         return Origin("/test", f"{self.shop}-{next(self.events)}", self.model.now)
@@ -410,6 +425,11 @@ class Histories(RuleBasedStateMachine):
         async with self.engine.connect() as connection:
             rows = await fetch(connection, SEEN, f"{self.shop}-")
         return {row[0]: (*row[1:5], sorted(row[5])) for row in rows}
+
+    async def ended(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+        async with self.engine.connect() as connection:
+            rows = await fetch(connection, ENDED, f"{self.shop}-")
+        return {row[0]: (tuple(row[1:4]), tuple(row[4:])) for row in rows}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from services.points.commands import (
     ApproveAdjustment,
     CancelClaim,
     ClaimReward,
+    EraseCustomer,
     GiveAction,
     GivePoints,
     GrantPoints,
@@ -23,8 +24,10 @@ from services.points.commands import (
     RevokeGrant,
     SettleAccount,
 )
+from services.points.memory import MEMORY
 from services.points.programme import Programme
 from services.points.verification import INVARIANTS, verify
+from shared import erasures
 from shared.database import fetch
 from shared.requests import Origin
 from shared.verification import Finding
@@ -87,6 +90,8 @@ DAMAGE = {
     ),
     "lifetime-is-awards-less-clawbacks": ("UPDATE account SET lifetime_points = 0 WHERE customer_id = 'c-1'", "c-1"),
     "accounts-have-their-card": ("UPDATE card SET customer_id = 'c-1' WHERE customer_id = 'c-2'", "c-2"),
+    "erased-accounts-are-over": ("DELETE FROM erasure", "c-9"),
+    "the-erased-are-forgotten": ("UPDATE adjustment SET note = 'still known' WHERE customer_id = 'c-9'", "c-9"),
     "adjustments-have-their-entries": ("DELETE FROM adjustment WHERE points = 10", "c-1"),
     "redemptions-are-their-lots": ("UPDATE redemption_lot SET captured = captured + 1 WHERE held = 0", "spent"),
     "redemptions-have-their-entries": (
@@ -177,6 +182,9 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(*(purchase(f"N-{n}", customer=f"c-{n}", **day) for n in (4, 5, 6)), now=then)
     await book(MergeAccounts("c-6", "c-5", "enrolled twice"), now=then)
     await book(SettleAccount("c-4"), now=then + 40 * DAY)
+    await book(enrolment("c-9"), AdjustBalance("last", "c-9", 5, "gift", "tester", NOW, note="for Kim"))
+    await book(EraseCustomer("c-9", Origin("/test", "erased", NOW)))
+    await erasures.forget(engine, MEMORY, lambda _done, _of: None)
 
 
 async def damage(engine: AsyncEngine, statement: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 
 from services.referrals.pairs.schemas import OFFER
+from tests import plain
 from tests.contract import (
     AUTHORIZED,
     FUZZING,
@@ -54,14 +55,14 @@ def test_every_operation_needs_a_scope(running: Running) -> None:
 
 def test_every_request_example_works(running: Running) -> None:
     """What exists is named in the paths, so that each example does what its operation is there for."""
-    made = httpx.post(f"{running.url}/v1/codes", json={"customer_id": "c-42"}, headers=AUTHORIZED).json()
+    made = plain.post(f"{running.url}/v1/codes", json={"customer_id": "c-42"}, headers=AUTHORIZED).json()
     claim = {"code": made["code"], "customer_id": "c-44"}
-    claimed = httpx.post(f"{running.url}/v1/claims", json=claim, headers=AUTHORIZED).json()
+    claimed = plain.post(f"{running.url}/v1/claims", json=claim, headers=AUTHORIZED).json()
     offered = {"offer_id": "winter", **OFFER, "per_customer": None}
-    assert httpx.post(f"{running.url}/v1/offers", json=offered, headers=AUTHORIZED).is_success
+    assert plain.post(f"{running.url}/v1/offers", json=offered, headers=AUTHORIZED).is_success
     invitation = {"offer_id": "winter", "customer_id": "c-42"}
     keyed = {**AUTHORIZED, "Idempotency-Key": "invitation"}
-    pair = httpx.post(f"{running.url}/v1/pairs", json=invitation, headers=keyed).json()
+    pair = plain.post(f"{running.url}/v1/pairs", json=invitation, headers=keyed).json()
     names = {"code": made["code"], "referral_id": claimed["referral_id"]}
     names |= {"offer_id": "winter", "pair_id": pair["pair_id"], "partner_id": "wine-blog", "month": "2026-10"}
     statuses = play_examples(running, names)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
+from tests import plain
 from tests.processes import command, loyalty, wait_until_ready
 from tests.shared.messaging.waiting import until
 
@@ -147,7 +147,22 @@ async def test_in_one_process_without_a_broker_what_one_says_reaches_the_others(
         await books["points"].execute(
             "INSERT INTO outbox (topic, key, payload) VALUES ('loyalty.purchases', 'c-1', '{')"
         )
-        assert httpx.post(f"{running.url}/points/v1/purchases", json=purchase).status_code == 201
+        assert plain.post(f"{running.url}/points/v1/purchases", json=purchase).status_code == 201
         await until(lambda: books["referrals"].fetchval("SELECT count(*) FROM dead_letter"), 1)
         await until(lambda: books["points"].fetchval("SELECT count(*) FROM outbox"), 0)
     assert await books["points"].fetchval("SELECT count(*) FROM dead_letter") == 0
+
+
+def test_a_customer_is_shown_and_erased_in_every_service_that_is_here(run: Run, urls: dict[str, str]) -> None:
+    with loyalty("services", "points", **urls) as process:
+        wait_until_ready(process)
+        enrolled = {"customer_id": "c-1", "card_number": "CARD-1"}
+        assert plain.post(f"{process.url}/v1/accounts", json=enrolled).is_success
+    shown = json.loads(run("customers", "export", "c-1").stdout)
+    assert [row["card_number"] for row in shown["points"]["tables"]["card"]] == ["CARD-1"]
+    assert run("customers", "erase", "c-1", "--yes").stdout.startswith("points: c-1 erased\n")
+    assert run("customers", "erase", "c-1", "--yes").stdout.startswith("points: c-1 was erased before\n")
+    shown = json.loads(run("customers", "export", "c-1").stdout)
+    assert shown["points"]["tables"]["card"] == []
+    assert run("customers", "erase", "kim@example.com", "--yes").returncode == 2
+    assert run("verify").returncode == 0

@@ -20,6 +20,7 @@ from shared.database import create_engine, fetch
 from shared.errors import MEDIA_TYPE
 from shared.http import Api, health_routes
 from shared.settings import Settings, SettingsError, read
+from tests import plain
 from tests.processes import COMMAND, environment, loyalty, wait_until_ready
 
 NOW = dt.datetime.now(dt.UTC)
@@ -405,7 +406,7 @@ async def test_the_first_key_comes_from_the_environment(database_url: str) -> No
         with loyalty("services", "points", points_database_url=database_url, host=host, bootstrap_key=FIRST) as running:
             wait_until_ready(running)
             url = f"{running.url}/v1/programme"
-            return httpx.get(url).status_code, httpx.get(url, headers=bearer(FIRST)).status_code
+            return plain.get(url).status_code, plain.get(url, headers=bearer(FIRST)).status_code
 
     assert await asyncio.to_thread(ask) == (401, 200)
 
@@ -444,9 +445,9 @@ async def test_logs_hold_neither_keys_nor_customers(database_url: str, engine: A
             wait_until_ready(running)
             wrong = FIRST.replace("0123", "3210")
             bodies = [PURCHASE, PURCHASE | {"total": 1}, PURCHASE | {"invoice_number": "R-PRIVATE-2", "total": "777"}]
-            answers = [httpx.post(f"{running.url}/v1/purchases", json=body, headers=bearer(FIRST)) for body in bodies]
-            answers.append(httpx.post(f"{running.url}/v1/purchases", json=PURCHASE, headers=bearer(wrong)))
-            answers.append(httpx.get(f"{running.url}/v1/accounts/c-private/entries", headers=bearer(FIRST)))
+            answers = [plain.post(f"{running.url}/v1/purchases", json=body, headers=bearer(FIRST)) for body in bodies]
+            answers.append(plain.post(f"{running.url}/v1/purchases", json=PURCHASE, headers=bearer(wrong)))
+            answers.append(plain.get(f"{running.url}/v1/accounts/c-private/entries", headers=bearer(FIRST)))
             return [answer.status_code for answer in answers], running.said()
 
     statuses, said = await asyncio.to_thread(ask)

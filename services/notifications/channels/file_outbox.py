@@ -49,6 +49,9 @@ class FileOutbox:
             return Refused(str(error), asked=False)
         return await asyncio.to_thread(self._write, message, mail)
 
+    async def close(self) -> None:
+        """Do nothing: each file is closed when it is written."""
+
     def _write(self, message: Message, mail: bytes) -> Outcome:
         name = file_name(message)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

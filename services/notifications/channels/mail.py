@@ -105,7 +105,7 @@ def _part(kind: str, text: str) -> MIMEBase:
 
 
 def _headers(message: Message, sender: Sender) -> Iterator[tuple[str, str]]:
-    yield "From", _mailbox(sender)
+    yield "From", _mailbox(sender, message.sender_name or sender.name)
     yield "To", mail_address(message.to)
     if sender.reply_to is not None:
         yield "Reply-To", mail_address(sender.reply_to)
@@ -130,8 +130,8 @@ def _ascii_domain(domain: str) -> str:
     return encoded.rstrip(".")
 
 
-def _mailbox(sender: Sender) -> str:
-    address, name = mail_address(sender.address), _one_line(sender.name)
+def _mailbox(sender: Sender, called: str) -> str:
+    address, name = mail_address(sender.address), _one_line(called)
     return formataddr((name, address)) if _plain(name) else f"{_text('From', name)} <{address}>"
 
 

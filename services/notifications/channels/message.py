@@ -14,7 +14,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Message:
     """One notification for one address, rendered.
 
-    With `unsubscribe_url` it has the one-click headers. `headers` may be named `X-…`, `List-ID` or `Feedback-ID`, and are for mail.
+    `sender_name` is the shop's in the reader's language, where it differs. With `unsubscribe_url` it has the one-click headers. `headers` may be named `X-…`, `List-ID` or `Feedback-ID`, and are for mail.
     """
 
     notification_id: str
@@ -26,6 +26,7 @@ class Message:
     html: str | None = None
     written_at: dt.datetime
     unsubscribe_url: str | None = None
+    sender_name: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,3 +71,5 @@ class Channel(Protocol):
     """Delivers messages; the answer is returned, not raised, whatever the other side does."""
 
     async def send(self, message: Message) -> Outcome: ...
+
+    async def close(self) -> None: ...

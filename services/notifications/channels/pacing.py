@@ -36,6 +36,15 @@ def next_attempt(
     return earliest + wait * SPREAD * chance
 
 
+def next_visit(
+    waited: dt.timedelta, *, now: dt.datetime, chance: float, not_before: dt.datetime | None = None
+) -> dt.datetime:
+    """Return when to come again where nobody was met: after as long again as it has waited, from one to ten minutes."""
+    wait = max(WAITS[0], min(waited, WAITS[1]))
+    earliest = now + wait if not_before is None else max(now + wait, not_before)
+    return earliest + wait * SPREAD * chance
+
+
 class TokenBucket:
     """Lets `per_second` messages through on average, and up to `burst` at once after a silence."""
 

@@ -7,46 +7,20 @@ sender, would be so for any mail: `Later`, so that a wrong password loses nothin
 import asyncio
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
 import aiosmtplib
 from aiosmtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 
 from services.notifications.channels.mail import AddressError, Sender, as_mail, mail_address
 from services.notifications.channels.message import Later, Message, Outcome, Refused, Sent
+from services.notifications.channels.servers import MailServer
 from services.notifications.channels.statuses import is_gone, status_in
 
 PERMANENT = 500
 CLOSING = 421
 TOO_LARGE = 552
 LONGEST_REASON = 500
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailServer:
-    """Where mail is handed in. `starttls` and `tls` are kept to: a server without them gets nothing.
-
-    `seconds` is the patience with one answer, `most_seconds` with a mail. `ca_file` is for a server with a certificate of the house.
-    """
-
-    host: str
-    port: int
-    security: Literal["none", "starttls", "tls"] = "starttls"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
-    own_name: str | None = None
-    mails_per_connection: int = 100
-    seconds: float = 30.0
-    most_seconds: float = 120.0
-
-    def __post_init__(self) -> None:
-        if self.username is not None and self.security == "none" and self.host not in LOOPBACK:
-            raise ValueError("a password is sent to a mail server only with starttls or tls")
 
 
 class Smtp:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from dataclasses import replace
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -19,6 +20,9 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
+from services.notifications.decisions.news import drop
+from services.notifications.decisions.pricing import NOTHING, beside, judge, refuse, reprice, terms_of
+from services.notifications.decisions.shared_codes import redeem_shared, release_shared, reserve_shared
 from services.notifications.records import Coupon, Use
 from services.notifications.rules.coupons import valid_until
 
@@ -36,7 +40,7 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     known = books.coupons.get(command.coupon_id)
     if known is not None:
         return _answer(books, known, is_new=False)
-    if command.code in books.by_code:
+    if command.code in books.by_code or command.code in books.shared:
         return refused("code-taken", f"{command.code} is another coupon's code", "/code")
     until = command.valid_until
     if command.valid_days is not None:
@@ -51,10 +55,19 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
         command.titles,
         books.now,
         until,
+        categories=command.categories,
+        stacks=command.stacks,
     )
     books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
     books.by_code[command.code] = coupon
-    details = {"value": orjson.Fragment(command.value), "valid_until": until}
+    details: dict[str, Any] = {
+        "value": orjson.Fragment(command.value),
+        "valid_until": until,
+        "categories": orjson.Fragment(command.categories),
+        "stacks": command.stacks,
+    }
+    if command.occasion is not None:
+        details["occasion"] = command.occasion
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
     _take_for_earliest(books, coupon)
     return _answer(books, coupon)
@@ -110,21 +123,31 @@ def lapse(books: Books, coupon: Coupon) -> None:
 
 
 def reserve_coupon(books: Books, command: ReserveCoupon) -> Outcome:
-    coupon = books.by_code.get(command.code)
+    """Keep it for a basket; the same basket keeps it for longer."""
+    shared, coupon = books.shared.get(command.code), books.by_code.get(command.code)
+    if shared is not None:
+        return reserve_shared(books, shared, command)
     if coupon is None:
         return unknown(command.code)
-    if coupon.status == "reserved" and coupon.reservation == command.reservation:
-        return _answer(books, coupon, is_new=False)
-    if coupon.status != "issued":
+    has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
+    if coupon.status != "issued" and not has_it:
         return not_free(coupon)
+    if coupon.valid_until is not None and coupon.valid_until <= books.now:
+        # or it could be kept for ever
+        return refused("coupon-expired", ENDED["expired"])
+    found = judge(terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation))
+    if found.refused is not None:
+        return refuse(found.refused)
     coupon.status, coupon.reservation = "reserved", command.reservation
     coupon.reserved_until = books.now + dt.timedelta(seconds=command.seconds)
     books.keep(coupon)
-    return _answer(books, coupon)
+    return _answer(books, coupon, is_new=not has_it, worth=found.worth)
 
 
 def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
-    coupon = books.by_code.get(command.code)
+    shared, coupon = books.shared.get(command.code), books.by_code.get(command.code)
+    if shared is not None:
+        return release_shared(books, shared, command)
     if coupon is None:
         return unknown(command.code)
     if coupon.status == "reserved" and coupon.reservation != command.reservation:
@@ -132,21 +155,41 @@ def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
     if coupon.status != "reserved":
         return _answer(books, coupon, is_new=False)
     _free(books, coupon)
+    lapse(books, coupon)
     return _answer(books, coupon)
 
 
 def redeem_coupon(books: Books, command: RedeemCoupon) -> Outcome:
-    coupon = books.by_code.get(command.code)
-    if coupon is None:
-        return unknown(command.code)
-    if _is_taken_by(coupon, command.shop_id, command.invoice_number):
-        return _answer(books, coupon, is_new=False)
+    key = command.shop_id, command.invoice_number
+    sale = books.sales.get(key)
+    if sale is not None and sale.is_taken_back:
+        return refused("purchase-refunded", "the purchase was taken back as a whole")
+    shared, coupon = books.shared.get(command.code), books.by_code.get(command.code)
+    if shared is not None:
+        found = redeem_shared(books, shared, command)
+    else:
+        found = unknown(command.code) if coupon is None else _redeem(books, coupon, command)
+    if found.is_new and sale is None:
+        # it is there from now on, so that its refund and its codes find each other
+        books.sale(key)
+    return found
+
+
+def _redeem(books: Books, coupon: Coupon, command: RedeemCoupon) -> Outcome:
+    key = command.shop_id, command.invoice_number
+    if _is_taken_by(coupon, *key):
+        return _answer(books, coupon, worth=books.uses[command.code, *key].amount, is_new=False)
     has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
-    use = Use(command.code, command.shop_id, command.invoice_number, "unknown", books.now)
-    use_coupon(books, coupon, use)
-    return _answer(books, coupon)
+    others = beside(books, command.code, command.reservation, key)
+    found = judge(terms_of(coupon), NOTHING, command.basket, others)
+    if found.refused is not None:
+        return refuse(found.refused)
+    customer_id = command.basket.customer_id if command.basket else None
+    reprice(books, key, found.beside)
+    use_coupon(books, coupon, Use(command.code, *key, "unknown", books.now, customer_id, found.worth))
+    return _answer(books, coupon, worth=found.worth)
 
 
 def use_coupon(books: Books, coupon: Coupon, use: Use) -> None:
@@ -158,12 +201,15 @@ def use_coupon(books: Books, coupon: Coupon, use: Use) -> None:
         coupon.shop_id, coupon.invoice_number = use.shop_id, use.invoice_number
         _end(books, coupon, "redeemed", None)
     else:
-        use.status = "conflict"
+        use.status, use.reason = "conflict", f"coupon-{coupon.status}"
     books.keep_use(use)
 
 
 def free_coupon(books: Books, coupon: Coupon, use: Use) -> None:
-    """Give a coupon back whose purchase was taken back as a whole, unless its own time is over."""
+    """Give a coupon back whose purchase was taken back as a whole, where the programme does; unless its own time is over."""
+    if not books.programme.coupons.full_refund_frees:
+        books.keep_used(use)
+        return
     use.status = "freed"
     books.keep_use(use)
     if _is_taken_by(coupon, use.shop_id, use.invoice_number):
@@ -185,6 +231,7 @@ def _end(books: Books, coupon: Coupon, status: Literal["redeemed", "voided", "ex
     coupon.status, coupon.ended_at, coupon.reason = status, books.now, reason
     coupon.reservation = coupon.reserved_until = None
     books.keep(coupon)
+    drop(books, coupon.customer_id, "coupon_expiring", coupon.coupon_id, f"coupon-{status}")
     if coupon.code is None:
         return
     claim = {"claim_id": coupon.coupon_id} if coupon.origin == "reward" else {}
@@ -205,6 +252,6 @@ def not_free(coupon: Coupon) -> Outcome:
     return refused(f"coupon-{coupon.status}", ENDED[coupon.status])
 
 
-def _answer(books: Books, coupon: Coupon, *, is_new: bool = True) -> Outcome:
+def _answer(books: Books, coupon: Coupon, *, is_new: bool = True, worth: Decimal | None = None) -> Outcome:
     # as it is now, whatever the same batch makes of it
-    return Outcome("booked" if is_new else "repeated", coupon=replace(coupon), now=books.now)
+    return Outcome("booked" if is_new else "repeated", coupon=replace(coupon), worth=worth, now=books.now)

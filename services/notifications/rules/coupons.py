@@ -1,4 +1,4 @@
-"""What coupons are worth for a basket, whether they may be used, and what becomes of a use of one (rule 27)."""
+"""What coupons are worth for a basket, and whether they may be used for it (rule 27)."""
 
 import datetime as dt
 import secrets
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared import codes
-from shared.contracts.coupons import CouponValue, FreeArticle, MoneyVoucher, PercentageVoucher, Shipping
+from shared.contracts.coupons import CouponValue, FreeArticle, PercentageVoucher, Shipping
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -31,6 +31,7 @@ Reason = Literal[
     "minimum-missed",
     "customer-missing",
     "customer-had-it",
+    "basket-missing",
     "budget-exhausted",
 ]
 
@@ -44,6 +45,11 @@ class Refused(NamedTuple):
 def draw(prefix: str | None = None) -> str:
     """Return a new code: `XMAS-7K2M-9QF4-T3HJ`."""
     return codes.code("".join(secrets.choice(codes.ALPHABET) for _ in range(codes.DRAWN)), prefix)
+
+
+def spelled(text: str) -> str:
+    """Return a code as it is kept, whatever its case, blanks and dashes were; a word that a shop chose has no dashes."""
+    return codes.spelled(text) or "".join(text.replace("-", "").split()).upper() or text
 
 
 def valid_until(issued_at: dt.datetime, valid_days: int | None, zone: ZoneInfo) -> dt.datetime | None:
@@ -67,9 +73,8 @@ class Line(NamedTuple):
 
 
 class Basket(NamedTuple):
-    """What is about to be paid; `reference` tells it from every other one."""
+    """What is about to be paid."""
 
-    reference: str
     currency: str
     lines: tuple[Line, ...]
     shipping: Decimal = ZERO
@@ -77,15 +82,16 @@ class Basket(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a shared code may be used for at most, in all and by each customer."""
+    """What a shared code may be used for at most, in all and by each customer; `amount` is in units of `currency`."""
 
     uses: int | None = None
     amount: Decimal | None = None
     per_customer: int | None = None
+    currency: str | None = None
 
 
 class Used(NamedTuple):
-    """What of a budget is taken by uses that are reserved or redeemed."""
+    """What of a budget is taken by uses that are reserved or redeemed, this basket's own left out."""
 
     uses: int = 0
     amount: Decimal = ZERO
@@ -93,12 +99,10 @@ class Used(NamedTuple):
 
 
 class Coupon(NamedTuple):
-    """A coupon as it was issued; a shared one has a budget, a personal one its customer. It ends before `valid_until`."""
+    """What a coupon asks of a basket; a shared one has a budget, a personal one its customer."""
 
     code: str
     value: CouponValue
-    valid_from: dt.datetime | None = None
-    valid_until: dt.datetime | None = None
     categories: frozenset[str] = frozenset()
     stacks: bool = False
     customer_id: str | None = None
@@ -113,7 +117,13 @@ class Priced(NamedTuple):
     refused: Refused | None = None
 
 
-def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket, now: dt.datetime) -> list[Priced]:
+def admitted(coupons: Sequence[tuple[Coupon, Used]]) -> Refused | None:
+    """Return why the last of some coupons is not taken, where nothing is known of the basket."""
+    coupon, used = coupons[-1]
+    return _alone(coupons, is_first=len(coupons) == 1) or over_budget(coupon.budget, used, None, None)
+
+
+def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket) -> list[Priced]:
     """Return what each coupon takes off a basket that they are used for together.
 
     Where one does not stack none but the first is taken; minimums are judged before any coupon.
@@ -122,7 +132,7 @@ def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket, now: dt.datet
     found, left = dict[str, Priced](), basket
     for coupon, used in sorted(coupons, key=lambda pair: order[pair[0].value.kind]):
         is_first = coupon.code == coupons[0][0].code
-        refused = _alone(coupons, is_first=is_first) or refusal(coupon, basket, now)
+        refused = _alone(coupons, is_first=is_first) or refusal(coupon, basket)
         worth = ZERO if refused else worth_of(coupon, left)
         refused = refused or over_budget(coupon.budget, used, worth, basket.customer_id)
         found[coupon.code] = Priced(coupon.code, ZERO if refused else worth, refused)
@@ -130,33 +140,40 @@ def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket, now: dt.datet
     return [found[coupon.code] for coupon, _ in coupons]
 
 
+def estimated(coupons: Sequence[Coupon], basket: Basket) -> dict[str, Decimal]:
+    """Return what coupons took off a basket that is paid, whether or not it should have had them."""
+    order = {kind: place for place, kind in enumerate(ORDER)}
+    found, left = dict[str, Decimal](), basket
+    for coupon in sorted(coupons, key=lambda each: order[each.value.kind]):
+        found[coupon.code] = ZERO if _is_foreign(coupon, basket) else worth_of(coupon, left)
+        left = _reduced(left, coupon, found[coupon.code])
+    return found
+
+
 def _alone(coupons: Sequence[tuple[Coupon, Used]], *, is_first: bool) -> Refused | None:
     is_mixed = len(coupons) > 1 and not all(coupon.stacks for coupon, _ in coupons)
     return Refused("coupon-not-combinable") if is_mixed and not is_first else None
 
 
-def refusal(coupon: Coupon, basket: Basket, now: dt.datetime) -> Refused | None:
+def refusal(coupon: Coupon, basket: Basket) -> Refused | None:
     """Return why a coupon does not fit a basket, whoever else uses it."""
-    if coupon.valid_from is not None and now < coupon.valid_from:
-        return Refused("coupon-not-yet-valid")
-    if coupon.valid_until is not None and coupon.valid_until <= now:
-        return Refused("coupon-expired")
+    value = coupon.value
     # a till that knows no customer takes whoever brings the code
     if coupon.customer_id is not None and basket.customer_id not in {None, coupon.customer_id}:
         return Refused("coupon-of-another")
-    return _unfit(coupon, basket)
-
-
-def _unfit(coupon: Coupon, basket: Basket) -> Refused | None:
-    value = coupon.value
+    if _is_foreign(coupon, basket):
+        return Refused("currency-differs")
     if isinstance(value, FreeArticle):
         return None
-    if isinstance(value, MoneyVoucher) and value.currency != basket.currency:
-        return Refused("currency-differs")
     goods = sum((line.amount for line in eligible(coupon, basket)), ZERO)
     if (basket.shipping if isinstance(value, Shipping) else goods) <= 0:
         return Refused("nothing-eligible")
     return Refused("minimum-missed") if goods < value.minimum else None
+
+
+def _is_foreign(coupon: Coupon, basket: Basket) -> bool:
+    currencies = {coupon.budget.currency if coupon.budget else None, getattr(coupon.value, "currency", None)}
+    return not currencies <= {None, basket.currency}
 
 
 def eligible(coupon: Coupon, basket: Basket) -> Iterator[Line]:
@@ -202,8 +219,17 @@ def _reduced(basket: Basket, coupon: Coupon, worth: Decimal) -> Basket:
     return basket._replace(lines=tuple(lines))
 
 
-def over_budget(budget: Budget | None, used: Used, worth: Decimal, customer_id: str | None) -> Refused | None:
-    """Return why a shared code has nothing left for one more use of that worth."""
+def before_discount(basket: Basket, discount: Decimal) -> Basket:
+    """Return the basket of which the lines show what was left after a discount on them all, in proportion."""
+    goods = sum((line.amount for line in basket.lines), ZERO)
+    if not goods:
+        return basket
+    lines = (line._replace(amount=line.amount * (goods + discount) / goods) for line in basket.lines)
+    return basket._replace(lines=tuple(lines))
+
+
+def over_budget(budget: Budget | None, used: Used, worth: Decimal | None, customer_id: str | None) -> Refused | None:
+    """Return why a shared code has nothing left for one more use of that worth; none: nobody knows it."""
     if budget is None:
         return None
     if budget.per_customer is not None:
@@ -211,86 +237,10 @@ def over_budget(budget: Budget | None, used: Used, worth: Decimal, customer_id: 
             return Refused("customer-missing")
         if used.by_customer >= budget.per_customer:
             return Refused("customer-had-it")
-    has_uses = budget.uses is None or used.uses < budget.uses
-    has_money = budget.amount is None or used.amount + worth <= budget.amount
-    return None if has_uses and has_money else Refused("budget-exhausted")
-
-
-# What becomes of a use
-
-
-Status = Literal["issued", "reserved", "redeemed", "voided", "expired"]
-
-
-class Use(NamedTuple):
-    """A use of a coupon: a single-use one has one in its life, a shared code one for each basket.
-
-    `basket` names whose it is while it is reserved or redeemed.
-    """
-
-    status: Status = "issued"
-    valid_until: dt.datetime | None = None
-    basket: str | None = None
-    reserved_until: dt.datetime | None = None
-
-
-ENDED: dict[Status, Refused] = {
-    "redeemed": Refused("coupon-redeemed"),
-    "voided": Refused("coupon-voided"),
-    "expired": Refused("coupon-expired"),
-}
-
-
-def standing(use: Use, now: dt.datetime) -> Use:
-    """Return a use as it is at an instant, whether or not a job has seen to it yet, or saw to it later.
-
-    A reservation ends in its time, a coupon that nobody keeps in its own; a basket that keeps one may still pay with it.
-    """
-    if use.reserved_until is not None and use.reserved_until <= now:
-        return standing(_changed(use, "issued"), now)
-    if use.status not in {"issued", "expired"}:
-        return use
-    is_over = use.valid_until is not None and use.valid_until <= now
-    return _changed(use, "expired" if is_over else "issued")
-
-
-def _changed(use: Use, status: Status, basket: str | None = None, reserved_until: dt.datetime | None = None) -> Use:
-    return Use(status, use.valid_until, basket, reserved_until)
-
-
-def reserve(use: Use, basket: str, until: dt.datetime, now: dt.datetime) -> Use | Refused:
-    """Keep a coupon for a basket; the same basket keeps it for longer."""
-    return _kept_from(use, basket, now) or _changed(use, "reserved", basket, until)
-
-
-def redeem(use: Use, basket: str, now: dt.datetime) -> Use | Refused:
-    """Take a coupon for a basket that is paid; again for the same one changes nothing."""
-    if use.status == "redeemed" and use.basket == basket:
-        return use
-    return _kept_from(use, basket, now) or _changed(use, "redeemed", basket)
-
-
-def release(use: Use, basket: str, now: dt.datetime) -> Use | Refused:
-    """Give back what was kept for a basket; again, or for a basket that kept nothing, it changes nothing."""
-    return _kept_from(use, basket, now) or standing(_changed(use, "issued"), now)
-
-
-def _kept_from(use: Use, basket: str, now: dt.datetime) -> Refused | None:
-    current = standing(use, now)
-    if current.status == "reserved" and current.basket != basket:
-        return Refused("coupon-reserved")
-    return ENDED.get(current.status)
-
-
-def give_back(use: Use, basket: str, now: dt.datetime) -> Use:
-    """Give a coupon back whose purchase was refunded whole; one that another took, or nobody, stays as it is."""
-    is_theirs = use.status == "redeemed" and use.basket == basket
-    return standing(_changed(use, "issued") if is_theirs else use, now)
-
-
-def void(use: Use, now: dt.datetime) -> Use | Refused:
-    """End a coupon that nobody has used and nobody keeps; one that expired too, as no till took it either."""
-    current = standing(use, now)
-    if current.status == "reserved":
-        return Refused("coupon-reserved")
-    return ENDED["redeemed"] if current.status == "redeemed" else _changed(use, "voided")
+    if budget.uses is not None and used.uses >= budget.uses:
+        return Refused("budget-exhausted")
+    if budget.amount is None:
+        return None
+    if worth is None:
+        return Refused("basket-missing")
+    return Refused("budget-exhausted") if used.amount + worth > budget.amount else None

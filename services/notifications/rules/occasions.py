@@ -3,10 +3,12 @@
 import calendar
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.notifications.programme import Anniversary, Campaign
+from services.notifications.programme import LEAP_YEAR, Anniversary, Campaign, Occasion
 
 DAY = dt.timedelta(days=1)
 MIDNIGHT = dt.time()
@@ -71,23 +73,41 @@ def _counts(terms: Anniversary, kept: Kept, last: Last | None, day: dt.date) -> 
 
 def campaign(terms: Campaign, customer_id: str, last: Last | None, now: dt.datetime, zone: ZoneInfo) -> Due | None:
     """Return when a customer's place in a campaign's window is, the next that is not over; none where no other comes."""
-    today = now.astimezone(zone).date()
-    for season in [terms.year] if terms.year else range(today.year - 1, today.year + 2):
-        begins = dt.date.fromisoformat(f"{season}-{terms.begins}")
-        over_on = begins + (terms.days + terms.catch_up_days) * DAY
-        if today < over_on and (last is None or last.season < season):
-            day, time = _placed(terms, customer_id, begins)
-            return Due(season, day, _instant(day, time, zone), _instant(over_on, MIDNIGHT, zone))
+    year = now.astimezone(zone).year
+    for season in [terms.year] if terms.year else range(year - 1, year + 2):
+        window = Window(terms, season)
+        if not window.is_over(now, zone) and (last is None or last.season < season):
+            return window.due(customer_id, zone)
     return None
 
 
-def _placed(terms: Campaign, customer_id: str, begins: dt.date) -> tuple[dt.date, dt.time]:
-    """The window as one long stretch of its hours, on which every customer has a place."""
-    since, until = (_minutes(time) for time in (terms.hours.begin, terms.hours.end))
-    place = place_of(customer_id, terms.name, begins.year) * terms.days * (until - since) // OF
-    days, minutes = divmod(place, until - since)
-    hour, minute = divmod(since + minutes, 60)
-    return begins + days * DAY, dt.time(hour, minute)
+def begins_on(terms: Campaign, season: int) -> dt.date:
+    """Return the first day of a season."""
+    return dt.date.fromisoformat(f"{season}-{terms.begins}")
+
+
+class Window:
+    """A season of a campaign, as one long stretch of its daily hours on which every customer has a place."""
+
+    def __init__(self, terms: Campaign, season: int) -> None:
+        since, until = _minutes(terms.hours.begin), _minutes(terms.hours.end)
+        begins = begins_on(terms, season)
+        self.season = season
+        self._name = terms.name
+        self._days = [begins + number * DAY for number in range(terms.days)]
+        self._times = [dt.time(*divmod(minute, 60)) for minute in range(since, until)]
+        self._over_on = begins + (terms.days + terms.catch_up_days) * DAY
+
+    def is_over(self, now: dt.datetime, zone: ZoneInfo) -> bool:
+        """Tell whether it means nothing any more by this clock."""
+        return now.astimezone(zone).date() >= self._over_on
+
+    def due(self, customer_id: str, zone: ZoneInfo) -> Due:
+        drawn = place_of(customer_id, self._name, self.season)
+        number, minute = divmod(drawn * len(self._days) * len(self._times) // OF, len(self._times))
+        day = self._days[number]
+        at = _instant(day, self._times[minute], zone)
+        return Due(self.season, day, at, _instant(self._over_on, MIDNIGHT, zone))
 
 
 def place_of(customer_id: str, occasion: str, season: int) -> int:
@@ -100,5 +120,41 @@ def _minutes(time: dt.time) -> int:
     return time.hour * 60 + time.minute
 
 
+# a million customers share some thousands of them
+@lru_cache(maxsize=1 << 15)
 def _instant(day: dt.date, time: dt.time, zone: ZoneInfo) -> dt.datetime:
     return dt.datetime.combine(day, time, zone).astimezone(dt.UTC)
+
+
+# What is near
+
+WEST, EAST = dt.timedelta(hours=12), dt.timedelta(hours=14)
+"""The clocks of all time zones lie between these, before and after UTC."""
+
+
+def near_days(terms: Anniversary, now: dt.datetime, ahead: dt.timedelta) -> Iterator[dt.date]:
+    """Yield the days that are due for anybody anywhere until so far ahead, and those that are still worth saying."""
+    first, last = _first_day(terms, now), (now + EAST + ahead).date()
+    for number in range((last - first).days + 1):
+        yield first + (number + terms.days_ahead) * DAY
+
+
+def _first_day(terms: Occasion, now: dt.datetime) -> dt.date:
+    """Return the first day on which it can be said for nobody to call it over."""
+    return (now - WEST).date() - terms.catch_up_days * DAY
+
+
+def kept_on(terms: Anniversary, day: dt.date) -> list[dt.date]:
+    """Return the dates, of a leap year, that are kept on a day."""
+    leap_day = dt.date(LEAP_YEAR, 2, 29)
+    moved = [leap_day] if anniversary_in(day.year, leap_day, terms.leap_day) == day else []
+    return [*dict.fromkeys([day.replace(year=LEAP_YEAR), *moved])]
+
+
+def near_seasons(terms: Campaign, now: dt.datetime, ahead: dt.timedelta) -> Iterator[int]:
+    """Yield the seasons whose window opens so far ahead, for anybody anywhere, and is not over for all."""
+    first, last = _first_day(terms, now), (now + EAST + ahead).date()
+    for season in [terms.year] if terms.year else range(first.year - 1, last.year + 1):
+        begins = begins_on(terms, season)
+        if begins <= last and first < begins + terms.days * DAY:
+            yield season

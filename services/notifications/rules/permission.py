@@ -62,7 +62,7 @@ ALLOWED = Verdict("allowed")
 
 def judge(message: Message, reach: Reach, now: dt.datetime, programme: Programme) -> Verdict:
     """Judge a message; of several reasons the first is said, and what no wait would change comes before what it would."""
-    refused = "too-old" if _is_over(message, now) else _of_address(message, reach) or _of_consent(message, reach)
+    refused = "too-old" if is_over(message, now) else _of_address(message, reach) or _of_consent(message, reach)
     if refused is not None:
         return Verdict("suppressed", refused)
     if message.purpose not in PROMOTIONAL:
@@ -72,10 +72,11 @@ def judge(message: Message, reach: Reach, now: dt.datetime, programme: Programme
     if at == now:
         return ALLOWED
     reason: Reason = "quiet-hours" if free == now else "frequency-cap"
-    return Verdict("suppressed", reason) if _is_over(message, at) else Verdict("later", reason, at)
+    return Verdict("suppressed", reason) if is_over(message, at) else Verdict("later", reason, at)
 
 
-def _is_over(message: Message, at: dt.datetime) -> bool:
+def is_over(message: Message, at: dt.datetime) -> bool:
+    """Whether a message means nothing any more."""
     return at > message.happened_at + MEANINGFUL or (message.until is not None and at >= message.until)
 
 

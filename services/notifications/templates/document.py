@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
@@ -42,6 +42,14 @@ class Template(Document):
 
     kind: Kind
     texts: Annotated[dict[Language, Wording], Field(min_length=1, max_length=50, json_schema_extra=ONLY_THESE)]
+
+
+class Stored(NamedTuple):
+    """A template as it was saved; version 0 is what a name says before a shop saved its own."""
+
+    name: str
+    version: int
+    template: Template
 
 
 def faults(template: Template, *, languages: Collection[str]) -> list[Fault]:
@@ -106,7 +114,7 @@ def _trial(pointer: str, language: str, wording: Wording, kind: Kind) -> Iterato
 def _previews(kind: Kind, language: str) -> list[dict[str, Any]]:
     to = formats.reader(language, None, ZoneInfo("UTC"))
     people = [salutation(person, language) for person in PEOPLE]
-    return [{**values, "reader": to} for values in samples(kind, people, language)]
+    return [{**values, "reader": to} for values in samples(kind, people, to)]
 
 
 def _rendered(field: str, wording: Wording, values: dict[str, Any]) -> str:

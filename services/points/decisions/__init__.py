@@ -17,6 +17,7 @@ from services.points.commands import (
     Command,
     EndCoupon,
     EnrolCustomer,
+    EraseCustomer,
     FulfilClaim,
     GiveAction,
     GivePoints,
@@ -43,6 +44,7 @@ from services.points.commands import (
     SettlePurchase,
     deed,
     lasts,
+    refused,
 )
 from services.points.decisions.actions import give_action, hear_customer
 from services.points.decisions.adjustments import adjust_balance, approve_adjustment, reject_adjustment
@@ -50,6 +52,7 @@ from services.points.decisions.care import change_status, give_tier, merge_accou
 from services.points.decisions.catalogue import keep_reward, retire_reward
 from services.points.decisions.claims import cancel_claim, claim_reward, end_coupon, fulfil_claim
 from services.points.decisions.enrolment import enrol_customer
+from services.points.decisions.erasing import concerned, erase_customer
 from services.points.decisions.events import pass_on
 from services.points.decisions.grants import grant_points, revoke_grant
 from services.points.decisions.purchases import award_purchase, claim_purchase
@@ -59,6 +62,7 @@ from services.points.decisions.settlements import settle_purchase
 from services.points.decisions.settling import settle, settle_account
 from services.points.decisions.transfers import give_points, join_pool, leave_pool
 from shared.requests import Desk
+from shared.withholding import ERASED
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     AwardPurchase: award_purchase,
@@ -90,6 +94,7 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     CancelClaim: cancel_claim,
     FulfilClaim: fulfil_claim,
     EndCoupon: end_coupon,
+    EraseCustomer: erase_customer,
     GrantPoints: grant_points,
     RevokeGrant: revoke_grant,
 }
@@ -104,4 +109,6 @@ def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
 
 
 def _decide(books: Books, command: Command) -> Outcome:
+    if books.erased and not books.erased.isdisjoint(concerned(books, command)):
+        return refused(ERASED, "this customer was erased")
     return DECISIONS[type(command)](books, command)

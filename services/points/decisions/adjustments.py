@@ -131,9 +131,9 @@ def _book(books: Books, account: Account, adjustment: Adjustment, at: dt.datetim
     if adjustment.points > 0:
         keep_alive(books, account)
         lot = entries.given_lot(books, adjustment.points, adjustment.expires_on)
-        entry = entries.credit(books, account, "adjustment", adjustment.points, adjustment.reason, at, lot=lot)
+        entry = entries.credit(books, account, "adjustment", adjustment.points, adjustment.adjustment_id, at, lot=lot)
     else:
-        entry = entries.debit(books, account, "adjustment", -adjustment.points, adjustment.reason, at)
+        entry = entries.debit(books, account, "adjustment", -adjustment.points, adjustment.adjustment_id, at)
     # of an account that was merged since, in whose entries it stands now
     adjustment.customer_id, adjustment.entry_sequence = account.customer_id, entry.sequence
     books.adjustments[adjustment.adjustment_id] = books.changes.adjustments[adjustment.adjustment_id] = adjustment

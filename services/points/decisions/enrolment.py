@@ -31,7 +31,7 @@ def enrol_customer(books: Books, command: EnrolCustomer) -> Outcome:
         books, command.customer_id, command.enrolled_at, command.origin, card_number=command.card_number
     )
     relay(books, CUSTOMERS_TOPIC, command.customer_id, command.origin)
-    for purchase in books.parked.pop(account.card_number, ()):
+    for purchase in books.parked.pop(account.card_number or "", ()):
         attach(books, purchase, account)
     give_unasked(books, account, command.actions, command.enrolled_at)
     return answer("booked", books, account)
@@ -45,7 +45,7 @@ def _refusal(books: Books, command: EnrolCustomer, account: Account | None) -> O
         return None
     refusal = card_refusal(books, number, account)
     # a card of our own is no answer: a purchase or a grant that was heard first had opened the account with it
-    has_other = account is not None and not cards.is_ours(account.card_number)
+    has_other = account is not None and not cards.is_ours(account.card_number or "")
     if refusal is None and has_other and _is_new(books, number):
         detail = f"customer {command.customer_id} is enrolled with another card"
         return refused("account-conflict", detail, "/card_number")

@@ -183,5 +183,6 @@ def _announce(books: Books, account: Account, levels: Tiers, due_on: dt.date) ->
         "to": levels.levels[after].name,
         "on": due_on,
         "missing": tiers.to_keep(levels, place, counts),
+        "counts": levels.counts,
     }
     emit(books, account, "loyalty.tier.expiring.v1", data)

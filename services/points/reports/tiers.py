@@ -17,7 +17,7 @@ SELECT level ->> 'name' AS name
 
 STANDING = """
 SELECT tier, count(*) AS customers, sum(greatest(available, 0) + pending + held)::bigint AS points FROM account
- WHERE merged_into IS NULL AND status <> 'closed' GROUP BY tier"""
+ WHERE merged_into IS NULL AND status NOT IN ('closed', 'erased') GROUP BY tier"""
 
 CHANGES = """
 SELECT width_bucket(c.on, $1::date[]) AS period, "left", reached, count(*) AS changes, count(DISTINCT customer_id) AS customers

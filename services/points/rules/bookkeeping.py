@@ -42,6 +42,7 @@ AGAINST: Mapping[str, BookAccount] = {
     "redemption": "redemptions",
     "restoration": "redemptions",
     "expiry": "breakage",
+    "erasure": "breakage",
     "write_off": "write_offs",
     "transfer_in": "transfers",
     "transfer_out": "transfers",

@@ -33,7 +33,7 @@ def invite_pair(books: Books, command: InvitePair) -> Outcome:
     if unfit is not None:
         return unfit
     keep(books, pair)
-    _tell_both(books, pair, "pair.invited", code=pair.code)
+    _tell_both(books, pair, "pair.invited", code=pair.code, reward=orjson.Fragment(pair.benefit))
     return _answer(pair)
 
 
@@ -119,7 +119,7 @@ def settle_pair(books: Books, command: SettlePair) -> Outcome:
 
 def settle_pairs_of(books: Books, customer: Customer) -> None:
     """Bring the pairs of a customer to what all that is known says."""
-    for pair_id in sorted(books.pairs_of[customer.customer_id]):
+    for pair_id in sorted(books.pairs_of.get(customer.customer_id, ())):
         settle(books, books.pairs[pair_id])
 
 

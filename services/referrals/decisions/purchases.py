@@ -1,5 +1,6 @@
 """Purchases and refunds as they are heard, in any order: what they claim, qualify and take back."""
 
+import datetime as dt
 from decimal import Decimal
 
 from services.referrals.books import Books
@@ -8,9 +9,13 @@ from services.referrals.decisions.claims import claim_code
 from services.referrals.decisions.pairs import settle_pairs_of
 from services.referrals.decisions.referrals import settle
 from services.referrals.names import claim_of_purchase
-from services.referrals.records import Customer, Purchase, PurchaseKey, Refund
+from services.referrals.records import Customer, Purchase, Refund
 from services.referrals.rules import codes, qualifying
+from shared.contracts.purchases import PurchaseCompleted
 from shared.dates import is_ahead
+
+BOOKED = Outcome("booked")
+"""One for all of them: most purchases matter to nobody, and are answered alike."""
 
 
 def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
@@ -22,33 +27,46 @@ def hear_purchase(books: Books, command: HearPurchase) -> Outcome:
     known = books.purchases.get(key)
     if known is not None and known.status != "awaited":
         return _repeated(books, known, said.customer_id)
-    purchase = known or _new(books, key)
-    purchase.occurred_at, purchase.currency, purchase.total = occurred_at, said.currency, said.total
-    purchase.points_paid, purchase.card_number = said.points_paid, said.card_number
-    purchase.amount = qualifying.counting(
-        said.total, shipping=said.shipping, gift_cards=said.gift_cards, points_paid=said.points_paid
-    )
-    purchase.companion_id = said.companion_id
-    purchase.referral_code = (
-        None if said.referral_code is None else codes.spelled(said.referral_code) or said.referral_code
-    )
+    purchase = _put(books, _heard(said, occurred_at))
     if known is not None:
-        _take_waiting_refunds(books, known)
+        _take_waiting_refunds(books, purchase)
     customer_id = said.customer_id or books.cards.get(said.card_number or "")
     if customer_id is not None:
         attach(books, purchase, customer_id)
-        return Outcome("booked")
-    _change(books, purchase)
+        return BOOKED
     if said.card_number is None:
-        purchase.status = "unclaimed"
-        return Outcome("booked")
+        return BOOKED
     purchase.status = "parked"
     books.parked.setdefault(said.card_number, []).append(purchase)
     return Outcome("waiting")
 
 
-def _new(books: Books, key: PurchaseKey) -> Purchase:
-    purchase = books.purchases[key] = books.changes.new_purchases[key] = Purchase(*key)
+def _heard(said: PurchaseCompleted, occurred_at: dt.datetime) -> Purchase:
+    """Return a purchase as it was said; whose it is shows later."""
+    code = said.referral_code
+    return Purchase(
+        said.shop_id,
+        said.invoice_number,
+        "unclaimed",
+        None,
+        said.card_number,
+        occurred_at,
+        said.currency,
+        said.total,
+        said.points_paid,
+        qualifying.counting(
+            said.total, shipping=said.shipping, gift_cards=said.gift_cards, points_paid=said.points_paid
+        ),
+        companion_id=said.companion_id,
+        referral_code=None if code is None else codes.spelled(code) or code,
+    )
+
+
+def _put(books: Books, purchase: Purchase) -> Purchase:
+    """Note that a purchase is new, or takes the place of one of which only a refund had come."""
+    key, changes = purchase.key, books.changes
+    is_new = key not in books.purchases or key in changes.new_purchases
+    (changes.new_purchases if is_new else changes.purchases)[key] = books.purchases[key] = purchase
     return purchase
 
 
@@ -56,7 +74,7 @@ def _repeated(books: Books, purchase: Purchase, customer_id: str | None) -> Outc
     """A repeat changes nothing, unless it says whose purchase of nobody it was."""
     if purchase.status == "unclaimed" and customer_id is not None:
         attach(books, purchase, customer_id)
-        return Outcome("booked")
+        return BOOKED
     return Outcome("repeated")
 
 
@@ -109,7 +127,7 @@ def hear_refund(books: Books, command: HearRefund) -> Outcome:
         said.points_paid,
     )
     key = said.shop_id, said.invoice_number
-    purchase = books.purchases.get(key) or _new(books, key)
+    purchase = books.purchases.get(key) or _put(books, Purchase(*key))
     if purchase.status != "awaited":
         refusal = _refusal(purchase, refund)
         if refusal is not None:

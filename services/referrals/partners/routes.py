@@ -17,7 +17,6 @@ from services.referrals.partners.answers import (
     render_partner,
     render_payout,
 )
-from services.referrals.partners.printing import as_pdf
 from services.referrals.partners.schemas import (
     CommissionPage,
     PartnerCodeList,
@@ -219,9 +218,15 @@ async def get_statement(
             return Response(as_csv(statement), media_type="text/csv")
         case "pdf":
             # in a thread, since a long one takes its time
-            return Response(await asyncio.to_thread(as_pdf, statement), media_type="application/pdf")
+            return Response(await asyncio.to_thread(_printed, statement), media_type="application/pdf")
         case _:
             return as_json(view(statement))
+
+
+def _printed(statement: Statement) -> bytes:
+    from services.referrals.partners.printing import as_pdf  # noqa: PLC0415 - what it prints with loads slower than we do
+
+    return as_pdf(statement)
 
 
 @router.post(

@@ -13,7 +13,7 @@ import trustme
 
 from services.notifications.channels.mail import Sender
 from services.notifications.channels.message import Later, Message, Refused, Sent
-from services.notifications.channels.smtp import MailServer as Settings
+from services.notifications.channels.servers import MailServer as Settings
 from services.notifications.channels.smtp import Smtp
 from tests.mail_servers import MailServer, mail_server
 

@@ -23,8 +23,8 @@ EACH = [(name, language) for name in TEMPLATES for language in ("de", "en")]
 def rendered(name: str, language: str, *, person: Person = ANNA, bare: bool = False, **more: Any) -> Rendered:
     template = TEMPLATES[name]
     people = [salutation(person, language)] * 2
-    values = samples(template.kind, people, language)[bare] | more
     to = formats.reader(language, None, ZoneInfo("Europe/Berlin"))
+    values = samples(template.kind, people, to)[bare] | more
     return render(template.texts[language].source, values, to)
 
 

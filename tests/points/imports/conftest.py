@@ -1,6 +1,9 @@
-"""Ways to write a shop's file and to import it, in one line."""
+"""Ways to write a shop's file and to import it, in one line; the command as a process."""
 
-from collections.abc import Awaitable, Callable
+import json
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.points.imports.presets import mapping
 from services.points.imports.run import Import, Report, check, run
 from services.points.service import PointsService
+from tests.processes import COMMAND, environment
 
 SHOP = {
     "customer": "customer",
@@ -22,6 +26,9 @@ SHOP = {
     "currency": "EUR",
 }
 HEADER = "invoice,date,customer,sku,quantity,price"
+
+PATIENCE_SECONDS = 280
+"""For an import that runs as a process."""
 
 Write = Callable[..., Path]
 ImportFiles = Callable[..., Awaitable[Report]]
@@ -56,3 +63,21 @@ def import_files(engine: AsyncEngine, rejected: Path) -> ImportFiles:
         return (await run(service, wanted, lambda *_: None))[0]
 
     return imported
+
+
+@contextmanager
+def importing(*arguments: object, url: str) -> Iterator[subprocess.Popen[str]]:
+    words = [COMMAND, "import", *map(str, arguments), "--json"]
+    settings = environment(points_database_url=url, log_level="warning")
+    with subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def booked_by(process: subprocess.Popen[str]) -> dict[str, Any]:
+    said, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, errors
+    booked: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return booked

@@ -1,0 +1,1 @@
+"""Messages over REST: those that failed or wait, what became of one, and what those who deliver say of it."""
