@@ -121,9 +121,11 @@ LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($
 
 KEPT_COLUMNS = ", ".join(each.name for each in fields(Kept))
 CODES_KEPT = "SELECT code FROM shared_reservation WHERE reservation = ANY($1::text[])"
+KEPT_OF_CODES = f"SELECT {KEPT_COLUMNS} FROM shared_reservation WHERE code = ANY($1::text[])"
 LOAD_KEPT = f"""
-SELECT {KEPT_COLUMNS} FROM shared_reservation
- WHERE code = ANY($1::text[]) AND (reservation = ANY($2::text[]) OR customer_id = ANY($3::text[]) OR reserved_until <= $4)"""
+{KEPT_OF_CODES} AND reservation = ANY($2::text[])
+ UNION {KEPT_OF_CODES} AND customer_id = ANY($3::text[])
+ UNION {KEPT_OF_CODES} AND reserved_until <= $4"""
 
 COUNT_HAD = """
 SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
