@@ -74,8 +74,8 @@ async def test_all_that_is_heard_is_said_in_words(shop: Shop, book: Book, engine
     assert {status for status, _reason in found.values()} == {"requested"}, found
     assert set(found) == set(Programme().messages.model_dump()) - {"confirm_consent"}
     texts = await shop.texts()
-    assert "114 points" in texts["points_digest"]
-    assert "10% off" in texts["referral_rewarded"].replace("\xa0", "")
+    assert "Newly collected: 114" in texts["points_digest"]
+    assert "10 % off" in texts["referral_rewarded"]
     async with engine.connect() as connection:
         assert await verify(connection) == []
 
