@@ -58,6 +58,7 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    forgotten: list[tuple[UUID]] = field(default_factory=list)
     new_shared: dict[str, SharedCode] = field(default_factory=dict)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
@@ -183,9 +184,19 @@ class Books:
         before = [(each, into.customer_id if target == name else target) for each, target in self.changes.merged]
         self.changes.merged = [*before, (name, into.customer_id)]
 
+    def forget(self, notification: Notification) -> None:
+        """Note that a notification is no more, as if it had never been planned."""
+        key = notification.notification_id
+        del self.notifications[key]
+        self.changes.notifications.pop(key, None)
+        if self.changes.new_notifications.pop(key, None) is None:
+            self.changes.forgotten.append((key,))
+
     def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
-        """Return what a customer is told about one thing, or was."""
-        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+        """Return what a customer is told about one thing, or was, be it under an earlier name."""
+        names = self.customer(customer_id).customer_id, customer_id
+        found = (self.notifications.get(notification_id(name, subject, reference)) for name in names)
+        return next((each for each in found if each is not None), None)
 
     def keep_dispatch(self, dispatch: Dispatch) -> None:
         """Note that a dispatch is new, or changed."""

@@ -234,8 +234,10 @@ async def _load_consents(connection: AsyncConnection, books: Books, wanted: Want
 def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
     """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
     for customer_id, subject, reference in wanted.messages:
+        yield customer_id, subject, reference
         known = books.customers.get(customer_id)
-        yield customer_id if known is None else known.customer_id, subject, reference
+        if known is not None and known.customer_id != customer_id:
+            yield known.customer_id, subject, reference
     for coupon in books.coupons.values():
         if coupon.announced:
             yield coupon.customer_id, "coupon_expiring", coupon.coupon_id

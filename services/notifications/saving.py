@@ -112,6 +112,8 @@ UNPLAN = f"""
 DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
  WHERE n.customer_id = k.customer_id AND n.subject = k.subject AND n.status = 'planned'"""
 
+FORGET = f"DELETE FROM notification USING {rows_of('uuid')} AS k(key) WHERE notification_id = k.key"
+
 NOT_SAID = (None, None, None)
 
 INSERT_OUTBOX = f"""
@@ -141,6 +143,7 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (DELETE_OWN_DATES, sorted(changes.dropped_dates)),
         (PUT_OWN_DATES, [OWN_DATE.of(changes.own_dates[key]) for key in sorted(changes.own_dates)]),
         (ADD_BOUGHT, [BOUGHT.of(changes.bought[key]) for key in sorted(changes.bought)]),
+        (FORGET, changes.forgotten),
         (FORWARD, changes.merged),
         (MOVE_BOUGHT, changes.merged),
         (MOVE_OWN_DATES, changes.merged),

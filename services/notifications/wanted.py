@@ -166,6 +166,7 @@ def _standing(wanted: Wanted, command: HearStanding) -> None:
 def _merge(wanted: Wanted, command: HearMerge) -> None:
     wanted.customers |= {command.customer_id, command.into}
     wanted.merging |= {command.customer_id, command.into}
+    wanted.digests |= {command.customer_id, command.into}
 
 
 def _segment(wanted: Wanted, command: KeepSegment | DropSegment) -> None:
