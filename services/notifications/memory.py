@@ -32,7 +32,7 @@ MEMORY = Memory(
         Kept("notification", forget="content = '{}', reason = NULL", still="content <> '{}' OR reason IS NOT NULL"),
         Kept("coupon", forget="reason = 'customer-erased'", still="status = 'voided' AND reason <> 'customer-erased'"),
         Kept("coupon_use"),
-        Kept("shared_reservation", forget=DELETE),
+        Kept("shared_reservation"),
         Kept("sale", forget="card_number = NULL", still="card_number IS NOT NULL"),
         Kept(
             "refund",
