@@ -28,7 +28,7 @@ SELECT customer_id, said_at FROM notification
 
 async def load_reach(connection: AsyncConnection, books: Books, wanted: Wanted, shelf: Shelf) -> Reach:
     """Return what saying something to these customers needs; they are locked."""
-    names = sorted(wanted.heard_by)
+    names = sorted({books.customer(name).customer_id for name in wanted.heard_by & books.customers.keys()})
     reach = Reach(
         frozenset(row["channel"] for row in await fetch(connection, LOAD_HOOKS)), await shelf.templates(connection)
     )

@@ -97,6 +97,7 @@ DELETE FROM notification n USING {MERGED}
    AND EXISTS (SELECT FROM notification had WHERE had.customer_id = k.name AND had.subject = n.subject
      AND had.reference = n.reference AND had.status <> 'planned')))"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
+MOVE_DISPATCHES = f"UPDATE dispatch d SET customer_id = k.into_name FROM {MERGED} WHERE d.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
 UNPLAN = f"""
 DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
@@ -146,6 +147,7 @@ async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) 
         (MOVE_OWN_DATES, changes.merged),
         (UNPLAN_MERGED, changes.merged),
         (MOVE_NOTIFICATIONS, changes.merged),
+        (MOVE_DISPATCHES, changes.merged),
         (MOVE_COUPONS, changes.merged),
         (UNPLAN, sorted(changes.unplanned)),
         (INSERT_NOTIFICATIONS, [NOTIFICATION.of(each) for each in changes.new_notifications.values()]),

@@ -9,6 +9,7 @@ from services.notifications.sending.saying import Sayer
 from services.notifications.service import NotificationsService
 from services.notifications.verification import SAYINGS, verify
 from tests.notifications.clocks import Clock
+from tests.notifications.conftest import LINKS
 from tests.notifications.messages import NOW, enrol, execute, plan
 
 BREAKAGES = {
@@ -30,7 +31,7 @@ async def history(engine: AsyncEngine) -> None:
     await enrol(engine)
     await plan(engine, due_at=NOW)
     await execute(engine, "UPDATE notification SET day = '2026-11-23', until = $1", NOW.replace(day=30))
-    service = NotificationsService(engine, house=House(delivers_mail=True), clock=Clock(NOW))
+    service = NotificationsService(engine, links=LINKS, house=House(delivers_mail=True), clock=Clock(NOW))
     await Sayer(service, Alarm()).say_due()
 
 
