@@ -67,6 +67,8 @@ class Changes:
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     consents: dict[ConsentKey, Consent] = field(default_factory=dict)
     standings: dict[AddressKey, Standing] = field(default_factory=dict)
+    erased: list[str] = field(default_factory=list)
+    """All names of everybody who was erased."""
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -152,6 +154,10 @@ class Books:
     def name(self, name: str) -> str:
         """Return the name that a customer goes by now."""
         return self.customer(name).customer_id
+
+    def is_erased(self, name: str | None) -> bool:
+        found = self.customers.get(name or "")
+        return found is not None and found.erased_at is not None
 
     def keep_use(self, use: Use) -> None:
         """Note that a use is new, or changed."""

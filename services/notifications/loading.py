@@ -86,7 +86,9 @@ LOCK_CUSTOMERS = f"""
 WITH names AS MATERIALIZED (
   SELECT unnest($1::text[]) AS name
    UNION SELECT merged_into FROM customer WHERE customer_id = ANY($1::text[]) AND merged_into IS NOT NULL
-   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[]))
+   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[])
+   UNION SELECT a.customer_id FROM customer n JOIN customer a ON a.merged_into = n.merged_into
+     WHERE n.customer_id = ANY($2::text[]))
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
  ORDER BY customer_id FOR UPDATE"""
 

@@ -2,7 +2,29 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.memory import MEMORY
+from shared import erasures
 from shared.verification import Finding, Invariant, findings
+
+ERASED = (
+    Invariant(
+        "the-erased-are-over",
+        "whoever was erased is marked so under every name and has nothing that is open, and nobody else is marked",
+        """
+        SELECT coalesce(c.customer_id, e.customer_id) AS customer_id, t.erased_at, o.coupon_id, n.notification_id
+          FROM customer c JOIN customer t ON t.customer_id = coalesce(c.merged_into, c.customer_id)
+          FULL JOIN erasure e ON e.customer_id = c.customer_id
+          LEFT JOIN coupon o ON o.customer_id = e.customer_id AND o.status IN ('issued', 'reserved')
+          LEFT JOIN notification n ON n.customer_id = e.customer_id AND n.status = 'planned'
+         WHERE (t.erased_at IS NULL) <> (e.customer_id IS NULL)
+            OR o.coupon_id IS NOT NULL OR n.notification_id IS NOT NULL""",
+    ),
+    Invariant(
+        "the-erased-are-forgotten",
+        "of those of whom everything was deleted no row holds anything any more",
+        erasures.remains(MEMORY),
+    ),
+)
 
 PEOPLE = "SELECT customer_id, coalesce(merged_into, customer_id) AS person FROM customer"
 
@@ -229,7 +251,7 @@ COUPONS = (
     ),
 )
 
-INVARIANTS = (*COUPONS, *PLANS, *SAYINGS)
+INVARIANTS = (*COUPONS, *PLANS, *SAYINGS, *ERASED)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

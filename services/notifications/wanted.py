@@ -16,6 +16,7 @@ from services.notifications.commands import (
     DropMessage,
     DropSegment,
     EndShared,
+    EraseCustomer,
     HearConsent,
     HearDelivery,
     HearMerge,
@@ -169,6 +170,11 @@ def _merge(wanted: Wanted, command: HearMerge) -> None:
     wanted.digests |= {command.customer_id, command.into}
 
 
+def _erasure(wanted: Wanted, command: EraseCustomer) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.merging.add(command.customer_id)
+
+
 def _segment(wanted: Wanted, command: KeepSegment | DropSegment) -> None:
     wanted.segments.add(command.name)
 
@@ -206,6 +212,7 @@ NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     PutProfile: _profile,
     HearStanding: _standing,
     HearMerge: _merge,
+    EraseCustomer: _erasure,
     KeepSegment: _segment,
     DropSegment: _segment,
     HearConsent: _consents,
