@@ -19,6 +19,7 @@ from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from tests.asking import pointers, refusal, rows
 from tests.notifications.clocks import Clock
+from tests.notifications.conftest import LINKS
 from tests.notifications.messages import NOW, agree, enrol, plan, statuses, words
 from tests.web_hooks import HookServer, answering, hook_server
 
@@ -33,7 +34,7 @@ async def gateway() -> AsyncIterator[HookServer]:
 
 @pytest.fixture
 def sending(engine: AsyncEngine) -> NotificationsService:
-    return NotificationsService(engine, clock=Clock(NOW))
+    return NotificationsService(engine, links=LINKS, clock=Clock(NOW))
 
 
 @pytest.fixture
