@@ -159,14 +159,15 @@ def _said(notification: Notification, letter: Letter, to: str | None, *, is_ours
 
 
 def _dispatch(books: Books, notification: Notification, letter: Letter, to: str | None) -> Dispatch:
-    rendered = letter.rendered
+    rendered, unsubscribe = letter.rendered, letter.links.unsubscribe
     message = {
         "purpose": notification.purpose,
         "subject": rendered.subject,
         "text": rendered.text,
         "html": rendered.html,
         "written_at": books.now,
-        "unsubscribe_url": letter.links.unsubscribe,
+        # one click wants https (RFC 8058); a shop that is being tried out has the link in the text all the same
+        "unsubscribe_url": unsubscribe if (unsubscribe or "").startswith("https://") else None,
         "sender_name": letter.sender,
     }
     return Dispatch(
