@@ -149,7 +149,7 @@ REFERRALS = Kind(
     subscription=lambda referrals: services.referrals.handlers.subscription(
         referrals.lifecycle, contacts=referrals.contacts, clock=referrals.clock
     ),
-    says=("loyalty.referrals",),
+    says=("loyalty.referrals", "loyalty.customers"),
     jobs=services.referrals.jobs.jobs,
     job_connections=services.referrals.jobs.CONNECTIONS,
     job_aliases=services.referrals.jobs.ALIASES,

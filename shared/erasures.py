@@ -43,14 +43,14 @@ class Kept(NamedTuple):
     """What a table has of people: `whose` finds it by all their ids (`$1`) and what else names them (`$2`).
 
     `forget` deletes the rows, or is what is set in them where `still` holds; without it they stay under the bare id.
-    `shown` is what somebody is shown of a row.
+    `shown` is what somebody is shown of a row; nothing of what is theirs in a row of others.
     """
 
     table: str
     whose: str = OWN
     forget: str | None = None
     still: str = "true"
-    shown: str = "to_jsonb(kept)"
+    shown: str | None = "to_jsonb(kept)"
 
     @property
     def query(self) -> str:
@@ -210,7 +210,7 @@ async def export(connection: AsyncConnection, memory: Memory, customer_id: str) 
     names = sorted({customer_id, *(row[0] for row in await fetch(connection, memory.names, customer_id))})
     traces = [*names, *(row[0] for row in await fetch(connection, memory.traces, names))]
     yield b'{"customer_id":%b,"names":%b,"tables":{' % (orjson.dumps(customer_id), orjson.dumps(names))
-    for place, kept in enumerate(memory.kept):
+    for place, kept in enumerate(each for each in memory.kept if each.shown is not None):
         rows = [row["shown"].encode() for row in await fetch(connection, kept.query, names, traces)]
         yield b'%b"%b":[%b]' % (b"," if place else b"", kept.table.encode(), b",".join(rows))
     yield b"}}"

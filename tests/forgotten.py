@@ -47,5 +47,7 @@ async def filled(engine: AsyncEngine, memory: Memory, names: list[str], traces: 
     counts: dict[str, int] = defaultdict(int)
     async with engine.connect() as connection:
         for kept in memory.kept:
+            if kept.shown is None:
+                continue
             counts[kept.table] += len(await fetch(connection, kept.query, names, traces))
     return counts

@@ -25,6 +25,7 @@ REFUSALS = {
     "email-invalid": 422,
     "notification-not-failed": 409,
     "notification-unsaid": 409,
+    "segment-needed": 409,
     "purchase-refunded": 409,
     "segment-unknown": 404,
     **dict.fromkeys(get_args(rules.Reason), 409),
@@ -107,7 +108,7 @@ def coupon_view(coupon: Coupon, now: dt.datetime) -> dict[str, Any]:
         "reserved_until": held,
         "shop_id": coupon.shop_id,
         "invoice_number": coupon.invoice_number,
-        "ended_at": coupon.ended_at if status == coupon.status else coupon.valid_until,
+        "ended_at": coupon.valid_until if status == "expired" else coupon.ended_at,
         "reason": coupon.reason,
     }
 
@@ -170,6 +171,19 @@ def _terms(shared: SharedCode) -> dict[str, Any]:
         "titles": orjson.loads(shared.titles),
         "categories": orjson.loads(shared.categories),
         "stacks": shared.stacks,
+    }
+
+
+def use_view(use: Use) -> dict[str, Any]:
+    """Return what became of a purchase's code."""
+    return {
+        "shop_id": use.shop_id,
+        "invoice_number": use.invoice_number,
+        "status": use.status,
+        "reason": use.reason,
+        "customer_id": use.customer_id,
+        "worth": _money(use.amount),
+        "occurred_at": use.occurred_at,
     }
 
 

@@ -191,6 +191,11 @@ class Books:
             self.changes.dispatches[key] = dispatch
         self.dispatches[key] = dispatch
 
+    def keep_used(self, use: Use) -> None:
+        """Note that a use stays one, though its purchase was taken back as a whole."""
+        use.reason = "purchase-refunded"
+        self.keep_use(use)
+
     def keep_consent(self, key: ConsentKey, consent: Consent) -> None:
         self.consents[key] = self.changes.consents[key] = consent
 

@@ -177,7 +177,8 @@ class CreateShared:
     titles: str = "{}"
     categories: str = "[]"
     stacks: bool = False
-    refund_frees: bool = True
+    refund_frees: bool | None = None
+    """None: as the programme says."""
     most_uses: int | None = None
     most_amount: Decimal | None = None
     currency: str | None = None

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifications.books import NO_HOUSE, House
 from services.notifications.commands import Reply, Request
 from services.notifications.decisions import decide
-from services.notifications.loading import load
+from services.notifications.loading import load, load_segments
 from services.notifications.programme import Programme, Version, Versions, faults
 from services.notifications.reach_loading import load_reach
 from services.notifications.saving import save
@@ -58,8 +58,13 @@ class Delivery:
     ) -> tuple[Version, bool]:
         """Add a version, unless what holds at `valid_from` is this document. Answers the version and whether it is new.
 
-        Raises `UnpublishableError` where a template is missing.
+        Raises `UnpublishableError` where a template or a segment is missing.
         """
+        saved = await load_segments(connection, (each.segment for each in programme.occasions))
+        for place, each in enumerate(programme.occasions):
+            if each.segment is not None and each.segment not in saved:
+                detail = f"there is no segment {each.segment}"
+                raise UnpublishableError(f"/occasions/{place}/segment", "segment-unknown", detail)
         for fault in unfit(programme, await self._shelf.templates(connection)):
             raise UnpublishableError(fault.pointer, fault.code, fault.detail)
         return await self._published.publish(connection, programme, valid_from=valid_from, now=now, actor=actor)

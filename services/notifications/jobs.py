@@ -95,7 +95,9 @@ async def plan_occasions(notifications: NotificationsService, engine: AsyncEngin
     """Plan every occasion that is near, from where the last run was cut off. Answers how many rows that made."""
     now, done = notifications.clock(), 0
     version = await notifications.programme_now()
-    for each in rounds(version.programme, now):
+    async with engine.connect() as connection:
+        found = await rounds(connection, version.programme, now)
+    for each in found:
         sweep = await _sweep(engine, each, version, now)
         while sweep.passed is not None:
             planned, sweep = await transact(engine, partial(_plan, asked=each, version=version, sweep=sweep, now=now))
@@ -133,7 +135,7 @@ async def _plan(
 async def _count_unplanned(notifications: NotificationsService, connection: AsyncConnection) -> int:
     """Count the customers that campaigns have yet to go through."""
     now, version, customers = notifications.clock(), await notifications.programme_now(), 0
-    for each in rounds(version.programme, now):
+    for each in await rounds(connection, version.programme, now):
         found = await _kept_sweep(connection, each)
         passed = found.passed if found is not None and found.goes_on(version.version, now) else ""
         if isinstance(each.terms, Campaign) and passed is not None:

@@ -33,6 +33,7 @@ from services.notifications.records import (
     notification_id,
 )
 from services.notifications.rules.consent import Consent, Proof, Standing
+from services.notifications.segments import Segment, segment_of
 from services.notifications.wanted import Wanted
 from shared import answers
 from shared.columns import joined, rows_of
@@ -120,9 +121,11 @@ LOCK_SHARED = f"SELECT {columns(SharedCode)} FROM shared_code WHERE code = ANY($
 
 KEPT_COLUMNS = ", ".join(each.name for each in fields(Kept))
 CODES_KEPT = "SELECT code FROM shared_reservation WHERE reservation = ANY($1::text[])"
+KEPT_OF_CODES = f"SELECT {KEPT_COLUMNS} FROM shared_reservation WHERE code = ANY($1::text[])"
 LOAD_KEPT = f"""
-SELECT {KEPT_COLUMNS} FROM shared_reservation
- WHERE code = ANY($1::text[]) AND (reservation = ANY($2::text[]) OR customer_id = ANY($3::text[]) OR reserved_until <= $4)"""
+{KEPT_OF_CODES} AND reservation = ANY($2::text[])
+ UNION {KEPT_OF_CODES} AND customer_id = ANY($3::text[])
+ UNION {KEPT_OF_CODES} AND reserved_until <= $4"""
 
 COUNT_HAD = """
 SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
@@ -132,6 +135,16 @@ SELECT code, customer_id, sum(uses)::bigint AS uses FROM (
   SELECT code, customer_id, count(*) FROM shared_reservation
    WHERE code = ANY($1::text[]) AND customer_id = ANY($2::text[]) GROUP BY 1, 2) had
  GROUP BY 1, 2"""
+
+
+LOAD_SEGMENT_FILTERS = "SELECT name, filter::text FROM segment WHERE name = ANY($1::text[])"
+
+
+async def load_segments(connection: AsyncConnection, names: Iterable[str | None]) -> dict[str | None, Segment]:
+    """Return segments by their names, those that are there."""
+    wanted = sorted({each for each in names if each is not None})
+    rows = await fetch(connection, LOAD_SEGMENT_FILTERS, wanted) if wanted else ()
+    return {row["name"]: segment_of(row["filter"]) for row in rows}
 
 
 async def load(

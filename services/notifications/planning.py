@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import tables
+from services.notifications.loading import load_segments
 from services.notifications.programme import Anniversary, AnyOccasion, Programme
 from services.notifications.records import notification_hex
 from services.notifications.rules.occasions import (
@@ -24,6 +25,7 @@ from services.notifications.rules.occasions import (
     near_days,
     near_seasons,
 )
+from services.notifications.segments import Condition, Segment, segment_condition
 from shared.columns import Columns
 from shared.database import fetch
 
@@ -38,8 +40,7 @@ SELECT c.customer_id, c.time_zone, {date} AS date, {entered_on} AS entered_on, l
   LEFT JOIN LATERAL (
     SELECT n.reference, n.day FROM notification n WHERE n.customer_id = c.customer_id AND n.subject = $1
      ORDER BY n.reference DESC LIMIT 1) last ON true
- WHERE c.customer_id > $3 AND c.erased_at IS NULL AND c.merged_into IS NULL AND (last.reference < $2) IS NOT FALSE
- ORDER BY c.customer_id LIMIT $4"""
+ WHERE c.customer_id > $3 AND c.erased_at IS NULL AND c.merged_into IS NULL AND (last.reference < $2) IS NOT FALSE"""
 
 _KEPT = """unnest($5::int[], $6::int[]) AS k(month, day)
   JOIN {table} {alias} ON extract(month FROM {alias}.{date}) = k.month AND extract(day FROM {alias}.{date}) = k.day"""
@@ -65,10 +66,18 @@ OF_OWN_DATE = _ROWS.format(
 OWN = "own:"
 NOTHING = "{}"
 
-PLANNED = Columns(tables.notification, "notification_id customer_id happened_at due_at until day content")
+PLANNED = Columns(tables.notification, "notification_id customer_id due_at until day content")
+SAME = {
+    "subject": "$7::text",
+    "reference": "$8::text",
+    "status": "'planned'",
+    "purpose": "'offers'",
+    # it happens when it is due, or one that was planned long ahead would be too old by then
+    "happened_at": "greatest($9::timestamptz, due_at)",
+}
 INSERT = f"""
 WITH added AS (
-    {PLANNED.insert(subject="$8::text", reference="$9::text", status="'planned'", purpose="'offers'")}
+    {PLANNED.insert(1, **SAME)}
     ON CONFLICT DO NOTHING RETURNING 1)
 SELECT count(*) AS rows FROM added"""
 
@@ -79,11 +88,15 @@ SELECT status, count(*) AS customers FROM notification
 
 
 class Round(NamedTuple):
-    """An occasion and who is asked: of a campaign all customers, of an anniversary those who keep it on that day."""
+    """An occasion and who is asked: of a campaign all customers, of an anniversary those who keep it on that day.
+
+    Of either only those of the segment.
+    """
 
     terms: AnyOccasion
     season: int
     day: dt.date | None = None
+    segment: Segment | None = None
 
     @property
     def subject(self) -> str:
@@ -102,28 +115,35 @@ class Planned(NamedTuple):
     content: str
 
 
-def rounds(programme: Programme, now: dt.datetime) -> Iterator[Round]:
-    """Yield all that may be near for anybody."""
-    for terms in programme.occasions:
-        if terms.enabled:
-            yield from rounds_of(terms, now, HORIZON)
+async def rounds(connection: AsyncConnection, programme: Programme, now: dt.datetime) -> list[Round]:
+    """Return all that may be near for anybody; a segment that is there no more has nobody."""
+    terms = [each for each in programme.occasions if each.enabled]
+    saved = await load_segments(connection, (each.segment for each in terms))
+    there = [each for each in terms if each.segment is None or each.segment in saved]
+    return [found for each in there for found in rounds_of(each, now, HORIZON, saved.get(each.segment))]
 
 
-def rounds_of(terms: AnyOccasion, now: dt.datetime, ahead: dt.timedelta) -> Iterator[Round]:
+def rounds_of(
+    terms: AnyOccasion, now: dt.datetime, ahead: dt.timedelta, segment: Segment | None = None
+) -> Iterator[Round]:
     """Yield the seasons of a campaign, or the days of an anniversary, from now until so far ahead."""
     if isinstance(terms, Anniversary):
-        yield from (Round(terms, day.year, day) for day in near_days(terms, now, ahead))
+        yield from (Round(terms, day.year, day, segment) for day in near_days(terms, now, ahead))
     else:
-        yield from (Round(terms, season) for season in near_seasons(terms, now, ahead))
+        yield from (Round(terms, season, None, segment) for season in near_seasons(terms, now, ahead))
 
 
 async def candidates(
-    connection: AsyncConnection, asked: Round, *, after: str, limit: int, lock: bool = False
+    connection: AsyncConnection, asked: Round, *, now: dt.datetime, after: str, limit: int, lock: bool = False
 ) -> Sequence[asyncpg.Record]:
     """Return customers after one, in the order of their ids, who have not had this season of an occasion yet."""
     statement, more = _of(asked)
-    statement += " FOR SHARE OF c" if lock else ""
-    return await fetch(connection, statement, asked.subject, asked.reference, after, limit, *more)
+    arguments = [asked.subject, asked.reference, after, limit, *more]
+    condition = Condition("true", [])
+    if asked.segment is not None:
+        condition = segment_condition(asked.segment, now=now, first=len(arguments) + 1)
+    statement = f"{statement} AND {condition.sql} ORDER BY c.customer_id LIMIT $4{' FOR SHARE OF c' * lock}"
+    return await fetch(connection, statement, *arguments, *condition.arguments)
 
 
 def _of(asked: Round) -> tuple[str, tuple[Any, ...]]:
@@ -176,18 +196,16 @@ async def plan(
     connection: AsyncConnection, asked: Round, programme: Programme, *, after: str, now: dt.datetime
 ) -> tuple[int, str | None]:
     """Plan an occasion for the next batch of customers. Answers for how many, and who was the last; none when all were asked."""
-    rows = await candidates(connection, asked, after=after, limit=BATCH, lock=True)
-    found = [_row(asked, each, now) for each in decide(asked, rows, programme, now)]
+    rows = await candidates(connection, asked, now=now, after=after, limit=BATCH, lock=True)
+    found = [_row(asked, each) for each in decide(asked, rows, programme, now)]
     planned = 0
     if found:
         arguments = PLANNED.joined(found)
-        planned = (await fetch(connection, INSERT, *arguments, asked.subject, asked.reference))[0]["rows"]
+        planned = (await fetch(connection, INSERT, *arguments, asked.subject, asked.reference, now))[0]["rows"]
     return planned, rows[-1]["customer_id"] if len(rows) == BATCH else None
 
 
-def _row(asked: Round, planned: Planned, now: dt.datetime) -> tuple[Any, ...]:
+def _row(asked: Round, planned: Planned) -> tuple[Any, ...]:
     name, due = planned.customer_id, planned.due
-    # it happens when it is due, or one that was planned long ahead would be too old by then
-    happens_at = max(now, due.at)
     key = notification_hex(name, asked.subject, asked.reference)
-    return key, name, happens_at, due.at, due.until, due.day, planned.content
+    return key, name, due.at, due.until, due.day, planned.content

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from services.notifications import benefits
 from services.notifications.benefits import Benefit, CouponBenefit, CouponTerms, PercentageVoucher, PointsBenefit
+from services.notifications.segments import SegmentName
 from shared import documents
 from shared.contracts.coupons import ONLY_THESE, Language
 from shared.contracts.values import Currency, Flag, Identifier, Money, Whole
@@ -83,6 +84,8 @@ class Occasion(Document):
     name: Name
     enabled: Flag = True
     template: Name
+    segment: SegmentName | None = None
+    """Only for the customers whom this segment holds for when it is planned."""
     benefit: Benefit | None = None
     hours: Hours = WORKING_HOURS
     """Local hours of the customer, in which it is said."""

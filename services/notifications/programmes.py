@@ -5,5 +5,12 @@ from services.notifications.schemas import DifferenceList, ProgrammeDraft, Progr
 from shared.programmes import Forms, programme_routes
 
 router = programme_routes(
-    Forms(ProgrammeDraft, ProgrammeView, VersionView, DifferenceList, faults, ("template-unfit", "template-unknown"))
+    Forms(
+        ProgrammeDraft,
+        ProgrammeView,
+        VersionView,
+        DifferenceList,
+        faults,
+        ("segment-unknown", "template-unfit", "template-unknown"),
+    )
 )

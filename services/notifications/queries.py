@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.loading import DOCUMENTS, columns
-from services.notifications.records import Coupon, Kept, SharedCode
+from services.notifications.records import Coupon, Kept, SharedCode, Use, UseStatus
 from shared.database import fetch
 
 BY_CODES = f"SELECT {columns(Coupon)} FROM coupon WHERE code = ANY($1::text[])"
@@ -25,6 +25,20 @@ async def coupon(connection: AsyncConnection, code: str) -> Coupon | None:
 async def coupons(connection: AsyncConnection, customer_id: str, *, after: str, limit: int) -> list[Coupon]:
     """Return a customer's coupons in the order of their ids."""
     return [Coupon(*row) for row in await fetch(connection, OF_CUSTOMER, customer_id, after, limit)]
+
+
+USE_COLUMNS = ", ".join(each.name for each in fields(Use))
+USES = f"""
+SELECT {USE_COLUMNS} FROM coupon_use
+ WHERE code = $1 AND (shop_id, invoice_number) > ($2, $3) AND ($4::text IS NULL OR status = $4)
+ ORDER BY shop_id, invoice_number LIMIT $5"""
+
+
+async def uses(
+    connection: AsyncConnection, code: str, status: UseStatus | None, *, after: tuple[str, str], limit: int
+) -> list[Use]:
+    """Return the purchases that named a code, by shop and invoice."""
+    return [Use(*row) for row in await fetch(connection, USES, code, *after, status, limit)]
 
 
 # Codes for everybody

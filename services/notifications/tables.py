@@ -285,7 +285,7 @@ coupon_use = sa.Table(
     sa.Column("occurred_at", INSTANT, nullable=False),
     sa.Column("customer_id", sa.Text),
     sa.Column("amount", MONEY, comment="what it took off, as far as a basket tells"),
-    sa.Column("reason", sa.Text, comment="of a conflict"),
+    sa.Column("reason", sa.Text, comment="of a conflict, or of a use that outlived its purchase"),
     sa.CheckConstraint("status IN ('redeemed', 'conflict', 'unknown', 'freed')", name="status"),
     sa.Index("coupon_use_invoice", "shop_id", "invoice_number"),
     sa.Index(
@@ -333,6 +333,7 @@ shared_reservation = sa.Table(
     sa.Column("amount", MONEY),
     sa.Column("reserved_until", INSTANT, nullable=False),
     sa.Index("shared_reservation_basket", "reservation"),
+    sa.Index("shared_reservation_customer", "code", "customer_id"),
     sa.Index("shared_reservation_over", "reserved_until", "code"),
     comment="uses of shared codes that are kept for a basket; gone when it is paid, released or over",
 )

@@ -17,6 +17,7 @@ REFUSALS = {
     "claim-rejected": 409,
     "claim-unknown": 404,
     "code-retired": 409,
+    "customer-erased": 410,
     "code-taken": 409,
     "code-unknown": 404,
     "friend-is-oneself": 409,

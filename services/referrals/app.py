@@ -8,7 +8,9 @@ from fastapi.responses import JSONResponse
 
 import services.referrals
 from services.referrals import claims, programmes, routes
+from services.referrals.commands import SOURCE, EraseCustomer
 from services.referrals.documents import asyncapi
+from services.referrals.memory import MEMORY
 from services.referrals.pairs import routes as pair_routes
 from services.referrals.partners import routes as partner_routes
 from services.referrals.reports import routes as report_routes
@@ -16,9 +18,12 @@ from services.referrals.reports.reader import referrals_reports
 from services.referrals.service import ReferralsService
 from services.referrals.settings import ReferralsSettings
 from shared.auth import Keys, is_loopback
+from shared.customers import People, customer_routes
 from shared.guessing import Guesses
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
+
+PEOPLE = People(MEMORY, EraseCustomer, SOURCE)
 
 DESCRIPTION = """Rewards for recommending, and for buying together.
 
@@ -49,6 +54,7 @@ def create_app(
     app.state.service = referrals
     app.state.reports = reports
     app.state.settings = settings
+    app.state.erases = True
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.referrals_guesses_per_minute)
     app.include_router(programmes.router)
@@ -57,6 +63,7 @@ def create_app(
     app.include_router(pair_routes.router)
     app.include_router(partner_routes.router)
     app.include_router(report_routes.router)
+    app.include_router(customer_routes(PEOPLE))
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def events() -> JSONResponse:

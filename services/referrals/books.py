@@ -61,6 +61,8 @@ class Changes:
     lines: list[Line] = field(default_factory=list)
     payouts: list[Payout] = field(default_factory=list)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    """All names of everybody who was erased."""
 
 
 @dataclass(slots=True)
@@ -125,6 +127,10 @@ class Books:
             found = Customer(name)
             self.customers[name] = self.changes.new_customers[name] = found
         return found
+
+    def is_erased(self, name: str | None) -> bool:
+        found = self.customers.get(name or "")
+        return found is not None and found.erased
 
     def keep(self, customer: Customer) -> None:
         """Note that a customer changed."""

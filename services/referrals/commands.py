@@ -76,6 +76,14 @@ class HearTier(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class EraseCustomer:
+    """Forget a customer, under whichever of their names; nothing is noted of them any more."""
+
+    customer_id: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimCode:
     """Let a friend name who recommended the shop to them."""
 
@@ -252,6 +260,7 @@ Command = (
     | HearCard
     | HearMerge
     | HearTier
+    | EraseCustomer
     | ClaimCode
     | AcceptClaim
     | RejectClaim
@@ -316,6 +325,7 @@ def lasts(command: Command) -> bool:
 
 
 AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
+    EraseCustomer: lambda it: Deed("customer.erase", it.customer_id),
     ClaimCode: lambda it: Deed("code.claim", f"{it.code} for {it.friend_id}"),
     AcceptClaim: lambda it: Deed("claim.accept", it.referral_id),
     RejectClaim: lambda it: Deed("claim.reject", it.referral_id, it.reason),

@@ -16,4 +16,5 @@ def asyncapi() -> dict[str, Any]:
         hears={PURCHASES_TOPIC: ["purchase"], CUSTOMERS_TOPIC: ["customer"], POINTS_TOPIC: ["account", "card", "tier"]},
         heard=EVENTS,
         says={REFERRALS_TOPIC: said.EVENTS},
+        passes_on=[CUSTOMERS_TOPIC],
     )

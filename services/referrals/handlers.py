@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.referrals.commands import (
     Command,
+    EraseCustomer,
     HearCard,
     HearCustomer,
     HearMerge,
@@ -21,11 +22,12 @@ from services.referrals.commands import (
 from services.referrals.contacts import Contacts
 from services.referrals.lifecycle import Lifecycle
 from services.referrals.rules import codes
-from shared.contracts.customers import CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.points import AccountMergedEvent, AccountOpenedEvent, CardReplacedEvent, TierChangedEvent
 from shared.contracts.purchases import PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.messaging.events import Received, Status, Subscription, Verdict
 from shared.requests import Origin
+from shared.withholding import ERASED
 
 CONSUMER = "referrals"
 PURCHASES_TOPIC = "loyalty.purchases"
@@ -39,6 +41,7 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PurchaseRefundedEvent
         | CustomerRegisteredEvent
         | CustomerUpdatedEvent
+        | CustomerErasedEvent
         | AccountOpenedEvent
         | CardReplacedEvent
         | AccountMergedEvent
@@ -77,6 +80,10 @@ def hear_change(event: CustomerUpdatedEvent, origin: Origin, contacts: Contacts)
     return HearCustomer(said.customer_id, contact, said.card_number, None, happened_at, origin)
 
 
+def erase_customer(event: CustomerErasedEvent, origin: Origin, _contacts: Contacts) -> Command:
+    return EraseCustomer(event.data.customer_id, origin)
+
+
 def hear_card(event: AccountOpenedEvent | CardReplacedEvent, _origin: Origin, _contacts: Contacts) -> Command:
     return HearCard(event.data.card_number, event.data.customer_id)
 
@@ -94,6 +101,7 @@ HANDLERS: dict[str, Callable[[Any, Origin, Contacts], Command]] = {
     "loyalty.purchase.refunded.v1": hear_refund,
     "loyalty.customer.registered.v1": hear_registration,
     "loyalty.customer.updated.v1": hear_change,
+    "loyalty.customer.erased.v1": erase_customer,
     "loyalty.account.opened.v1": hear_card,
     "loyalty.card.replaced.v1": hear_card,
     "loyalty.account.merged.v1": hear_merge,
@@ -128,4 +136,6 @@ def command_for(received: Received, contacts: Contacts) -> Command:
 
 
 def verdict_on(outcome: Outcome) -> Verdict:
+    if outcome.code == ERASED:
+        return Verdict("skipped", ERASED)
     return Verdict(VERDICTS[outcome.status], outcome.code, outcome.detail)

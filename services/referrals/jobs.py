@@ -9,14 +9,16 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.referrals.commands import Command, Request, SettlePair, SettleReferral
+from services.referrals.memory import MEMORY
 from services.referrals.service import ReferralsService
 from shared.database import fetch, transact
+from shared.erasures import forgetting
 from shared.housekeeping import house
 from shared.jobs import Job, Tell
 
 BATCH = 1_000
 
-CONNECTIONS = 3
+CONNECTIONS = 4
 """What an engine for these jobs needs: one for each lock, one for the batches."""
 
 ALIASES = dict.fromkeys(("release-holds", "end-reviews", "expire-pairs"), "settle")
@@ -60,6 +62,7 @@ def jobs(referrals: ReferralsService, engine: AsyncEngine) -> list[Job]:
             partial(settle, referrals, engine),
             partial(_count_due, referrals),
         ),
+        forgetting(engine, MEMORY),
         house(referrals, engine),
     ]
 

@@ -37,7 +37,7 @@ class Lifecycle:
         """
         books = await self._loader.load(connection, requests, now)
         replies = decide(books, requests)
-        await save(connection, books.changes)
+        await save(connection, books.changes, now)
         await answers.save(connection, books.answers, now=now)
         return replies
 

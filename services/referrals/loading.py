@@ -324,12 +324,14 @@ async def _load_codes_of(connection: AsyncConnection, books: Books, wanted: Want
 
 async def _lock_customers(connection: AsyncConnection, books: Books, names: set[str]) -> None:
     rows = await fetch(connection, LOCK_CUSTOMERS, SEPARATOR.join(sorted(names)))
-    found = {row["customer_id"]: Customer(*row) for row in rows}
-    for name, customer in found.items():
-        target = found.get(customer.merged_into or name)
-        if target is None:
-            raise CollisionError("a customer was merged while the locks were waited for")
-        books.customers[name] = target
+    found = {row[0]: Customer(*row) for row in rows}
+    books.customers.update(found)
+    for customer in found.values():
+        if customer.merged_into is not None:
+            target = found.get(customer.merged_into)
+            if target is None:
+                raise CollisionError("a customer was merged while the locks were waited for")
+            books.customers[customer.customer_id] = target
 
 
 async def _load_merged(connection: AsyncConnection, books: Books) -> None:
@@ -342,8 +344,9 @@ async def _load_merged(connection: AsyncConnection, books: Books) -> None:
 
 def _all_names(books: Books, names: Iterable[str]) -> list[str]:
     """Return names with all others of the same customers."""
-    targets = {books.customers[name].customer_id if name in books.customers else name for name in names}
-    return sorted(targets | {other for target in targets for other in books.merged.get(target, ())})
+    customers = books.customers
+    targets = {customers[name].customer_id if name in customers else name for name in names}
+    return [*targets, *(other for target in targets & books.merged.keys() for other in books.merged[target])]
 
 
 async def _load_referrals(

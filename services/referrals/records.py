@@ -36,6 +36,7 @@ class Customer:
     email_hash: bytes | None = None
     phone_hash: bytes | None = None
     merged_into: str | None = None
+    erased: bool = False
 
 
 @dataclass(slots=True)

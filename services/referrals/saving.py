@@ -1,5 +1,6 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+import datetime as dt
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.referrals import tables
 from services.referrals.books import Changes
 from services.referrals.records import Commission, Listing
+from shared import erasures
 from shared.columns import Columns, firsts, joined, rows_of
 from shared.database import fetch
 
 CUSTOMER = Columns(
-    tables.customer, "customer_id event_sequence first_purchase_at tier email_hash phone_hash merged_into"
+    tables.customer, "customer_id event_sequence first_purchase_at tier email_hash phone_hash merged_into erased"
 )
 MERGED = Columns(tables.customer, "customer_id merged_into")
 CARD = Columns(tables.card, "card_number customer_id")
@@ -96,8 +98,10 @@ UPDATE offer SET document = coalesce(k.document, offer.document), retired_at = c
  WHERE offer.offer_id = k.offer_id"""
 
 
-async def save(connection: AsyncConnection, changes: Changes) -> None:
+async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
+    if changes.erased:
+        await erasures.begin(connection, changes.erased, changes.erased, now=now)
     # sorted by their keys, as every batch does: what two of them write both is then written by one after the other
     await fetch(
         connection,

@@ -37,6 +37,7 @@ customer = sa.Table(
     sa.Column("email_hash", sa.LargeBinary),
     sa.Column("phone_hash", sa.LargeBinary),
     sa.Column("merged_into", sa.Text, comment="the customer that this one goes on as"),
+    sa.Column("erased", sa.Boolean, nullable=False, server_default="false"),
     sa.Index("customer_merged", "merged_into", postgresql_where=sa.text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},
 )

@@ -2,8 +2,10 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.referrals.memory import MEMORY
 from services.referrals.programme import Programme
 from services.referrals.terms import DIGITS, USUAL_DIGITS
+from shared import erasures
 from shared.codes import ALPHABET
 from shared.verification import Finding, Invariant, findings
 
@@ -379,6 +381,21 @@ REFERRED = (
         """
         SELECT p.shop_id, p.invoice_number, p.card_number, c.customer_id FROM purchase p JOIN card c USING (card_number)
          WHERE p.status = 'parked'""",
+    ),
+    Invariant(
+        "the-erased-are-over",
+        "whoever was erased is marked so under every name, claims and is claimed by nothing, and nobody else is marked",
+        """
+        SELECT coalesce(c.customer_id, e.customer_id) AS customer_id, t.erased, e.erased_at, o.code
+          FROM customer c JOIN customer t ON t.customer_id = coalesce(c.merged_into, c.customer_id)
+          FULL JOIN erasure e ON e.customer_id = c.customer_id
+          LEFT JOIN code o ON o.customer_id = c.customer_id AND o.retired_at IS NULL AND t.erased
+         WHERE t.erased IS DISTINCT FROM (e.customer_id IS NOT NULL) OR o.code IS NOT NULL""",
+    ),
+    Invariant(
+        "the-erased-are-forgotten",
+        "of those of whom everything was deleted no row holds anything any more",
+        erasures.remains(MEMORY),
     ),
     Invariant(
         "codes-check",

@@ -11,6 +11,7 @@ from services.referrals.commands import (
     ChooseCode,
     ClaimCode,
     Command,
+    EraseCustomer,
     HearCard,
     HearCustomer,
     HearMerge,
@@ -90,6 +91,9 @@ class Wanted:
                 self.since = EARLIEST
             case HearTier(customer_id=customer_id):
                 self.customers.add(customer_id)
+            case EraseCustomer(customer_id=customer_id):
+                self.customers.add(customer_id)
+                self.coding.add(customer_id)
             case _:
                 self._add_claiming(command)
 

@@ -22,7 +22,15 @@ class CouponEnded(BaseModel):
                     "coupon_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
                     "claim_id": "2c1f4b52-6f0e-4bd6-9d58-6f0f5b0c7a11",
                     "occurred_at": "2026-11-23T09:15:00Z",
-                }
+                },
+                {
+                    "code": "SUMMER26",
+                    "customer_id": "c-42",
+                    "shared": True,
+                    "shop_id": "webshop-de",
+                    "invoice_number": "R-2026-000123",
+                    "occurred_at": "2026-11-23T09:15:00Z",
+                },
             ]
         }
     )
@@ -83,6 +91,10 @@ class CouponIssued(BaseModel):
         PointsBenefit | FreeArticle | PercentageVoucher | MoneyVoucher | Shipping, Field(discriminator="kind")
     ]
     valid_until: dt.datetime | None = None
+    categories: list[Identifier] = []
+    """Only lines of these count; without any, all do."""
+    stacks: Flag = False
+    """Whether others that stack may be used beside it."""
     occurred_at: Instant | None = None
 
 

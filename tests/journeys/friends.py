@@ -88,6 +88,20 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+def record(rng: random.Random, topic: str, kind: str, *, who: str, at: dt.datetime, data: dict[str, Any]) -> Record:
+    """Return an event as a shop's system sends it."""
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.UUID(int=rng.getrandbits(128))),
+        "source": SOURCE,
+        "type": f"loyalty.{kind}.v1",
+        "subject": who,
+        "time": at.isoformat(),
+        "data": data,
+    }
+    return Record(topic, who, json.dumps(event).encode())
+
+
 class Claim(NamedTuple):
     """What a friend says over REST."""
 
@@ -185,16 +199,7 @@ class Crowd:
         return said | {"currency": "EUR", "amount": amount}
 
     def _event(self, topic: str, kind: str, friend: Friend, data: dict[str, Any]) -> Record:
-        event = {
-            "specversion": "1.0",
-            "id": str(uuid.UUID(int=self.rng.getrandbits(128))),
-            "source": SOURCE,
-            "type": f"loyalty.{kind}.v1",
-            "subject": friend.name,
-            "time": friend.claimed_at.isoformat(),
-            "data": data,
-        }
-        return Record(topic, friend.name, json.dumps(event).encode())
+        return record(self.rng, topic, kind, who=friend.name, at=friend.claimed_at, data=data)
 
     # What it brings
 

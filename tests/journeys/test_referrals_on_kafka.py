@@ -1,4 +1,4 @@
-"""Hundreds of friends on real Kafka, while points and referrals die and come back: everybody has what the facts say, once.
+"""Hundreds of friends and couples on real Kafka, while points and referrals die: everybody has what the facts say, once.
 
 Coupons are issued by notifications, which hears of them.
 """
@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -27,6 +28,7 @@ from services.referrals.rules import codes
 from shared.database import create_engine, transact
 from tests import plain
 from tests.brokers import Broker
+from tests.journeys import couples
 from tests.journeys.friends import COUPONS, CUSTOMERS, POINTS, PURCHASES, Claim, Crowd, Record, Said
 from tests.journeys.reading import end_of, standing_on
 from tests.processes import Running, command, loyalty
@@ -49,6 +51,10 @@ HEARD = {
 READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset WHERE topic = $1"
 UNSENT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM dead_letter WHERE relayed_at IS NULL)"
 DEAD = "SELECT code, count(*) FROM dead_letter GROUP BY code"
+COUPONS_OF = """
+SELECT customer_id, count(*) FROM coupon WHERE status = 'issued' AND customer_id = ANY($1::text[]) GROUP BY customer_id"""
+GIVEN = {"loyalty.referral.rewarded.v1", "loyalty.pair.completed.v1"}
+TAKEN_BACK = {"loyalty.referral.reversed.v1", "loyalty.pair.reversed.v1"}
 BALANCES = "SELECT customer_id, available, pending, held FROM account"
 
 
@@ -60,6 +66,7 @@ class Journey:
         self.urls = urls
         self.rng = rng
         self.crowd = Crowd(servers, {f"r-{number}": codes.generate() for number in range(REFERRERS)}, rng, now)
+        self.couples = couples.Couples(rng, now)
         self.books: dict[str, asyncpg.Connection] = {}
         self.running: dict[str, Running] = {}
         self.said: list[str] = []
@@ -115,14 +122,18 @@ class Journey:
         raise AssertionError(f"{claim} was never answered")
 
     async def prepare(self) -> None:
-        """Have two versions of the programme, and a code of each referrer."""
+        """Have two versions of the programme, a code of each referrer, and offers that couples have taken up."""
         engine, lifecycle, now = create_engine(self.urls["referrals"], name="tests"), Lifecycle(), self.crowd.now
         for rules in (POINTS, COUPONS):
             programme, begins = Programme.model_validate(rules.document), now - dt.timedelta(days=rules.days_ago)
             async with engine.begin() as connection:
                 await lifecycle.publish(connection, programme, valid_from=begins, now=now, actor="tester")
-        request = Request([MakeCode(name, code) for name, code in self.crowd.codes.items()])
-        await transact(engine, lambda connection: lifecycle.book(connection, [request], now=now))
+        asked = {era: (self.couples.taking_up(era), now - dt.timedelta(days=ago)) for era, ago in couples.ERAS.items()}
+        asked["now"] = [MakeCode(name, code) for name, code in self.crowd.codes.items()], now
+        for commands, then in asked.values():
+            work = partial(lifecycle.book, requests=[Request(commands)], now=then)
+            for reply in await transact(engine, work):
+                assert {each.status for each in reply.outcomes} == {"booked"}
         await engine.dispose()
 
     async def read(self, name: str) -> int:
@@ -166,6 +177,7 @@ async def test_everybody_gets_what_the_facts_say_whatever_dies_and_comes_again(j
     await the_points_are_those_of_the_model(journey)
     await every_reward_was_said_once(journey)
     await every_coupon_is_what_was_said_of_it(journey)
+    await both_of_a_pair_have_what_they_did_together(journey)
     dead = {name: dict(await each.fetch(DEAD)) for name, each in journey.books.items()}
     assert dead == {"points": BOTH_DEAD, "referrals": BOTH_DEAD, "notifications": {"event-malformed": 1}}
     verified = command("verify", **journey.settings)
@@ -181,7 +193,8 @@ def begin(journey: Journey) -> None:
 
 
 async def invite_while_both_die(journey: Journey) -> None:
-    said = journey.crowd.invite(TIMES)
+    said = [*journey.crowd.invite(TIMES), *journey.couples.buy()]
+    journey.rng.shuffle(said)
     journey.say(BAD)
     portion = len(said) // KILLS + 1
     for number in range(KILLS):
@@ -210,10 +223,20 @@ BOTH_DEAD = {"event-malformed": 1, "event-empty": 1}
 
 
 async def the_points_are_those_of_the_model(journey: Journey) -> None:
-    wanted = {name: (points, 0, 0) for name, points in journey.crowd.points().items()}
+    points = journey.crowd.points() | journey.couples.points()
+    wanted = {name: (each, 0, 0) for name, each in points.items()}
     rows = await journey.books["points"].fetch(BALANCES)
     found = dict.fromkeys(wanted, (0, 0, 0)) | {row[0]: tuple(row)[1:] for row in rows}
     assert {name: (found[name], wanted[name]) for name in found if found[name] != wanted[name]} == {}
+
+
+async def both_of_a_pair_have_what_they_did_together(journey: Journey) -> None:
+    """And of a pair that came to nothing, or was given back, neither has anything."""
+    stands = await journey.books["referrals"].fetch("SELECT pair_id, status FROM pair")
+    assert dict(stands) == {each.pair_id: each.status for each in journey.couples.couples}
+    assert {status for _, status in stands} == {"completed", "accepted", "expired"}
+    names = [name for each in journey.couples.couples for name in each.both]
+    assert dict(await journey.books["notifications"].fetch(COUPONS_OF, names)) == journey.couples.coupons()
 
 
 async def every_coupon_is_what_was_said_of_it(journey: Journey) -> None:
@@ -222,9 +245,9 @@ async def every_coupon_is_what_was_said_of_it(journey: Journey) -> None:
     for record in standing_on(journey.servers, "loyalty.referrals"):
         event = orjson.loads(record.value)
         data = event["data"]
-        if event["type"] == "loyalty.referral.rewarded.v1" and data["reward"]["kind"] == "coupon":
+        if event["type"] in GIVEN and data["reward"]["kind"] == "coupon":
             wanted.setdefault(data["reward_id"], "issued")
-        if event["type"] == "loyalty.referral.reversed.v1" and data.get("reward_kind") == "coupon":
+        if event["type"] in TAKEN_BACK and data.get("reward_kind") == "coupon":
             wanted[data["reward_id"]] = "voided"
     found = await journey.books["notifications"].fetch("SELECT coupon_id, status FROM coupon")
     assert dict(found) == wanted
@@ -237,7 +260,7 @@ async def every_reward_was_said_once(journey: Journey) -> None:
     for record in standing_on(journey.servers, "loyalty.referrals"):
         event = orjson.loads(record.value)
         assert events.setdefault((event["subject"], event["sequence"]), event) == event
-    rewarded = [event["data"] for event in events.values() if event["type"] == "loyalty.referral.rewarded.v1"]
+    rewarded = [event["data"] for event in events.values() if event["type"] in GIVEN]
     assert len({each["reward_id"] for each in rewarded}) == len(rewarded)
     kinds = {(each["reward"]["kind"], each["side"]) for each in rewarded}
     assert kinds == set(itertools.product(("points", "coupon"), ("friend", "referrer")))

@@ -9,16 +9,24 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.commands import Command, RedeemCoupon, ReleaseCoupon, ReserveCoupon, SettleCoupon
+from services.notifications.commands import (
+    Command,
+    CreateShared,
+    RedeemCoupon,
+    ReleaseCoupon,
+    ReserveCoupon,
+    SettleCoupon,
+)
 from services.notifications.delivery import Delivery
 from services.notifications.jobs import settle
+from services.notifications.programme import Programme
 from services.notifications.service import NotificationsService
 from services.notifications.verification import verify
 from shared.contracts.notifications import EVENTS
 from shared.database import transact
 from shared.requests import Request
 from tests.asking import rows
-from tests.notifications.conftest import CODE, NOW, Book, issue, purchase, refund, void
+from tests.notifications.conftest import CODE, NOW, VALUE, Book, issue, purchase, refund, void
 
 OTHER = "XMAS-9QF4-7K2M-T3HY"
 
@@ -86,6 +94,18 @@ async def test_what_is_taken_back_as_a_whole_frees_its_coupon_in_any_order(
     await in_order(engine)
 
 
+async def test_the_programme_says_whether_a_full_refund_frees(
+    book: Book, engine: AsyncEngine, notifications: NotificationsService
+) -> None:
+    programme = Programme.model_validate({"coupons": {"full_refund_frees": False}})
+    await notifications.publish(programme, valid_from=NOW, now=NOW, actor="tester", request_id="r-1")
+    await book(issue(), CreateShared("SUMMER26", VALUE), purchase("R-1", CODE, "SUMMER26"), refund())
+    assert await state(engine) == ("redeemed", "R-1")
+    found = await rows(engine, "SELECT DISTINCT status, reason FROM coupon_use")
+    assert [tuple(each.values()) for each in found] == [("redeemed", "purchase-refunded")]
+    await in_order(engine)
+
+
 async def test_a_part_that_is_taken_back_frees_nothing(book: Book, engine: AsyncEngine) -> None:
     await book(issue(), purchase(), refund(amount="40.00"))
     assert await state(engine) == ("redeemed", "R-1")
@@ -135,6 +155,39 @@ async def test_it_ends_with_its_last_day(book: Book, engine: AsyncEngine, notifi
     assert [each["status"] for each in found] == ["expired", "issued"]
     assert await book(SettleCoupon(CODE), now=NOW + dt.timedelta(days=1))
     assert await said(engine) == ["issued", "issued", "expired"]
+
+
+async def test_what_a_basket_keeps_may_be_paid_with_after_its_end(
+    book: Book, engine: AsyncEngine, notifications: NotificationsService
+) -> None:
+    before, after = NOW + dt.timedelta(hours=11, minutes=55), NOW + dt.timedelta(hours=12)
+    await book(issue(days=0), ReserveCoupon(CODE, "basket 1", 600), now=before)
+    notifications.clock = lambda: after
+    assert await settle(notifications, engine, lambda _done, _of: None) == 0
+    (longer, other, taken) = await book(
+        ReserveCoupon(CODE, "basket 1", 600),
+        RedeemCoupon(CODE, "shop", "R-2"),
+        RedeemCoupon(CODE, "shop", "R-1", "basket 1"),
+        now=after,
+    )
+    assert (longer.code, other.code, taken.status) == ("coupon-expired", "coupon-reserved", "booked")
+    await in_order(engine)
+
+
+async def test_a_purchase_that_was_taken_back_takes_no_code_any_more(book: Book, engine: AsyncEngine) -> None:
+    await book(issue(), purchase("R-1", "OTHER"), refund("R-1"))
+    (refused,) = await book(RedeemCoupon(CODE, "shop", "R-1"))
+    assert refused.code == "purchase-refunded"
+    assert await state(engine) == ("issued", None)
+    await in_order(engine)
+
+
+async def test_a_refund_and_a_till_at_once_leave_nothing_used(book: Book, engine: AsyncEngine) -> None:
+    for number in range(20):
+        invoice, code = f"R-{number}", f"LATE-{number}"
+        await book(issue(f"claim-{number}", code), purchase(invoice, "OTHER"))
+        await asyncio.gather(book(RedeemCoupon(code, "shop", invoice)), book(refund(invoice)))
+    await in_order(engine)
 
 
 async def test_50_tills_on_one_code_take_it_once(book: Book, engine: AsyncEngine) -> None:

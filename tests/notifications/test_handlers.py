@@ -1,6 +1,7 @@
 """What other services say becomes coupons, once each, whatever is delivered again and in which order."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import handlers
+from services.notifications.commands import CreateShared, Request
 from services.notifications.delivery import Delivery
 from shared.database import fetch, transact
 from shared.messaging.decoding import decode
@@ -116,3 +118,21 @@ async def test_points_and_what_has_no_coupon_are_left_to_others(engine: AsyncEng
     )
     assert verdicts == ["skipped"] * 3
     assert await coupons(engine) == []
+
+
+async def test_a_purchase_with_a_shared_code_counts_what_it_was_given(engine: AsyncEngine) -> None:
+    """10 % of wine: 90.00 were paid for what cost 100.00, of which 40.00 were wine."""
+    value = '{"kind": "percentage_voucher", "percent": "10", "minimum": "0"}'
+    shared = CreateShared("SUMMER26", value, categories='["wine"]')
+    writer = Delivery()
+    await transact(engine, lambda connection: writer.book(connection, [Request([shared])], now=NOW))
+    lines = [
+        {"sku": "A-1", "category": "wine", "amount": "36.00"},
+        {"sku": "B-1", "category": "books", "amount": "54.00"},
+    ]
+    bought = {"shop_id": "shop", "invoice_number": "R-1", "customer_id": "ben", "currency": "EUR", "total": "90.00"}
+    said = ("purchase.completed", bought | {"discount": "10.00", "lines": lines, "coupon_codes": ["summer-26"]})
+    assert await hear(engine, said, said) == ["accepted", "duplicate"]
+    async with engine.connect() as connection:
+        rows = await fetch(connection, "SELECT uses, amount FROM shared_code")
+    assert [tuple(row) for row in rows] == [(1, Decimal("4.00"))]

@@ -1,5 +1,6 @@
 """What is said of itself: each thing that happens is planned to be said once, and nothing that is long ago or switched off."""
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -322,3 +323,9 @@ async def test_nobody_is_reminded_of_what_they_used(
     await book(purchase(), now=NOW + dt.timedelta(days=25))
     found = await message(engine)
     assert (found["status"], found["reason"]) == ("suppressed", "coupon-redeemed")
+
+
+async def test_two_processes_that_hear_the_same_at_once_count_it_once(engine: AsyncEngine) -> None:
+    said = [awarded(10) for _ in range(10)]
+    await asyncio.gather(*(Ear(engine).hear(*said) for _ in range(4)))
+    assert (await message(engine))["content"]["awarded"] == 100

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notifications import planning, tables
-from services.notifications.jobs import plan_occasions
+from services.notifications.commands import DropSegment, Request
+from services.notifications.jobs import jobs, plan_occasions
 from services.notifications.programme import Programme
 from services.notifications.records import notification_hex, notification_id
 from services.notifications.service import NotificationsService
 from shared.database import transact
+from shared.documents import UnpublishableError
 from tests.asking import rows
 from tests.notifications.conftest import NOW
 
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LONG_AGO = dt.date(2020, 1, 1)
 DAY = dt.timedelta(days=1)
 
@@ -214,18 +217,86 @@ async def test_what_is_cut_off_goes_on_where_it_was(
     assert len(await planned(engine)) == 20
 
 
+async def test_whoever_is_still_to_be_gone_through_is_counted(
+    notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    await publish(notifications, NOW, christmas(), birthday())
+    await customers(engine, {"customer_id": "anna"}, {"customer_id": "ben"})
+    job = next(each for each in jobs(notifications, engine) if each.name == "plan")
+    counted = []
+    for now in ("2026-11-25T12:00:00Z", "2026-12-03T12:00:00Z"):
+        notifications.clock = lambda at=now: instant(at)  # type: ignore[misc]
+        async with engine.connect() as connection:
+            counted.append(await job.waiting(connection))
+    assert await job.work(lambda _done, _of: None) == 2
+    async with engine.connect() as connection:
+        assert (counted, await job.waiting(connection)) == ([0, 2], 0)
+
+
+GOLD = {"field": "tier", "in": ["Gold"]}
+
+
+async def save_segment(engine: AsyncEngine, name: str, document: dict[str, Any]) -> None:
+    async with engine.begin() as connection:
+        values = {"name": name, "filter": document, "saved_at": NOW, "saved_by": "tests"}
+        await connection.execute(tables.segment.insert().values(**values))
+
+
+async def test_an_occasion_is_only_for_its_segment(notifications: NotificationsService, engine: AsyncEngine) -> None:
+    await save_segment(engine, "gold", GOLD)
+    await publish(notifications, NOW, christmas(segment="gold"), birthday(segment="gold"))
+    await customers(
+        engine,
+        {"customer_id": "anna", "tier": "Gold", "birthday": day("1990-12-04")},
+        {"customer_id": "ben", "tier": "Silver", "birthday": day("1990-12-04")},
+    )
+    assert await plan(notifications, engine, "2026-12-03T12:00:00Z") == 2
+    assert {each[0] for each in await planned(engine)} == {"anna"}
+    async with engine.begin() as connection:
+        await connection.execute(tables.customer.update().values(tier="Gold"))
+    # who comes into it later is found later
+    assert await plan(notifications, engine, "2026-12-03T13:00:00Z") == 2
+
+
+async def test_a_segment_has_to_be_there(notifications: NotificationsService, engine: AsyncEngine) -> None:
+    notifications.clock = lambda: NOW
+    with pytest.raises(UnpublishableError):
+        await publish(notifications, NOW, christmas(segment="gold"))
+    await save_segment(engine, "gold", GOLD)
+    await publish(notifications, NOW, christmas(segment="gold"))
+    (outcome,) = (await notifications.submit(Request([DropSegment("gold")]))).outcomes
+    assert outcome.code == "segment-needed"
+    await publish(notifications, NOW, christmas())
+    (outcome,) = (await notifications.submit(Request([DropSegment("gold")]))).outcomes
+    assert outcome.status == "booked"
+
+
 async def test_two_runs_at_once_plan_each_once(notifications: NotificationsService, engine: AsyncEngine) -> None:
     await publish(notifications, NOW, christmas())
     await customers(engine, *({"customer_id": f"c-{number:03}"} for number in range(300)))
     now = instant("2026-12-03T12:00:00Z")
     programme = (await notifications.programme_now()).programme
-    (asked,) = planning.rounds(programme, now)
+    (asked,) = await transact(engine, lambda each: planning.rounds(each, programme, now))
 
     async def run() -> int:
         return (await transact(engine, lambda each: planning.plan(each, asked, programme, after="", now=now)))[0]
 
     assert sum(await asyncio.gather(*(run() for _ in range(4)))) == 300
     assert len(await planned(engine)) == 300
+
+
+async def test_a_birthday_that_is_changed_meanwhile_is_not_planned(
+    notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    await publish(notifications, NOW, birthday())
+    await customers(engine, {"customer_id": "anna", "birthday": day("1990-11-24")})
+    async with engine.begin() as connection:
+        await connection.execute(tables.customer.update().values(birthday=day("1990-05-17")))
+        running = asyncio.create_task(plan(notifications, engine))
+        while not await rows(engine, WAITING):  # noqa: ASYNC110 - in the database
+            await asyncio.sleep(0.01)
+    assert await running == 0
+    assert await planned(engine) == []
 
 
 @given(*[st.text(st.characters(codec="utf-8"))] * 3)

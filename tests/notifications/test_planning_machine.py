@@ -25,7 +25,7 @@ BEGINNING = dt.datetime(2026, 10, 1, 6, tzinfo=dt.UTC)
 ZONES = ["Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"]
 RUNS = 130
 
-SENT = "UPDATE notification SET status = 'sent', said_at = due_at WHERE status = 'planned' AND due_at <= :now"
+SENT = "UPDATE notification SET status = 'sent', channel = 'email', said_at = due_at WHERE status = 'planned' AND due_at <= :now"
 
 
 @dataclass

@@ -12,7 +12,7 @@ from services.notifications.programme import Programme
 from services.notifications.service import NotificationsService
 from tests.asking import pointers, refusal, rows
 from tests.notifications.conftest import NOW
-from tests.notifications.test_planning import birthday, christmas, customers, day, plan, publish
+from tests.notifications.test_planning import GOLD, birthday, christmas, customers, day, plan, publish, save_segment
 
 SPAN = {"from": "2026-12-01", "until": "2026-12-31"}
 PERCENT = {"kind": "coupon", "coupon": {"value": {"kind": "percentage_voucher", "percent": "10"}}}
@@ -44,10 +44,10 @@ async def listed(client: httpx.AsyncClient, occasion: object, limit: int = 2, **
         cursor = f"&cursor={answer['next_cursor']}"
 
 
-async def consent(engine: AsyncEngine, customer_id: str, state: str) -> None:
+async def consent(engine: AsyncEngine, customer_id: str, state: str, channel: str = "email") -> None:
     word = {"given": "confirmed", "asked": "asked", "withdrawn": "withdrawn"}[state]
     async with engine.begin() as connection:
-        values = {"customer_id": customer_id, "channel": "email", "purpose": "offers", "state": state}
+        values = {"customer_id": customer_id, "channel": channel, "purpose": "offers", "state": state}
         await connection.execute(tables.consent.insert().values(**values, **{f"{word}_at": NOW}))
 
 
@@ -115,6 +115,29 @@ async def test_whoever_cannot_be_told_is_counted_with_the_reason(
         "consent-withdrawn": 1,
     }
     assert {each["customer_id"]: each["reason"] for each in await listed(client, "christmas")}["anna"] is None
+
+
+async def test_a_channel_that_the_shop_delivers_itself_reaches_too(
+    client: httpx.AsyncClient, notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    programme = Programme.model_validate({"occasions": [christmas()], "shop_channels": ["sms"]})
+    await notifications.publish(programme, valid_from=NOW, now=NOW, actor="tests")
+    await customers(engine, {"customer_id": "anna", "phone": "+491701234567"}, {"customer_id": "ben"})
+    await consent(engine, "anna", "given", "sms")
+    await consent(engine, "ben", "given", "sms")
+    shown = await ask(client)
+    assert (shown["reachable"], shown["unreachable"]) == (1, {"address-missing": 1})
+
+
+async def test_a_draft_for_a_segment_finds_those_in_it(
+    client: httpx.AsyncClient, notifications: NotificationsService, engine: AsyncEngine
+) -> None:
+    await publish(notifications, NOW)
+    await save_segment(engine, "gold", GOLD)
+    await customers(engine, {"customer_id": "anna", "tier": "Gold"}, {"customer_id": "ben", "tier": "Silver"})
+    assert [each["customer_id"] for each in await listed(client, christmas(segment="gold"))] == ["anna"]
+    answer = await client.post("/v1/occasions/preview", json=SPAN | {"occasion": christmas(segment="none")})
+    assert pointers(refusal(answer, 422, "segment-unknown")) == {"/occasion/segment"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.asking import rows
+from tests.notifications.conftest import Book, purchase
 
 TERMS = {"value": {"kind": "money_voucher", "amount": "5.00", "currency": "EUR", "minimum": "20.00"}, "valid_days": 30}
 
@@ -87,7 +91,8 @@ async def test_a_code_for_everybody_from_its_making_to_its_end(client: httpx.Asy
     keep = {"reservation": "b-1", "basket": basket}
     assert [(await client.post(f"{path}/reserve", json=keep)).status_code for _ in range(2)] == [201, 200]
     assert (await client.post(f"{path}/check", json={"basket": basket})).json()["reason"] == "customer-had-it"
-    assert (await client.post(f"{path}/check", json={"basket": basket, "reservation": "b-1"})).json()["usable"]
+    for asked in ({"basket": basket, "reservation": "b-1"}, {"reservation": "b-1"}):
+        assert (await client.post(f"{path}/check", json=asked)).json()["usable"]
     purchase = {"shop_id": "shop", "invoice_number": "R-1", "reservation": "b-1"}
     taken = [await client.post(f"{path}/redeem", json=purchase) for _ in range(2)]
     assert [each.status_code for each in taken] == [201, 200]
@@ -101,6 +106,21 @@ async def test_a_code_for_everybody_from_its_making_to_its_end(client: httpx.Asy
     assert (shown["status"], shown["used"], shown["reason"]) == ("ended", {"uses": 1, "amount": "5.00"}, "sold out")
     assert (await client.post(f"{path}/check", json={})).json()["reason"] == "coupon-voided"
     assert [each["code"] for each in (await client.get("/v1/coupons/shared")).json()["data"]] == ["SUMMER26"]
+
+
+async def test_what_staff_and_tills_did_stands_in_the_audit_trail(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    code = await made(client)
+    for _ in range(2):
+        await client.post(f"/v1/coupons/{code}/reserve", json={"reservation": "b-1"})
+        await client.post(f"/v1/coupons/shared/{code}/end", json={"reason": "sold out"})
+    found = await rows(engine, "SELECT action, subject, reason FROM audit ORDER BY id")
+    assert [tuple(each.values()) for each in found] == [
+        ("shared-code.create", "SUMMER26", None),
+        ("coupon.reserve", "SUMMER26 for b-1", None),
+        ("shared-code.end", "SUMMER26", "sold out"),
+    ]
 
 
 async def test_several_codes_for_one_basket_are_priced_together(client: httpx.AsyncClient) -> None:
@@ -164,6 +184,24 @@ async def test_who_guesses_codes_is_told_nothing_for_a_while(client: httpx.Async
     ):
         assert (answer.status_code, answer.json()["code"]) == (429, "guesses-too-many")
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+
+async def test_what_was_over_the_budget_stands_among_the_uses(client: httpx.AsyncClient, book: Book) -> None:
+    code = await made(client, budget={"uses": 1})
+    await book(purchase("R-1", code), purchase("R-2", code), purchase("R-3", code))
+    seen: list[tuple[str, str, str | None]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await client.get(f"/v1/coupons/{code}/uses?limit=2{cursor}")).json()
+        seen += [(each["invoice_number"], each["status"], each["reason"]) for each in page["data"]]
+        cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+    assert seen == [
+        ("R-1", "redeemed", None),
+        ("R-2", "conflict", "budget-exhausted"),
+        ("R-3", "conflict", "budget-exhausted"),
+    ]
+    conflicts = (await client.get(f"/v1/coupons/{code}/uses?status=conflict")).json()["data"]
+    assert [each["invoice_number"] for each in conflicts] == ["R-2", "R-3"]
 
 
 async def test_a_code_for_everybody_is_not_taken_back_from_one(client: httpx.AsyncClient) -> None:

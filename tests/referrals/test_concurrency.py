@@ -15,7 +15,7 @@ from services.referrals.verification import verify
 from shared import codes
 from shared.database import create_engine
 from tests.referrals.asking import days, rewards, rows, states
-from tests.referrals.conftest import CODE, CONTACTS, NOW, Book, claim, code, publish, purchase
+from tests.referrals.conftest import CODE, CONTACTS, NOW, Book, claim, code, publish, purchase, refund
 
 Two = tuple[ReferralsService, ReferralsService]
 Right = Callable[[], Awaitable[bool]]
@@ -146,6 +146,20 @@ async def test_a_claim_and_its_purchase_at_the_same_instant_end_rewarded(
         await booked(two, both if number % 2 else both[::-1])
     assert set((await states(engine)).values()) == {"rewarded"}
     assert await count(engine, "status", "referral") == {"rewarded": 200}
+    assert await right()
+
+
+async def test_a_purchase_heard_twice_and_its_refund_at_the_same_instant_are_one(
+    book: Book, engine: AsyncEngine, two: Two, right: Right
+) -> None:
+    await publish(engine, hold_days=0, minimum="20.00")
+    await book(code(), claim("friend"))
+    for number in range(50):
+        heard = purchase(f"R-{number}", customer="friend")
+        await booked(two, [heard, heard, refund(f"R-{number}"), heard])
+    kept = await rows(engine, "SELECT status, total - refunded AS kept FROM purchase")
+    assert [(each["status"], each["kept"]) for each in kept] == [("booked", 0)] * 50
+    assert set((await states(engine)).values()) == {"claimed"}
     assert await right()
 
 

@@ -3,9 +3,20 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.referrals.commands import AcceptClaim, Contact, HearCard, HearMerge, SettleReferral
+from services.referrals.commands import (
+    AcceptClaim,
+    Contact,
+    EraseCustomer,
+    HearCard,
+    HearMerge,
+    HearTier,
+    SettleReferral,
+)
+from services.referrals.memory import MEMORY
 from services.referrals.verification import REFERRED, verify
+from shared import erasures
 from shared.database import fetch
+from shared.requests import Origin
 from shared.verification import Finding
 from tests.referrals.asking import days
 from tests.referrals.conftest import NOW, Book, claim, code, publish, purchase, refund
@@ -23,6 +34,8 @@ DAMAGE = {
         "UPDATE purchase SET amount = 1, total = 1 WHERE invoice_number = 'R-ben'",
         "R-ben",
     ),
+    "the-erased-are-over": ("DELETE FROM erasure", "gone"),
+    "the-erased-are-forgotten": ("UPDATE customer SET tier = 'Gold' WHERE customer_id = 'gone'", "gone"),
     "first-purchases-are-known": (
         "UPDATE customer SET first_purchase_at = first_purchase_at + interval '1 h' WHERE customer_id = 'ben'",
         "ben",
@@ -77,6 +90,8 @@ async def history(book: Book, engine: AsyncEngine) -> None:
     await book(purchase("R-fritz", customer="fritz", at=-9), claim("fritz"), claim("ben", "4T3H-B7KM"))
     await book(refund("R-hugo", "50.00", points_paid="0.00"), refund("R-nobody"), HearMerge("benno", "ben"))
     await book(HearCard("SHOP-1", "carl"), purchase("R-7", customer=None, card_number="SHOP-9"))
+    await book(HearTier("gone", "Gold"), EraseCustomer("gone", Origin("/test", "erased", NOW)))
+    await erasures.forget(engine, MEMORY, lambda _done, _of: None)
     friends = ("ben", "cleo", "dora", "hugo")
     await book(*(SettleReferral(f"{friend} claims 7K2M-9QFS", friend) for friend in friends), now=NOW + days(2))
 

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications import queries
 from services.notifications.answers import basket_view, coupon_view
-from services.notifications.decisions.pricing import STATES, terms_of, terms_of_shared
+from services.notifications.decisions.pricing import STATES, terms_of, terms_of_shared, used_by_others
 from services.notifications.queries import Found
 from services.notifications.records import Coupon
-from services.notifications.rules.coupons import Basket, Priced, Refused, Used, admitted, priced
+from services.notifications.rules.coupons import ZERO, Basket, Priced, Used, admitted, priced
 from services.notifications.rules.coupons import Coupon as Terms
 
 
@@ -37,8 +37,8 @@ async def checked(
     customer_id = None if basket is None else basket.customer_id
     found = await queries.named(connection, codes, customer_id, reservation, now)
     why = {code: _unusable(found, code, reservation, now) for code in codes}
-    usable = [_terms(found, code, customer_id) for code in codes if why[code] is None]
-    judged = {each.code: each for each in _judge(usable, basket, now)}
+    usable = [_terms(found, code, basket) for code in codes if why[code] is None]
+    judged = {each.code: each for each in _judge(usable, basket)}
     return [_checked(found, code, why[code], judged.get(code), now, has_basket=basket is not None) for code in codes]
 
 
@@ -56,27 +56,22 @@ def _not_free(coupon: Coupon, reservation: str | None, now: dt.datetime) -> str 
     return None if status == "issued" or has_it else f"coupon-{status}"
 
 
-def _terms(found: Found, code: str, customer_id: str | None) -> tuple[Terms, Used]:
+def _terms(found: Found, code: str, basket: Basket | None) -> tuple[Terms, Used]:
     shared, kept = found.shared.get(code), found.kept.get(code)
     if shared is None:
         return terms_of(found.coupons[code]), Used()
-    had = found.had.get(code, 0)
-    if kept is None:
-        return terms_of_shared(shared), Used(shared.uses, shared.amount, had)
-    is_theirs = customer_id is not None and kept.customer_id == customer_id
-    own = kept.amount or Decimal(0)
-    return terms_of_shared(shared), Used(shared.uses - 1, shared.amount - own, had - is_theirs)
+    terms = terms_of_shared(shared)
+    if basket is None:
+        # what is kept is paid with as it was kept
+        return (terms if kept is None else terms._replace(budget=None)), Used(shared.uses, shared.amount)
+    return terms, used_by_others(shared, kept, basket.customer_id, found.had.get(code, 0))
 
 
-def _judge(usable: Sequence[tuple[Terms, Used]], basket: Basket | None, now: dt.datetime) -> list[Priced]:
+def _judge(usable: Sequence[tuple[Terms, Used]], basket: Basket | None) -> list[Priced]:
     if basket is not None:
-        return priced(usable, basket, now)
-    return [_unpriced(usable[: place + 1], now) for place in range(len(usable))]
-
-
-def _unpriced(first: Sequence[tuple[Terms, Used]], now: dt.datetime) -> Priced:
-    refused: Refused | None = admitted(first, None, now)
-    return Priced(first[-1][0].code, Decimal(0), refused)
+        return priced(usable, basket)
+    firsts = (usable[: place + 1] for place in range(len(usable)))
+    return [Priced(each[-1][0].code, ZERO, admitted(each)) for each in firsts]
 
 
 def _checked(

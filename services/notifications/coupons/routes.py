@@ -1,17 +1,17 @@
 """Coupons over REST: issued by hand, and checked, reserved, redeemed and released at tills; it decides nothing."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, get_args
 
 import orjson
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 
 from services.notifications import queries
-from services.notifications.answers import basket_view, coupon_view, money, render_coupon
+from services.notifications.answers import basket_view, coupon_view, money, render_coupon, use_view
 from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import (
     IssueCoupon,
@@ -32,9 +32,10 @@ from services.notifications.coupons.schemas import (
     Redemption,
     Release,
     Reservation,
+    UsePage,
     Voiding,
 )
-from services.notifications.records import Coupon, SharedCode
+from services.notifications.records import Coupon, SharedCode, UseStatus
 from services.notifications.rules.coupons import Reason, draw, spelled
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded, caller, needs
@@ -49,12 +50,15 @@ READ, WRITE, ISSUE = needs("coupons:read"), needs("coupons:write"), needs("coupo
 NOT_FREE = [*get_args(Reason), REUSED]
 GUESSED: dict[int, list[str]] = {429: ["guesses-too-many"]}
 UNKNOWN: dict[int, list[str]] = {404: ["code-unknown"], **GUESSED}
-ZERO = Decimal(0)
+ZERO, NOT_FOUND = Decimal(0), 404
 
 
-def guesses_of(http: HttpRequest) -> Guesses:
+def guessing(http: HttpRequest) -> Callable[[], None]:
+    """Refuse whoever guessed too often; answers what counts another guess of theirs."""
     guesses: Guesses = http.app.state.guesses
-    return guesses
+    name = caller(http).name
+    guesses.refuse(name)
+    return partial(guesses.count, name)
 
 
 @router.post(
@@ -100,10 +104,26 @@ async def list_coupons(
     responses=problem_responses(UNKNOWN),
 )
 async def get_coupon(http: HttpRequest, code: Segment) -> Response:
-    async with looking_up(http):
-        found = await _found(http, code)
+    found = await known(http, code)
     now = service_of(http).clock()
     return as_json(coupon_view(found, now) if isinstance(found, Coupon) else basket_view(found, now))
+
+
+@router.get(
+    "/coupons/{code:segment}/uses",
+    response_model=UsePage,
+    openapi_extra=READ,
+    summary="The purchases that named it, and what became of each",
+    responses=problem_responses(UNKNOWN | {422: ["cursor-invalid"]}),
+)
+async def list_uses(
+    http: HttpRequest, code: Segment, status: UseStatus | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    shop, invoice = decode_cursor(cursor, str, str) if cursor else ("", "")
+    name = (await known(http, code)).code or ""
+    async with service_of(http).engine.connect() as connection:
+        found = await queries.uses(connection, name, status, after=(shop, invoice), limit=limit + 1)
+    return page([use_view(each) for each in found], limit, "shop_id", "invoice_number")
 
 
 @router.post(
@@ -191,39 +211,33 @@ async def release(http: HttpRequest, code: Segment, asked: Release, key: KeyHead
     },
 )
 async def void(http: HttpRequest, code: Segment, why: Voiding, key: KeyHeader = None) -> Response:
-    async with looking_up(http):
-        found = await _found(http, code)
+    found = await known(http, code)
     if isinstance(found, SharedCode):
         raise ProblemError(409, "code-shared", f"{found.code} is a code for everybody; it is ended, for all of them")
     command = VoidCoupon(found.coupon_id, found.customer_id, found.origin, why.reason)
     return await ask(http, command, render_coupon, key)
 
 
-async def _found(http: HttpRequest, code: str) -> Coupon | SharedCode:
+async def known(http: HttpRequest, text: str) -> Coupon | SharedCode:
+    """Return what a caller names; what does not exist was a guess, since a word that a shop chose can be any."""
+    guessed, code = guessing(http), spelled(text)
     async with service_of(http).engine.connect() as connection:
-        found = await queries.coupon(connection, spelled(code))
-        if found is not None:
-            return found
-        shared = await queries.shared_code(connection, spelled(code), service_of(http).clock())
-    if shared is None:
-        raise ProblemError(404, "code-unknown", f"there is no coupon {code}")
-    return shared
+        found = await queries.coupon(connection, code)
+        shared = None if found else await queries.shared_code(connection, code, service_of(http).clock())
+    if (coupon := found or shared) is None:
+        guessed()
+        raise ProblemError(404, "code-unknown", f"there is no coupon {text}")
+    return coupon
 
 
 async def _checked(http: HttpRequest, codes: Sequence[str], asked: Check) -> list[Checked]:
-    guesses, name = guesses_of(http), caller(http).name
-    guesses.refuse(name)
+    guessed, now = guessing(http), service_of(http).clock()
+    names = list(dict.fromkeys(map(spelled, codes)))
     async with service_of(http).engine.connect() as connection:
-        found = await checked(
-            connection,
-            list(dict.fromkeys(map(spelled, codes))),
-            asked.plain(),
-            reservation=asked.reservation,
-            now=service_of(http).clock(),
-        )
+        found = await checked(connection, names, asked.plain(), reservation=asked.reservation, now=now)
     for each in found:
         if each.reason == "code-unknown":
-            guesses.count(name)
+            guessed()
     return found
 
 
@@ -236,22 +250,8 @@ def _check_view(found: Checked) -> dict[str, Any]:
 async def _at_till(
     http: HttpRequest, command: ReserveCoupon | RedeemCoupon | ReleaseCoupon, key: str | None
 ) -> Response:
-    guesses, name = guesses_of(http), caller(http).name
-    guesses.refuse(name)
+    guessed = guessing(http)
     answer = await ask(http, command, render_coupon, key)
-    if answer.status_code == status.HTTP_404_NOT_FOUND:
-        guesses.count(name)
+    if answer.status_code == NOT_FOUND:
+        guessed()
     return answer
-
-
-@asynccontextmanager
-async def looking_up(http: HttpRequest) -> AsyncIterator[None]:
-    """Count a code that is not there as a guess, and refuse whoever guessed too often."""
-    guesses, name = guesses_of(http), caller(http).name
-    guesses.refuse(name)
-    try:
-        yield
-    except ProblemError as error:
-        if error.status_code == status.HTTP_404_NOT_FOUND:
-            guesses.count(name)
-        raise

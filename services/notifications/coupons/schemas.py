@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notifications.benefits import CouponTerms
-from services.notifications.records import CouponStatus, Origin, SharedStatus
+from services.notifications.records import CouponStatus, Origin, SharedStatus, UseStatus
 from services.notifications.rules import coupons as rules
 from shared.contracts.coupons import ONLY_THESE, CodePrefix, CouponValue, Language, Title
 from shared.contracts.values import Currency, CustomerId, Flag, Identifier, Instant, Money, Whole
@@ -172,7 +172,7 @@ class ChecksAnswer(BaseModel):
 
 
 class Reservation(AtTill):
-    """Keep the coupon for this basket; it is free again when the time is over."""
+    """Keep the coupon for this basket, by its name among those of all shops; it is free again when the time is over."""
 
     model_config = _example(reservation="basket-4711", seconds=600, basket=BASKET)
 
@@ -206,6 +206,37 @@ class Voiding(BaseModel):
     model_config = _example(reason="issued by mistake")
 
     reason: Reason
+
+
+class UseView(BaseModel):
+    """A purchase that named the code; `reason` says why it could not have it, though it was paid, or that it
+    keeps it, though it was refunded.
+    """
+
+    model_config = _example(
+        shop_id="webshop-de",
+        invoice_number="R-2026-000123",
+        status="conflict",
+        reason="budget-exhausted",
+        customer_id="c-42",
+        worth="5.00",
+        occurred_at="2026-11-23T09:15:00Z",
+    )
+
+    shop_id: str
+    invoice_number: str
+    status: UseStatus
+    reason: rules.Reason | Literal["purchase-refunded"] | None
+    customer_id: str | None
+    worth: Money | None = Field(description="what it took off, as far as a basket tells")
+    occurred_at: dt.datetime
+
+
+class UsePage(BaseModel):
+    """A page of purchases that named a code, by shop and invoice."""
+
+    data: list[UseView]
+    next_cursor: str | None
 
 
 # Codes for everybody
@@ -259,8 +290,8 @@ class SharedDraft(BaseModel):
     """Only lines of these count; without any, all do."""
     stacks: Flag = False
     """Whether others that stack may be used beside it."""
-    refund_frees: Flag = True
-    """Whether a purchase that is refunded as a whole makes room for another use."""
+    refund_frees: Flag | None = None
+    """Whether a purchase that is refunded as a whole makes room for another use; left out, as the programme says."""
     budget: SharedBudget = SharedBudget()
     valid_from: Instant | None = None
     valid_until: Instant | None = None

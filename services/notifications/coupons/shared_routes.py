@@ -8,8 +8,9 @@ from services.notifications import queries
 from services.notifications.answers import render_shared, shared_view
 from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import CreateShared, EndShared
-from services.notifications.coupons.routes import ISSUE, READ, UNKNOWN, looking_up
+from services.notifications.coupons.routes import ISSUE, READ, UNKNOWN, known
 from services.notifications.coupons.schemas import SharedDraft, SharedEnd, SharedPage, SharedView
+from services.notifications.records import Coupon
 from services.notifications.rules.coupons import draw, spelled
 from shared.asking import Cursor, KeyHeader, Limit, RequiredKey, Segment, as_json, ask, page
 from shared.auth import Guarded
@@ -70,12 +71,10 @@ async def list_shared(http: HttpRequest, limit: Limit = 50, cursor: Cursor = Non
     responses=problem_responses(UNKNOWN),
 )
 async def get_shared(http: HttpRequest, shared_code: Segment) -> Response:
-    now = service_of(http).clock()
-    async with looking_up(http), service_of(http).engine.connect() as connection:
-        found = await queries.shared_code(connection, spelled(shared_code), now)
-        if found is None:
-            raise ProblemError(404, "code-unknown", f"there is no shared code {shared_code}")
-    return as_json(shared_view(found, now))
+    found = await known(http, shared_code)
+    if isinstance(found, Coupon):
+        raise ProblemError(404, "code-unknown", f"{found.code} is a coupon of one customer")
+    return as_json(shared_view(found, service_of(http).clock()))
 
 
 @router.post(

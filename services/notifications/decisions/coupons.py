@@ -60,7 +60,12 @@ def issue_coupon(books: Books, command: IssueCoupon) -> Outcome:
     )
     books.coupons[coupon.coupon_id] = books.changes.new_coupons[coupon.coupon_id] = coupon
     books.by_code[command.code] = coupon
-    details: dict[str, Any] = {"value": orjson.Fragment(command.value), "valid_until": until}
+    details: dict[str, Any] = {
+        "value": orjson.Fragment(command.value),
+        "valid_until": until,
+        "categories": orjson.Fragment(command.categories),
+        "stacks": command.stacks,
+    }
     if command.occasion is not None:
         details["occasion"] = command.occasion
     emit(books, coupon.customer_id, "coupon.issued", {"coupon_id": coupon.coupon_id, "code": coupon.code, **details})
@@ -127,9 +132,10 @@ def reserve_coupon(books: Books, command: ReserveCoupon) -> Outcome:
     has_it = coupon.status == "reserved" and coupon.reservation == command.reservation
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
-    found = judge(
-        terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation), now=books.now
-    )
+    if coupon.valid_until is not None and coupon.valid_until <= books.now:
+        # or it could be kept for ever
+        return refused("coupon-expired", ENDED["expired"])
+    found = judge(terms_of(coupon), NOTHING, command.basket, beside(books, command.code, command.reservation))
     if found.refused is not None:
         return refuse(found.refused)
     coupon.status, coupon.reservation = "reserved", command.reservation
@@ -149,6 +155,7 @@ def release_coupon(books: Books, command: ReleaseCoupon) -> Outcome:
     if coupon.status != "reserved":
         return _answer(books, coupon, is_new=False)
     _free(books, coupon)
+    lapse(books, coupon)
     return _answer(books, coupon)
 
 
@@ -176,7 +183,7 @@ def _redeem(books: Books, coupon: Coupon, command: RedeemCoupon) -> Outcome:
     if coupon.status != "issued" and not has_it:
         return not_free(coupon)
     others = beside(books, command.code, command.reservation, key)
-    found = judge(terms_of(coupon), NOTHING, command.basket, others, now=books.now)
+    found = judge(terms_of(coupon), NOTHING, command.basket, others)
     if found.refused is not None:
         return refuse(found.refused)
     customer_id = command.basket.customer_id if command.basket else None
@@ -199,7 +206,10 @@ def use_coupon(books: Books, coupon: Coupon, use: Use) -> None:
 
 
 def free_coupon(books: Books, coupon: Coupon, use: Use) -> None:
-    """Give a coupon back whose purchase was taken back as a whole, unless its own time is over."""
+    """Give a coupon back whose purchase was taken back as a whole, where the programme does; unless its own time is over."""
+    if not books.programme.coupons.full_refund_frees:
+        books.keep_used(use)
+        return
     use.status = "freed"
     books.keep_use(use)
     if _is_taken_by(coupon, use.shop_id, use.invoice_number):

@@ -5,8 +5,8 @@ from typing import Literal
 
 from services.notifications.books import Books
 from services.notifications.commands import BookDelivery, HearDelivery, Outcome, RetryNotification, refused
-from services.notifications.decisions.events import emit
-from services.notifications.decisions.saying import fail, named, suppress
+from services.notifications.decisions.events import emit, named
+from services.notifications.decisions.saying import fail, suppress
 from services.notifications.records import Dispatch, Notification
 from services.notifications.rules.permission import Message, is_over
 

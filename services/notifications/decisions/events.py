@@ -6,9 +6,20 @@ import orjson
 
 from services.notifications.books import Books
 from services.notifications.commands import SOURCE
+from services.notifications.records import Notification
 
 NOTIFICATIONS_TOPIC = "loyalty.notifications"
 CUSTOMERS_TOPIC = "loyalty.customers"
+
+
+def named(notification: Notification) -> dict[str, Any]:
+    """Return what every event about a notification says of it."""
+    return {
+        "notification_id": str(notification.notification_id),
+        "about": notification.subject,
+        "purpose": notification.purpose,
+        "channel": notification.channel,
+    }
 
 
 def emit(books: Books, customer_id: str, kind: str, data: dict[str, Any]) -> None:

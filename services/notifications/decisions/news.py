@@ -7,7 +7,7 @@ import orjson
 
 from services.notifications.books import Books
 from services.notifications.commands import AnnounceCoupon, DropMessage, Outcome, PlanMessage
-from services.notifications.decisions.events import emit
+from services.notifications.decisions.events import emit, named
 from services.notifications.programme import purpose
 from services.notifications.records import Coupon, Customer, Notification, notification_id
 from services.notifications.rules.news import end_of, is_worth_announcing, last_day
@@ -107,12 +107,5 @@ def drop(books: Books, customer_id: str, subject: str, reference: str, reason: s
         return False
     notification.status, notification.reason = "suppressed", reason
     books.keep_notification(notification)
-    said = {
-        "notification_id": str(notification.notification_id),
-        "about": notification.subject,
-        "purpose": notification.purpose,
-        "channel": notification.channel,
-        "reason": reason,
-    }
-    emit(books, notification.customer_id, "notification.suppressed", said)
+    emit(books, notification.customer_id, "notification.suppressed", {**named(notification), "reason": reason})
     return True

@@ -1,6 +1,5 @@
 """What a basket has for a code, judged beside the codes that it has already (rule 27)."""
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -11,9 +10,9 @@ from pydantic import TypeAdapter
 
 from services.notifications.books import Books
 from services.notifications.commands import Outcome, UseCoupons, refused
-from services.notifications.records import Coupon, SaleKey, SharedCode
+from services.notifications.records import Coupon, Kept, SaleKey, SharedCode
 from services.notifications.rules import coupons as rules
-from services.notifications.rules.coupons import Basket, Budget, Refused, Used
+from services.notifications.rules.coupons import ZERO, Basket, Budget, Refused, Used
 from shared.contracts.coupons import CouponValue
 
 VALUE: TypeAdapter[CouponValue] = TypeAdapter(CouponValue)
@@ -72,14 +71,20 @@ def terms_of_shared(shared: SharedCode) -> rules.Coupon:
     )
 
 
-def judge(
-    terms: rules.Coupon, used: Used, basket: Basket | None, beside: Sequence[rules.Coupon], *, now: dt.datetime
-) -> Judged:
+def used_by_others(shared: SharedCode, kept: Kept | None, customer_id: str | None, had: int) -> Used:
+    """Return what of a shared code all but a basket have; `kept` is what the basket keeps, `had` what its customer has."""
+    if kept is None:
+        return Used(shared.uses, shared.amount, had)
+    is_theirs = customer_id is not None and kept.customer_id == customer_id
+    return Used(shared.uses - 1, shared.amount - (kept.amount or ZERO), had - is_theirs)
+
+
+def judge(terms: rules.Coupon, used: Used, basket: Basket | None, beside: Sequence[rules.Coupon]) -> Judged:
     """Judge a code for a basket that has others already."""
     together = [*((each, NOTHING) for each in beside), (terms, used)]
     if basket is None:
-        return Judged(refused=rules.admitted(together, None, now))
-    *others, found = rules.priced(together, basket, now)
+        return Judged(refused=rules.admitted(together))
+    *others, found = rules.priced(together, basket)
     return Judged(found.worth, found.refused, {each.code: each.worth for each in others if each.refused is None})
 
 

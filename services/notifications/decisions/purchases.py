@@ -21,9 +21,7 @@ def use_coupons(books: Books, command: UseCoupons) -> Outcome:
     note(books, sale, command)
     amounts = paid(books, command)
     for code in command.codes:
-        use = Use(
-            code, *sale.key, "unknown", command.occurred_at, customer_id=command.customer_id, amount=amounts.get(code)
-        )
+        use = Use(code, *sale.key, "unknown", command.occurred_at, sale.customer_id, amounts.get(code))
         known = books.uses.get(use.key)
         if known is None or known.status != "redeemed":
             _use(books, use)

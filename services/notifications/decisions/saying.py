@@ -6,7 +6,7 @@ import orjson
 
 from services.notifications.books import Books
 from services.notifications.commands import Outcome, Say
-from services.notifications.decisions.events import emit
+from services.notifications.decisions.events import emit, named
 from services.notifications.decisions.gifts import give, present
 from services.notifications.decisions.letters import Letter, write, zone_of
 from services.notifications.programme import PROMOTIONAL, Message, Occasion, Programme
@@ -182,16 +182,6 @@ def _dispatch(books: Books, notification: Notification, letter: Letter, to: str 
 
 
 # What became of it
-
-
-def named(notification: Notification) -> dict[str, Any]:
-    """Return what every event about a notification says of it."""
-    return {
-        "notification_id": str(notification.notification_id),
-        "about": notification.subject,
-        "purpose": notification.purpose,
-        "channel": notification.channel,
-    }
 
 
 def fail(books: Books, notification: Notification, reason: str) -> Outcome:

@@ -18,8 +18,12 @@ def keep_segment(books: Books, command: KeepSegment) -> Outcome:
 
 
 def drop_segment(books: Books, command: DropSegment) -> Outcome:
-    if books.segments.pop(command.name, None) is None:
+    if command.name not in books.segments:
         return refused("segment-unknown", f"there is no segment {command.name}")
+    for version in books.versions.from_now_on(books.now):
+        if any(each.segment == command.name for each in version.programme.occasions):
+            return refused("segment-needed", f"an occasion of programme {version.version} is for {command.name}")
+    del books.segments[command.name]
     books.changes.segments.pop(command.name, None)
     books.changes.dropped_segments.add(command.name)
     return Outcome("booked")

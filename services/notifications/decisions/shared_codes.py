@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import replace
-from decimal import Decimal
 
 from services.notifications.books import Books
 from services.notifications.commands import (
@@ -15,11 +14,18 @@ from services.notifications.commands import (
     refused,
 )
 from services.notifications.decisions.events import emit
-from services.notifications.decisions.pricing import STATES, Judged, beside, judge, refuse, reprice, terms_of_shared
+from services.notifications.decisions.pricing import (
+    STATES,
+    Judged,
+    beside,
+    judge,
+    refuse,
+    reprice,
+    terms_of_shared,
+    used_by_others,
+)
 from services.notifications.records import Kept, SharedCode, Use
-from services.notifications.rules.coupons import Used, over_budget
-
-ZERO = Decimal(0)
+from services.notifications.rules.coupons import ZERO, Used, over_budget
 
 
 def create_shared(books: Books, command: CreateShared) -> Outcome:
@@ -31,7 +37,7 @@ def create_shared(books: Books, command: CreateShared) -> Outcome:
         command.titles,
         command.categories,
         command.stacks,
-        command.refund_frees,
+        books.programme.coupons.full_refund_frees if command.refund_frees is None else command.refund_frees,
         command.most_uses,
         command.most_amount,
         command.currency,
@@ -73,8 +79,10 @@ def reserve_shared(books: Books, shared: SharedCode, command: ReserveCoupon) -> 
     """Keep a use for a basket; the same basket keeps it for longer, for what is in it now."""
     before = books.kept.get((shared.code, command.reservation))
     found = _judge(books, shared, command, before)
-    if found.refused is not None:
-        return refuse(found.refused)
+    # or it could be kept for ever
+    over = STATES.get(shared.status_at(books.now)) or found.refused
+    if over is not None:
+        return refuse(over)
     if before is not None:
         _give_up(books, shared, before)
     until = books.now + dt.timedelta(seconds=command.seconds)
@@ -95,9 +103,11 @@ def release_shared(books: Books, shared: SharedCode, command: ReleaseCoupon) -> 
 def redeem_shared(books: Books, shared: SharedCode, command: RedeemCoupon) -> Outcome:
     """Take a use for a purchase; what a basket kept is taken as it was kept, unless it says what is in it now."""
     known = books.uses.get((shared.code, command.shop_id, command.invoice_number))
-    if known is not None and known.status == "redeemed":
-        return _answer(books, shared, use=known, is_new=False)
     kept = None if command.reservation is None else books.kept.get((shared.code, command.reservation))
+    if known is not None and known.status == "redeemed":
+        if kept is not None:
+            _give_up(books, shared, kept)
+        return _answer(books, shared, use=known, is_new=False)
     found = _judge(books, shared, command, kept)
     if found.refused is not None:
         return refuse(found.refused)
@@ -122,8 +132,8 @@ def _judge(books: Books, shared: SharedCode, command: ReserveCoupon | RedeemCoup
         return Judged(refused=state)
     sale = (command.shop_id, command.invoice_number) if isinstance(command, RedeemCoupon) else None
     others = beside(books, shared.code, command.reservation, sale)
-    used = _used(books, shared, command.basket and command.basket.customer_id, kept)
-    return judge(terms_of_shared(shared), used, command.basket, others, now=books.now)
+    used = _used(books, shared, _customer(command, kept), kept)
+    return judge(terms_of_shared(shared), used, command.basket, others)
 
 
 # In purchases
@@ -157,6 +167,7 @@ def _is_of(kept: Kept, shared: SharedCode, customer_id: str) -> bool:
 def free_shared(books: Books, shared: SharedCode, use: Use) -> None:
     """Make room again for a purchase that was taken back as a whole; codes that say so stay used."""
     if not shared.refund_frees:
+        books.keep_used(use)
         return
     use.status = "freed"
     books.keep_use(use)
@@ -167,12 +178,8 @@ def free_shared(books: Books, shared: SharedCode, use: Use) -> None:
 
 
 def _used(books: Books, shared: SharedCode, customer_id: str | None, kept: Kept | None) -> Used:
-    """Return what is used by all but the basket itself."""
     had = 0 if customer_id is None else books.had[shared.code, customer_id]
-    if kept is None:
-        return Used(shared.uses, shared.amount, had)
-    is_theirs = customer_id is not None and kept.customer_id == customer_id
-    return Used(shared.uses - 1, shared.amount - (kept.amount or ZERO), had - is_theirs)
+    return used_by_others(shared, kept, customer_id, had)
 
 
 def _take(books: Books, shared: SharedCode, use: Use, kept: Kept | None) -> None:

@@ -4,7 +4,9 @@ import datetime as dt
 
 from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.loading import load_segments
 from services.notifications.occasions.answers import (
     Summary,
     occasion_view,
@@ -12,11 +14,12 @@ from services.notifications.occasions.answers import (
     proposal_view,
     season_of,
 )
-from services.notifications.occasions.proposals import Place, Span, proposals
+from services.notifications.occasions.proposals import Place, Search, Span, proposals
 from services.notifications.occasions.schemas import OccasionList, PreviewAnswer, ProposalPage, Question
 from services.notifications.planning import counted
 from services.notifications.programme import AnyOccasion, Programme, faults
 from services.notifications.rules.costs import Bill
+from services.notifications.segments import Segment
 from services.notifications.service import NotificationsService
 from shared.asking import Cursor, Limit, as_json, page
 from shared.auth import Guarded, needs
@@ -27,7 +30,7 @@ router = APIRouter(prefix="/v1", route_class=Guarded, tags=["occasions"])
 
 READ = needs("occasions:read")
 LONGEST = dt.timedelta(days=366)
-REFUSED = problem_responses({404: ["occasion-unknown"], 422: ["occasion-faulty", "days-invalid"]})
+REFUSED = problem_responses({404: ["occasion-unknown"], 422: ["occasion-faulty", "days-invalid", "segment-unknown"]})
 
 
 def service_of(http: HttpRequest) -> NotificationsService:
@@ -59,10 +62,11 @@ async def list_occasions(http: HttpRequest) -> Response:
 async def preview(http: HttpRequest, question: Question) -> Response:
     notifications = service_of(http)
     programme = (await notifications.programme_now()).programme
-    terms, span = _terms(question, programme), _span(question)
+    terms, span, now = _terms(question, programme), _span(question), notifications.clock()
     summary = Summary(Bill(terms.benefit))
     async with notifications.engine.connect() as connection:
-        async for batch in proposals(connection, terms, span, programme, now=notifications.clock()):
+        search = Search(terms, await _segment(connection, terms), span)
+        async for batch in proposals(connection, search, programme, now=now):
             for each in batch:
                 summary.add(each)
     return as_json(preview_view(terms, summary, programme, question.redemption_share))
@@ -74,7 +78,7 @@ async def preview(http: HttpRequest, question: Question) -> Response:
     openapi_extra=READ,
     summary="The customers of a preview, page by page",
     responses=problem_responses(
-        {404: ["occasion-unknown"], 422: ["cursor-invalid", "days-invalid", "occasion-faulty"]}
+        {404: ["occasion-unknown"], 422: ["cursor-invalid", "days-invalid", "occasion-faulty", "segment-unknown"]}
     ),
 )
 async def preview_customers(
@@ -85,7 +89,8 @@ async def preview_customers(
     terms, span, now = _terms(question, programme), _span(question), notifications.clock()
     found = []
     async with notifications.engine.connect() as connection:
-        async for batch in proposals(connection, terms, span, programme, now=now, after=_place(cursor)):
+        search = Search(terms, await _segment(connection, terms), span)
+        async for batch in proposals(connection, search, programme, now=now, after=_place(cursor)):
             found += [proposal_view(each) for each in batch]
             if len(found) > limit:
                 break
@@ -107,6 +112,13 @@ def _terms(question: Question, programme: Programme) -> AnyOccasion:
         ]
         raise ProblemError(422, "occasion-faulty", f"{errors[0].pointer}: {errors[0].detail}", errors=errors)
     return question.occasion
+
+
+async def _segment(connection: AsyncConnection, terms: AnyOccasion) -> Segment | None:
+    segment = (await load_segments(connection, [terms.segment])).get(terms.segment)
+    if terms.segment is not None and segment is None:
+        raise field_error("/occasion/segment", "segment-unknown", f"there is no segment {terms.segment}")
+    return segment
 
 
 def _span(question: Question) -> Span:

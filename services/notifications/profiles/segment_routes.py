@@ -47,7 +47,7 @@ async def put_segment(http: HttpRequest, name: Annotated[SegmentName, Path()], d
     status_code=204,
     openapi_extra=WRITE,
     summary="Let there be no such segment any more",
-    responses=problem_responses({404: ["segment-unknown"]}),
+    responses=problem_responses({404: ["segment-unknown"], 409: ["segment-needed"]}),
 )
 async def delete_segment(http: HttpRequest, name: asking.Segment) -> Response:
     return await ask(http, DropSegment(name), render_dropped, None)

@@ -99,12 +99,10 @@ class Used(NamedTuple):
 
 
 class Coupon(NamedTuple):
-    """A coupon as it was issued; a shared one has a budget, a personal one its customer. It ends before `valid_until`."""
+    """What a coupon asks of a basket; a shared one has a budget, a personal one its customer."""
 
     code: str
     value: CouponValue
-    valid_from: dt.datetime | None = None
-    valid_until: dt.datetime | None = None
     categories: frozenset[str] = frozenset()
     stacks: bool = False
     customer_id: str | None = None
@@ -119,17 +117,13 @@ class Priced(NamedTuple):
     refused: Refused | None = None
 
 
-def admitted(coupons: Sequence[tuple[Coupon, Used]], customer_id: str | None, now: dt.datetime) -> Refused | None:
-    """Return why the last of some coupons is not taken, where nothing is known of the basket but who pays."""
+def admitted(coupons: Sequence[tuple[Coupon, Used]]) -> Refused | None:
+    """Return why the last of some coupons is not taken, where nothing is known of the basket."""
     coupon, used = coupons[-1]
-    return (
-        _alone(coupons, is_first=len(coupons) == 1)
-        or _out_of_place(coupon, customer_id, now)
-        or over_budget(coupon.budget, used, None, customer_id)
-    )
+    return _alone(coupons, is_first=len(coupons) == 1) or over_budget(coupon.budget, used, None, None)
 
 
-def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket, now: dt.datetime) -> list[Priced]:
+def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket) -> list[Priced]:
     """Return what each coupon takes off a basket that they are used for together.
 
     Where one does not stack none but the first is taken; minimums are judged before any coupon.
@@ -138,7 +132,7 @@ def priced(coupons: Sequence[tuple[Coupon, Used]], basket: Basket, now: dt.datet
     found, left = dict[str, Priced](), basket
     for coupon, used in sorted(coupons, key=lambda pair: order[pair[0].value.kind]):
         is_first = coupon.code == coupons[0][0].code
-        refused = _alone(coupons, is_first=is_first) or refusal(coupon, basket, now)
+        refused = _alone(coupons, is_first=is_first) or refusal(coupon, basket)
         worth = ZERO if refused else worth_of(coupon, left)
         refused = refused or over_budget(coupon.budget, used, worth, basket.customer_id)
         found[coupon.code] = Priced(coupon.code, ZERO if refused else worth, refused)
@@ -161,23 +155,12 @@ def _alone(coupons: Sequence[tuple[Coupon, Used]], *, is_first: bool) -> Refused
     return Refused("coupon-not-combinable") if is_mixed and not is_first else None
 
 
-def refusal(coupon: Coupon, basket: Basket, now: dt.datetime) -> Refused | None:
+def refusal(coupon: Coupon, basket: Basket) -> Refused | None:
     """Return why a coupon does not fit a basket, whoever else uses it."""
-    return _out_of_place(coupon, basket.customer_id, now) or _unfit(coupon, basket)
-
-
-def _out_of_place(coupon: Coupon, customer_id: str | None, now: dt.datetime) -> Refused | None:
-    if coupon.valid_from is not None and now < coupon.valid_from:
-        return Refused("coupon-not-yet-valid")
-    if coupon.valid_until is not None and coupon.valid_until <= now:
-        return Refused("coupon-expired")
-    # a till that knows no customer takes whoever brings the code
-    is_another = coupon.customer_id is not None and customer_id not in {None, coupon.customer_id}
-    return Refused("coupon-of-another") if is_another else None
-
-
-def _unfit(coupon: Coupon, basket: Basket) -> Refused | None:
     value = coupon.value
+    # a till that knows no customer takes whoever brings the code
+    if coupon.customer_id is not None and basket.customer_id not in {None, coupon.customer_id}:
+        return Refused("coupon-of-another")
     if _is_foreign(coupon, basket):
         return Refused("currency-differs")
     if isinstance(value, FreeArticle):

@@ -13,6 +13,7 @@ from services.referrals.commands import (
     ChooseCode,
     ClaimCode,
     Command,
+    EraseCustomer,
     HearCard,
     HearCustomer,
     HearMerge,
@@ -37,16 +38,19 @@ from services.referrals.commands import (
     ShareCode,
     deed,
     lasts,
+    refused,
 )
 from services.referrals.decisions.claims import accept_claim, claim_code, reject_claim
 from services.referrals.decisions.codes import choose_code, make_code, retire_code, share_code
 from services.referrals.decisions.customers import hear_card, hear_customer, hear_merge, hear_tier
+from services.referrals.decisions.erasing import concerned, erase_customer
 from services.referrals.decisions.offers import keep_offer, retire_offer
 from services.referrals.decisions.pairs import accept_pair, cancel_pair, invite_pair, settle, settle_pair
 from services.referrals.decisions.partners import add_code, open_partner, pay_partner, retire_partner, set_terms
 from services.referrals.decisions.purchases import hear_purchase, hear_refund
 from services.referrals.decisions.referrals import release, settle_referral
 from shared.requests import Desk
+from shared.withholding import ERASED
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     HearPurchase: hear_purchase,
@@ -55,6 +59,7 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     HearCard: hear_card,
     HearMerge: hear_merge,
     HearTier: hear_tier,
+    EraseCustomer: erase_customer,
     ClaimCode: claim_code,
     AcceptClaim: accept_claim,
     RejectClaim: reject_claim,
@@ -92,4 +97,6 @@ def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
 
 
 def _decide(books: Books, command: Command) -> Outcome:
+    if any(map(books.is_erased, concerned(books, command))):
+        return refused(ERASED, "this customer was erased")
     return DECISIONS[type(command)](books, command)

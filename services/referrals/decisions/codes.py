@@ -27,7 +27,7 @@ def choose_code(books: Books, command: ChooseCode) -> Outcome:
         return Outcome("repeated", named=known) if is_theirs else taken
     before = books.codes_of.get(customer.customer_id, {}).get("vanity")
     if before is not None:
-        _retire(books, before)
+        retire(books, before)
     code = Code(command.chosen, "vanity", customer.customer_id, None, books.now)
     _begin(books, code)
     return Outcome("booked", named=code)
@@ -39,7 +39,7 @@ def retire_code(books: Books, command: RetireCode) -> Outcome:
         return unknown(command.code)
     if code.retired_at is not None:
         return Outcome("repeated", named=code)
-    return Outcome("booked", named=_retire(books, code))
+    return Outcome("booked", named=retire(books, code))
 
 
 def share_code(books: Books, command: ShareCode) -> Outcome:
@@ -62,7 +62,7 @@ def _begin(books: Books, code: Code) -> None:
     books.codes_of.setdefault(code.customer_id or "", {})[code.kind] = code
 
 
-def _retire(books: Books, before: Code) -> Code:
+def retire(books: Books, before: Code) -> Code:
     code = before._replace(retired_at=books.now)
     books.codes[code.code] = code
     changed = books.changes.new_codes if code.code in books.changes.new_codes else books.changes.codes

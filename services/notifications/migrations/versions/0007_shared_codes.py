@@ -58,6 +58,7 @@ def upgrade() -> None:
         comment="uses of shared codes that are kept for a basket; gone when it is paid, released or over",
     )
     op.create_index("shared_reservation_basket", "shared_reservation", ["reservation"], unique=False)
+    op.create_index("shared_reservation_customer", "shared_reservation", ["code", "customer_id"], unique=False)
     op.create_index("shared_reservation_over", "shared_reservation", ["reserved_until", "code"], unique=False)
     op.add_column(
         "coupon",
@@ -87,7 +88,10 @@ def upgrade() -> None:
             comment="what it took off, as far as a basket tells",
         ),
     )
-    op.add_column("coupon_use", sa.Column("reason", sa.Text(), nullable=True, comment="of a conflict"))
+    op.add_column(
+        "coupon_use",
+        sa.Column("reason", sa.Text(), nullable=True, comment="of a conflict, or of a use that outlived its purchase"),
+    )
     op.create_index(
         "coupon_use_customer",
         "coupon_use",
