@@ -79,6 +79,8 @@ class Links(Protocol):
 
     def preferences(self, customer_id: str) -> str: ...
 
+    def confirm(self, customer_id: str, channel: str, purpose: str, asked_at: dt.datetime) -> str: ...
+
 
 class House(NamedTuple):
     """How we speak to customers: what makes our links, where there are pages to lead to, and whether we deliver mail."""
@@ -94,14 +96,11 @@ NO_HOUSE = House()
 class Reach:
     """How customers may be reached, of those who are to be told something now.
 
-    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
-    address, `said` are the instants of promotional messages of a customer.
+    `hooks` are the channels that have one, `said` the instants of promotional messages of a customer.
     """
 
     hooks: frozenset[str] = frozenset()
     templates: Mapping[str, Stored] = field(default_factory=dict)
-    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
