@@ -223,7 +223,10 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
 
 async def _load_consents(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     if wanted.consents:
-        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(wanted.consents))))
+        names = wanted.consents | {
+            each.customer_id for name, each in books.customers.items() if name in wanted.consents
+        }
+        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(names))))
     if wanted.addresses:
         rows = await fetch(connection, LOCK_ADDRESSES, *joined(sorted(wanted.addresses), 2))
         books.standings.update(map(standing_of, rows))

@@ -94,6 +94,16 @@ DELETE FROM notification n USING {MERGED}
  WHERE n.status = 'planned' AND n.subject LIKE 'occasion:%' AND (n.customer_id = k.name OR (n.customer_id = k.into_name
    AND EXISTS (SELECT FROM notification had WHERE had.customer_id = k.name AND had.subject = n.subject
      AND had.reference = n.reference AND had.status <> 'planned')))"""
+# of two that were one all along the last word counts, and of a yes and a no at the same instant the no
+SAID = "greatest({0}.asked_at, {0}.confirmed_at, {0}.withdrawn_at)"
+MOVE_CONSENTS = f"""
+WITH gone AS (DELETE FROM consent c USING {MERGED} WHERE c.customer_id = k.name RETURNING k.into_name, c.*)
+INSERT INTO consent ({", ".join(each.name for each in tables.consent.columns)})
+SELECT DISTINCT ON (into_name, channel, purpose) into_name, {", ".join(each.name for each in tables.consent.columns if each.name != "customer_id")}
+  FROM gone ORDER BY into_name, channel, purpose, {SAID.format("gone")} DESC, state DESC
+ON CONFLICT (customer_id, channel, purpose) DO UPDATE
+ SET {", ".join(f"{each.name} = excluded.{each.name}" for each in tables.consent.columns if not each.primary_key)}
+ WHERE ({SAID.format("excluded")}, excluded.state) > ({SAID.format("consent")}, consent.state)"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
 MOVE_DISPATCHES = f"UPDATE dispatch d SET customer_id = k.into_name FROM {MERGED} WHERE d.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
@@ -143,6 +153,7 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (INSERT_DISPATCHES, [DISPATCH.of(each) for each in changes.new_dispatches.values()]),
         (UPDATE_DISPATCHES, [DISPATCH.of(each) for each in changes.dispatches.values()]),
         (PUT_CONSENTS, [_consent(key, each) for key, each in sorted(changes.consents.items())]),
+        (MOVE_CONSENTS, changes.merged),
         (PUT_ADDRESSES, [(*key, *each) for key, each in sorted(changes.standings.items()) if each != Standing()]),
         (DELETE_ADDRESSES, [key for key, each in sorted(changes.standings.items()) if each == Standing()]),
         (INSERT_OUTBOX, changes.outbox),
