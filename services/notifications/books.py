@@ -67,6 +67,8 @@ class Changes:
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     consents: dict[ConsentKey, Consent] = field(default_factory=dict)
     standings: dict[AddressKey, Standing] = field(default_factory=dict)
+    erased: list[str] = field(default_factory=list)
+    """All names of everybody who was erased."""
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -76,6 +78,8 @@ class Links(Protocol):
     def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str: ...
 
     def preferences(self, customer_id: str) -> str: ...
+
+    def confirm(self, customer_id: str, channel: str, purpose: str, asked_at: dt.datetime) -> str: ...
 
 
 class House(NamedTuple):
@@ -92,14 +96,11 @@ NO_HOUSE = House()
 class Reach:
     """How customers may be reached, of those who are to be told something now.
 
-    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
-    address, `said` are the instants of promotional messages of a customer.
+    `hooks` are the channels that have one, `said` the instants of promotional messages of a customer.
     """
 
     hooks: frozenset[str] = frozenset()
     templates: Mapping[str, Stored] = field(default_factory=dict)
-    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
@@ -148,6 +149,14 @@ class Books:
         if found is None:
             found = self.customers[name] = self.changes.new_customers[name] = Customer(name)
         return found
+
+    def name(self, name: str) -> str:
+        """Return the name that a customer goes by now."""
+        return self.customer(name).customer_id
+
+    def is_erased(self, name: str | None) -> bool:
+        found = self.customers.get(name or "")
+        return found is not None and found.erased_at is not None
 
     def keep_use(self, use: Use) -> None:
         """Note that a use is new, or changed."""

@@ -86,7 +86,9 @@ LOCK_CUSTOMERS = f"""
 WITH names AS MATERIALIZED (
   SELECT unnest($1::text[]) AS name
    UNION SELECT merged_into FROM customer WHERE customer_id = ANY($1::text[]) AND merged_into IS NOT NULL
-   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[]))
+   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[])
+   UNION SELECT a.customer_id FROM customer n JOIN customer a ON a.merged_into = n.merged_into
+     WHERE n.customer_id = ANY($2::text[]))
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
  ORDER BY customer_id FOR UPDATE"""
 
@@ -223,7 +225,9 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
 
 async def _load_consents(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     if wanted.consents:
-        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(wanted.consents))))
+        known = wanted.consents & books.customers.keys()
+        names = wanted.consents | {books.name(each) for each in known}
+        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(names))))
     if wanted.addresses:
         rows = await fetch(connection, LOCK_ADDRESSES, *joined(sorted(wanted.addresses), 2))
         books.standings.update(map(standing_of, rows))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.books import House
 from services.notifications.jobs import announce_coupons, plan_occasions
 from services.notifications.programme import Programme
 from services.notifications.sending.alarm import Alarm
@@ -39,7 +38,7 @@ class Shop:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.clock = Clock(NOW)
-        self.service = NotificationsService(engine, links=LINKS, house=House(delivers_mail=True), clock=self.clock)
+        self.service = NotificationsService(engine, links=LINKS, delivers_mail=True, clock=self.clock)
 
     async def publish(self, **document: Any) -> None:
         programme = Programme.model_validate({"frequency_cap": None, **document})
