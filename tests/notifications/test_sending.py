@@ -181,11 +181,12 @@ async def test_quiet_hours_are_the_customers(engine: AsyncEngine, say: Say) -> N
     assert found == [{"due_at": NOW + 11 * HOUR, "reason": "quiet-hours"}]
 
 
-async def test_what_means_nothing_any_more_is_not_said(engine: AsyncEngine, say: Say) -> None:
+async def test_what_means_nothing_any_more_is_not_said_and_brings_nothing(engine: AsyncEngine, say: Say) -> None:
     await enrol(engine)
     await plan(engine, until=NOW + HOUR)
     await say(HOUR)
     assert await statuses(engine) == {"occasion:birthday": ("suppressed", "too-old")}
+    assert await words(engine) == ["notification.suppressed"]
 
 
 async def test_an_address_that_nothing_arrives_at_gets_nothing(engine: AsyncEngine, say: Say) -> None:
