@@ -25,7 +25,6 @@ import services.referrals.handlers
 import services.referrals.jobs
 import services.referrals.programme
 import services.referrals.verification
-from services.notifications.books import House
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.points.service import PointsService
@@ -164,8 +163,8 @@ NOTIFICATIONS = Kind(
     settings=NotificationsSettings,
     make=lambda engine, settings, **options: NotificationsService(
         engine,
-        house=House(links := services.notifications.links.links_of(settings), settings.delivers_mail),
-        links=links,
+        links=services.notifications.links.links_of(settings),
+        delivers_mail=settings.delivers_mail,
         **options,
     ),
     workers="sending.parts",

@@ -75,7 +75,7 @@ def notification_view(notification: Notification) -> dict[str, Any]:
     return {
         "notification_id": str(notification.notification_id),
         "customer_id": notification.customer_id,
-        "about": notification.subject,
+        "subject": notification.subject,
         "status": notification.status,
         "purpose": notification.purpose,
         "channel": notification.channel,

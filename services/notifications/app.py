@@ -9,11 +9,13 @@ from fastapi.responses import JSONResponse
 import services.notifications
 from services.notifications import history, programmes
 from services.notifications.addresses import routes as address_routes
+from services.notifications.commands import SOURCE, EraseCustomer
 from services.notifications.consents import routes as consent_routes
 from services.notifications.coupons import routes as coupon_routes
 from services.notifications.coupons import shared_routes
 from services.notifications.documents import asyncapi
 from services.notifications.hooks import routes as hooks
+from services.notifications.memory import MEMORY
 from services.notifications.messages import routes as messages
 from services.notifications.occasions import routes as occasion_routes
 from services.notifications.pages import routes as page_routes
@@ -24,9 +26,12 @@ from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from services.notifications.wording import routes as templates
 from shared.auth import Keys, is_loopback
+from shared.customers import People, customer_routes
 from shared.guessing import Guesses
 from shared.http import Api, Check, health_routes
 from shared.service import database_checks
+
+PEOPLE = People(MEMORY, EraseCustomer, SOURCE)
 
 DESCRIPTION = """Coupons that work at the till: checked, reserved for a basket, redeemed once, released; personal ones, and codes for
 everybody with a budget. Profiles of customers, and segments of them."""
@@ -55,6 +60,7 @@ def create_app(
     )
     app.state.service = notifications
     app.state.settings = settings
+    app.state.erases = True
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
     app.state.visits = Visits()
@@ -63,6 +69,7 @@ def create_app(
     app.include_router(consent_routes.router)
     app.include_router(address_routes.router)
     app.include_router(history.router)
+    app.include_router(customer_routes(PEOPLE))
     app.include_router(segment_routes.router)
     app.include_router(occasion_routes.router)
     app.include_router(shared_routes.router)

@@ -58,6 +58,7 @@ class Changes:
     refunds: list[RefundKey] = field(default_factory=list)
     new_notifications: dict[UUID, Notification] = field(default_factory=dict)
     notifications: dict[UUID, Notification] = field(default_factory=dict)
+    forgotten: list[tuple[UUID]] = field(default_factory=list)
     new_shared: dict[str, SharedCode] = field(default_factory=dict)
     shared: dict[str, SharedCode] = field(default_factory=dict)
     kept: dict[KeptKey, Kept] = field(default_factory=dict)
@@ -66,6 +67,8 @@ class Changes:
     dispatches: dict[UUID, Dispatch] = field(default_factory=dict)
     consents: dict[ConsentKey, Consent] = field(default_factory=dict)
     standings: dict[AddressKey, Standing] = field(default_factory=dict)
+    erased: list[str] = field(default_factory=list)
+    """All names of everybody who was erased."""
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -75,6 +78,8 @@ class Links(Protocol):
     def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str: ...
 
     def preferences(self, customer_id: str) -> str: ...
+
+    def confirm(self, customer_id: str, channel: str, purpose: str, asked_at: dt.datetime) -> str: ...
 
 
 class House(NamedTuple):
@@ -91,14 +96,11 @@ NO_HOUSE = House()
 class Reach:
     """How customers may be reached, of those who are to be told something now.
 
-    `hooks` are the channels that have one; `consents` are by customer, channel and purpose, `standings` by channel and
-    address, `said` are the instants of promotional messages of a customer.
+    `hooks` are the channels that have one, `said` the instants of promotional messages of a customer.
     """
 
     hooks: frozenset[str] = frozenset()
     templates: Mapping[str, Stored] = field(default_factory=dict)
-    consents: dict[tuple[str, str, str], Consent] = field(default_factory=dict)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     said: dict[str, list[dt.datetime]] = field(default_factory=dict)
 
 
@@ -148,6 +150,14 @@ class Books:
             found = self.customers[name] = self.changes.new_customers[name] = Customer(name)
         return found
 
+    def name(self, name: str) -> str:
+        """Return the name that a customer goes by now."""
+        return self.customer(name).customer_id
+
+    def is_erased(self, name: str | None) -> bool:
+        found = self.customers.get(name or "")
+        return found is not None and found.erased_at is not None
+
     def keep_use(self, use: Use) -> None:
         """Note that a use is new, or changed."""
         if use.key not in self.uses:
@@ -179,9 +189,19 @@ class Books:
         before = [(each, into.customer_id if target == name else target) for each, target in self.changes.merged]
         self.changes.merged = [*before, (name, into.customer_id)]
 
+    def forget(self, notification: Notification) -> None:
+        """Note that a notification is no more, as if it had never been planned."""
+        key = notification.notification_id
+        del self.notifications[key]
+        self.changes.notifications.pop(key, None)
+        if self.changes.new_notifications.pop(key, None) is None:
+            self.changes.forgotten.append((key,))
+
     def message(self, customer_id: str, subject: str, reference: str) -> Notification | None:
-        """Return what a customer is told about one thing, or was."""
-        return self.notifications.get(notification_id(self.customer(customer_id).customer_id, subject, reference))
+        """Return what a customer is told about one thing, or was, be it under an earlier name."""
+        names = self.customer(customer_id).customer_id, customer_id
+        found = (self.notifications.get(notification_id(name, subject, reference)) for name in names)
+        return next((each for each in found if each is not None), None)
 
     def keep_dispatch(self, dispatch: Dispatch) -> None:
         """Note that a dispatch is new, or changed."""

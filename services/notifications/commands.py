@@ -103,6 +103,14 @@ class HearMerge(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class EraseCustomer:
+    """Forget a customer, under whichever of their names; `origin` has the event where others have to be told."""
+
+    customer_id: str
+    origin: requests.Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HearProfile:
     """Hear what the shop's records say of a customer: what is not among `said` stays, and what is none there is cleared."""
 
@@ -349,6 +357,7 @@ Command = (
     | SettleCoupon
     | HearStanding
     | HearMerge
+    | EraseCustomer
     | HearProfile
     | PutProfile
     | KeepSegment
@@ -428,6 +437,7 @@ AUDITED: Mapping[type[Command], Callable[[Any], Deed]] = {
     RetryNotification: lambda it: Deed("notification.retry", f"{it.notification_id} for {it.customer_id}"),
     HearDelivery: lambda it: Deed("notification.report", f"{it.notification_id} for {it.customer_id}", it.became),
     ReleaseCoupon: lambda it: Deed("coupon.release", f"{it.code} of {it.reservation}"),
+    EraseCustomer: lambda it: Deed("customer.erase", it.customer_id),
     PutProfile: lambda it: Deed("profile.put", it.customer_id),
     KeepSegment: lambda it: Deed("segment.put", it.name),
     DropSegment: lambda it: Deed("segment.delete", it.name),

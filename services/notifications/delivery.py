@@ -43,7 +43,7 @@ class Delivery:
         if wanted.heard_by:
             books.reach = await load_reach(connection, books, wanted, self._shelf)
         replies = decide(books, requests)
-        await save(connection, books.changes)
+        await save(connection, books.changes, now)
         await answers.save(connection, books.answers, now=now)
         return replies
 

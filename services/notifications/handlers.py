@@ -13,6 +13,7 @@ from services.notifications import news
 from services.notifications.commands import (
     SOURCE,
     Command,
+    EraseCustomer,
     HearMerge,
     HearProfile,
     HearStanding,
@@ -32,7 +33,7 @@ from services.notifications.rules.coupons import Basket, Line, before_discount, 
 from services.notifications.rules.profiles import kept
 from shared.contracts import points
 from shared.contracts.coupons import CouponBenefit
-from shared.contracts.customers import CustomerRegisteredEvent, CustomerUpdatedEvent
+from shared.contracts.customers import CustomerErasedEvent, CustomerRegisteredEvent, CustomerUpdatedEvent
 from shared.contracts.points import AccountMergedEvent, RewardCancellingEvent, RewardClaimedEvent
 from shared.contracts.purchases import ZERO, PurchaseCompleted, PurchaseCompletedEvent, PurchaseRefundedEvent
 from shared.contracts.referrals import (
@@ -45,6 +46,7 @@ from shared.contracts.referrals import (
     ReferralRewardedEvent,
 )
 from shared.messaging.events import Received, Status, Subscription, Verdict
+from shared.withholding import ERASED
 
 CONSUMER = "notifications"
 PURCHASES_TOPIC = "loyalty.purchases"
@@ -58,6 +60,7 @@ EVENTS: TypeAdapter[Any] = TypeAdapter(
         | PurchaseRefundedEvent
         | CustomerRegisteredEvent
         | CustomerUpdatedEvent
+        | CustomerErasedEvent
         | points.Said
         | ReferralRewardedEvent
         | ReferralReversedEvent
@@ -133,6 +136,10 @@ def hear_standing(event: points.Said, _received_at: dt.datetime) -> Command | No
     )
 
 
+def erase_customer(event: CustomerErasedEvent, _received_at: dt.datetime) -> Command:
+    return EraseCustomer(event.data.customer_id)
+
+
 def hear_merge(event: AccountMergedEvent, _received_at: dt.datetime) -> Command:
     return HearMerge(event.data.customer_id, event.data.into)
 
@@ -188,6 +195,7 @@ HANDLERS: dict[str, tuple[Handler, ...]] = {
     "loyalty.purchase.refunded.v1": (take_back,),
     "loyalty.customer.registered.v1": (hear_profile,),
     "loyalty.customer.updated.v1": (hear_profile,),
+    "loyalty.customer.erased.v1": (erase_customer,),
     "loyalty.account.opened.v1": (hear_standing, news.welcome),
     "loyalty.account.merged.v1": (hear_standing, hear_merge),
     "loyalty.points.awarded.v1": (hear_standing, news.count_awarded),
@@ -247,6 +255,8 @@ def commands(received: Received, programme: Programme, now: dt.datetime) -> Iter
 def verdict_on(outcomes: Sequence[Outcome]) -> Verdict:
     if not outcomes:
         return Verdict("skipped")
+    if any(each.code == ERASED for each in outcomes):
+        return Verdict("skipped", ERASED)
     order = list(VERDICTS)
     first = min(outcomes, key=lambda each: order.index(each.status))
     return Verdict(VERDICTS[first.status], first.code, first.detail)

@@ -10,17 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifications import tables
 from services.notifications.commands import AnnounceCoupon, Request, SettleCoupon
+from services.notifications.memory import MEMORY
 from services.notifications.planning import Round, plan, rounds
 from services.notifications.programme import Campaign, Version
 from services.notifications.service import NotificationsService
 from shared.columns import Columns
 from shared.database import fetch, transact
+from shared.erasures import forgetting
 from shared.housekeeping import house
 from shared.jobs import Job, Tell
 
 BATCH = 1_000
 
-CONNECTIONS = 8
+CONNECTIONS = 9
 """What an engine for these jobs needs: for each of them its lock, and its batches."""
 
 ALIASES = {"expire-coupons": "settle"}
@@ -71,6 +73,7 @@ def jobs(notifications: NotificationsService, engine: AsyncEngine) -> list[Job]:
             partial(announce_coupons, notifications, engine),
             partial(_count_unannounced, notifications),
         ),
+        forgetting(engine, MEMORY),
         house(notifications, engine),
     ]
 

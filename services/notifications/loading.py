@@ -86,7 +86,9 @@ LOCK_CUSTOMERS = f"""
 WITH names AS MATERIALIZED (
   SELECT unnest($1::text[]) AS name
    UNION SELECT merged_into FROM customer WHERE customer_id = ANY($1::text[]) AND merged_into IS NOT NULL
-   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[]))
+   UNION SELECT customer_id FROM customer WHERE merged_into = ANY($2::text[])
+   UNION SELECT a.customer_id FROM customer n JOIN customer a ON a.merged_into = n.merged_into
+     WHERE n.customer_id = ANY($2::text[]))
 SELECT {columns(Customer)} FROM customer WHERE customer_id = ANY(ARRAY(SELECT name FROM names))
  ORDER BY customer_id FOR UPDATE"""
 
@@ -223,7 +225,9 @@ async def _load_notifications(connection: AsyncConnection, books: Books, wanted:
 
 async def _load_consents(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
     if wanted.consents:
-        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(wanted.consents))))
+        known = wanted.consents & books.customers.keys()
+        names = wanted.consents | {books.name(each) for each in known}
+        books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, sorted(names))))
     if wanted.addresses:
         rows = await fetch(connection, LOCK_ADDRESSES, *joined(sorted(wanted.addresses), 2))
         books.standings.update(map(standing_of, rows))
@@ -232,8 +236,10 @@ async def _load_consents(connection: AsyncConnection, books: Books, wanted: Want
 def _messages(books: Books, wanted: Wanted) -> Iterator[MessageKey]:
     """Yield what is to be said or dropped, under the names that customers have; a coupon that ends takes along what tells of it."""
     for customer_id, subject, reference in wanted.messages:
+        yield customer_id, subject, reference
         known = books.customers.get(customer_id)
-        yield customer_id if known is None else known.customer_id, subject, reference
+        if known is not None and known.customer_id != customer_id:
+            yield known.customer_id, subject, reference
     for coupon in books.coupons.values():
         if coupon.announced:
             yield coupon.customer_id, "coupon_expiring", coupon.coupon_id

@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.books import Books, Reach
 from services.notifications.decisions.saying import address_of
-from services.notifications.rules.consent import Consent, Standing
+from services.notifications.loading import LOAD_CONSENTS, STANDING_COLUMNS, consent_of, standing_of
+from services.notifications.rules.consent import spelled
 from services.notifications.rules.reaching import MAIL
 from services.notifications.shelf import Shelf
 from services.notifications.wanted import Wanted
@@ -15,11 +16,9 @@ from shared.database import fetch
 
 LOAD_HOOKS = "SELECT channel FROM hook WHERE enabled"
 
-LOAD_CONSENTS = "SELECT customer_id, channel, purpose, state FROM consent WHERE customer_id = ANY($1::text[])"
-
 LOAD_STANDINGS = f"""
-SELECT a.channel, a.address, a.soft_bounces, a.bounced_at, a.complained_at
-  FROM {rows_of("text", "text")} AS k(channel, address) JOIN address a ON a.channel = k.channel AND a.address = k.address"""
+SELECT {STANDING_COLUMNS} FROM {rows_of("text", "text")} AS k(channel, address)
+  JOIN address a ON a.channel = k.channel AND a.address = k.address"""
 
 LOAD_SAID = """
 SELECT customer_id, said_at FROM notification
@@ -32,8 +31,7 @@ async def load_reach(connection: AsyncConnection, books: Books, wanted: Wanted, 
     reach = Reach(
         frozenset(row["channel"] for row in await fetch(connection, LOAD_HOOKS)), await shelf.templates(connection)
     )
-    for customer_id, channel, purpose, state in await fetch(connection, LOAD_CONSENTS, names):
-        reach.consents[customer_id, channel, purpose] = Consent(state)
+    books.consents.update(map(consent_of, await fetch(connection, LOAD_CONSENTS, names)))
     await _load_standings(connection, books, reach)
     cap = books.programme.frequency_cap
     if cap is not None:
@@ -46,10 +44,9 @@ async def load_reach(connection: AsyncConnection, books: Books, wanted: Wanted, 
 async def _load_standings(connection: AsyncConnection, books: Books, reach: Reach) -> None:
     channels = {MAIL, *reach.hooks, *books.programme.shop_channels}
     found = {
-        (channel, where)
+        (channel, spelled(channel, where))
         for customer in books.customers.values()
         for channel in channels
         if (where := address_of(customer, channel)) is not None
     }
-    for channel, where, *standing in await fetch(connection, LOAD_STANDINGS, *joined(sorted(found), 2)):
-        reach.standings[channel, where] = Standing(*standing)
+    books.standings.update(map(standing_of, await fetch(connection, LOAD_STANDINGS, *joined(sorted(found), 2))))

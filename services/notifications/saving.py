@@ -1,5 +1,6 @@
 """What a batch has decided, written with a handful of set-based statements."""
 
+import datetime as dt
 from itertools import chain
 from typing import Any
 
@@ -9,6 +10,7 @@ from services.notifications import tables
 from services.notifications.books import Changes
 from services.notifications.records import ConsentKey
 from services.notifications.rules.consent import Consent, Standing
+from shared import erasures
 from shared.columns import Columns, joined, rows_of
 from shared.database import fetch
 
@@ -94,12 +96,25 @@ DELETE FROM notification n USING {MERGED}
  WHERE n.status = 'planned' AND n.subject LIKE 'occasion:%' AND (n.customer_id = k.name OR (n.customer_id = k.into_name
    AND EXISTS (SELECT FROM notification had WHERE had.customer_id = k.name AND had.subject = n.subject
      AND had.reference = n.reference AND had.status <> 'planned')))"""
+# a no is one under every name; a yes was given under its own, for what stood there
+MOVE_REFUSALS = f"""
+INSERT INTO consent (customer_id, channel, purpose, state, withdrawn_at, withdrawn_how, withdrawn_text)
+SELECT DISTINCT ON (into_name, channel, purpose)
+    into_name, channel, purpose, state, withdrawn_at, withdrawn_how, withdrawn_text
+  FROM consent c JOIN {MERGED} ON c.customer_id = k.name WHERE state = 'withdrawn'
+ ORDER BY into_name, channel, purpose, withdrawn_at DESC
+ON CONFLICT (customer_id, channel, purpose) DO UPDATE
+ SET state = excluded.state, withdrawn_at = excluded.withdrawn_at, withdrawn_how = excluded.withdrawn_how,
+     withdrawn_text = excluded.withdrawn_text
+ WHERE excluded.withdrawn_at >= greatest(consent.asked_at, consent.confirmed_at, consent.withdrawn_at)"""
 MOVE_NOTIFICATIONS = f"UPDATE notification n SET customer_id = k.into_name FROM {MERGED} WHERE n.customer_id = k.name"
 MOVE_DISPATCHES = f"UPDATE dispatch d SET customer_id = k.into_name FROM {MERGED} WHERE d.customer_id = k.name"
 MOVE_COUPONS = f"UPDATE coupon c SET customer_id = k.into_name FROM {MERGED} WHERE c.customer_id = k.name"
 UNPLAN = f"""
 DELETE FROM notification n USING {rows_of("text", "text")} AS k(customer_id, subject)
  WHERE n.customer_id = k.customer_id AND n.subject = k.subject AND n.status = 'planned'"""
+
+FORGET = f"DELETE FROM notification USING {rows_of('uuid')} AS k(key) WHERE notification_id = k.key"
 
 NOT_SAID = (None, None, None)
 
@@ -108,8 +123,18 @@ INSERT INTO outbox (topic, key, payload)
 SELECT topic, key, convert_to(payload, 'UTF8') FROM {rows_of("text", "text", "text")} AS k(topic, key, payload)"""
 
 
-async def save(connection: AsyncConnection, changes: Changes) -> None:
+# nobody is to redeem, plan or say anything of theirs until the rest of it is deleted
+END_COUPONS = """
+UPDATE coupon SET status = 'voided', reason = 'customer-erased', ended_at = $2, code = NULL, reservation = NULL,
+  reserved_until = NULL
+ WHERE customer_id = ANY($1::text[]) AND status IN ('issued', 'reserved')"""
+UNPLAN_ERASED = "DELETE FROM notification WHERE customer_id = ANY($1::text[]) AND status = 'planned'"
+
+
+async def save(connection: AsyncConnection, changes: Changes, now: dt.datetime) -> None:
     """Write what was decided. Raises the database's errors; a unique key tells that another transaction was first."""
+    if changes.erased:
+        await erasures.begin(connection, changes.erased, changes.erased, now=now)
     for statement, rows in (
         (INSERT_SALES, [SALE.of(changes.new_sales[key]) for key in sorted(changes.new_sales)]),
         (UPDATE_SALES, [SALE.of(each) for each in changes.sales.values()]),
@@ -130,10 +155,12 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
         (DELETE_OWN_DATES, sorted(changes.dropped_dates)),
         (PUT_OWN_DATES, [OWN_DATE.of(changes.own_dates[key]) for key in sorted(changes.own_dates)]),
         (ADD_BOUGHT, [BOUGHT.of(changes.bought[key]) for key in sorted(changes.bought)]),
+        (FORGET, changes.forgotten),
         (FORWARD, changes.merged),
         (MOVE_BOUGHT, changes.merged),
         (MOVE_OWN_DATES, changes.merged),
         (UNPLAN_MERGED, changes.merged),
+        (MOVE_REFUSALS, changes.merged),
         (MOVE_NOTIFICATIONS, changes.merged),
         (MOVE_DISPATCHES, changes.merged),
         (MOVE_COUPONS, changes.merged),
@@ -149,6 +176,9 @@ async def save(connection: AsyncConnection, changes: Changes) -> None:
     ):
         if rows:
             await fetch(connection, statement, *joined(rows, 0))
+    if changes.erased:
+        await fetch(connection, END_COUPONS, changes.erased, now)
+        await fetch(connection, UNPLAN_ERASED, changes.erased)
 
 
 def _consent(key: ConsentKey, consent: Consent) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.notifications.books import NO_HOUSE, House
+from services.notifications.books import House
 from services.notifications.commands import Reply, Request
 from services.notifications.delivery import Delivery
 from services.notifications.links import Links
@@ -24,12 +24,12 @@ class NotificationsService(Publishing[Request, Reply, Programme]):
         self,
         engine: AsyncEngine,
         *,
-        house: House = NO_HOUSE,
         links: Links,
+        delivers_mail: bool = False,
         clock: Callable[[], dt.datetime] = utc_now,
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.delivery = Delivery(house)
+        self.delivery = Delivery(House(links, delivers_mail=delivers_mail))
         self.links = links
         super().__init__(engine, self.delivery, clock=clock, committed=committed)
 

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.answers import stored_answer_table
 from shared.api_keys import api_key_table
 from shared.audit import audit_table
+from shared.erasures import erasure_table
 from shared.jobs import job_run_table
 from shared.messaging.tables import dead_letter_table, kafka_offset_table, outbox_sent_table, outbox_table
 
@@ -383,4 +384,5 @@ dead_letter = dead_letter_table(metadata)
 
 api_key = api_key_table(metadata)
 audit = audit_table(metadata)
+erasure = erasure_table(metadata)
 job_run = job_run_table(metadata)

@@ -1,18 +1,41 @@
-"""The invariants of coupons, of what was planned and of what customers bought, each as a query that returns the rows that break it."""
+"""The invariants of coupons, consents, what was planned and what customers bought, each a query that returns the rows that break it."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.memory import MEMORY
+from shared import erasures
 from shared.verification import Finding, Invariant, findings
+
+ERASED = (
+    Invariant(
+        "the-erased-are-over",
+        "whoever was erased is marked so under every name and has nothing that is open, and nobody else is marked",
+        """
+        SELECT coalesce(c.customer_id, e.customer_id) AS customer_id, t.erased_at, o.coupon_id, n.notification_id
+          FROM customer c JOIN customer t ON t.customer_id = coalesce(c.merged_into, c.customer_id)
+          FULL JOIN erasure e ON e.customer_id = c.customer_id
+          LEFT JOIN coupon o ON o.customer_id = e.customer_id AND o.status IN ('issued', 'reserved')
+          LEFT JOIN notification n ON n.customer_id = e.customer_id AND n.status = 'planned'
+         WHERE (t.erased_at IS NULL) <> (e.customer_id IS NULL)
+            OR o.coupon_id IS NOT NULL OR n.notification_id IS NOT NULL""",
+    ),
+    Invariant(
+        "the-erased-are-forgotten",
+        "of those of whom everything was deleted no row holds anything any more",
+        erasures.remains(MEMORY),
+    ),
+)
 
 PEOPLE = "SELECT customer_id, coalesce(merged_into, customer_id) AS person FROM customer"
 
 PLANS = (
     Invariant(
         "a-thing-is-said-once",
-        "of what is said to a customer about one thing there is one row",
+        "of what is said to a customer about one thing there is one row, unless they were two customers",
         """
         SELECT customer_id, subject, reference, count(*) AS rows
-          FROM notification GROUP BY customer_id, subject, reference HAVING count(*) > 1""",
+          FROM notification n WHERE NOT EXISTS (SELECT FROM customer m WHERE m.merged_into = n.customer_id)
+         GROUP BY customer_id, subject, reference HAVING count(*) > 1""",
     ),
     Invariant(
         "a-season-is-the-year-of-its-day",
@@ -113,6 +136,39 @@ COUPONS = (
          WHERE (status IN ('redeemed', 'voided', 'expired')) <> (ended_at IS NOT NULL)""",
     ),
     Invariant(
+        "consents-have-their-proofs",
+        "a consent has when and how it was asked for, confirmed or withdrawn, as its state says",
+        """
+        SELECT customer_id, channel, purpose, state, asked_at, confirmed_at, withdrawn_at FROM consent
+         WHERE (state <> 'withdrawn' AND asked_at IS NULL) OR (state = 'asked' AND confirmed_at IS NOT NULL)
+            OR (state = 'withdrawn') <> (withdrawn_at IS NOT NULL)
+            OR (asked_at IS NULL) <> (asked_how IS NULL) OR (confirmed_at IS NULL) <> (confirmed_how IS NULL)
+            OR (withdrawn_at IS NULL) <> (withdrawn_how IS NULL)""",
+    ),
+    Invariant(
+        "the-last-word-counts",
+        "a consent that is withdrawn was not asked for or confirmed after that",
+        """
+        SELECT customer_id, channel, purpose, asked_at, confirmed_at, withdrawn_at FROM consent
+         WHERE state = 'withdrawn' AND greatest(asked_at, confirmed_at) > withdrawn_at""",
+    ),
+    Invariant(
+        "questions-are-about-a-consent",
+        "whoever is asked to confirm something has said something about it",
+        """
+        SELECT n.notification_id, n.customer_id, n.reference
+          FROM notification n LEFT JOIN consent c ON c.customer_id = n.customer_id
+           AND c.channel = n.content ->> 'channel' AND c.purpose = n.content ->> 'purpose'
+         WHERE n.subject = 'confirm_consent' AND n.status = 'planned' AND c.customer_id IS NULL""",
+    ),
+    Invariant(
+        "addresses-that-take-messages-have-no-row",
+        "of an address something is known: that messages came back, or a complaint",
+        """
+        SELECT channel, address FROM address
+         WHERE soft_bounces = 0 AND bounced_at IS NULL AND complained_at IS NULL""",
+    ),
+    Invariant(
         "a-history-is-its-purchases",
         "a customer's purchases, turnover, first and last purchase are those of the purchases under all of their names",
         f"""
@@ -195,7 +251,7 @@ COUPONS = (
     ),
 )
 
-INVARIANTS = (*COUPONS, *PLANS, *SAYINGS)
+INVARIANTS = (*COUPONS, *PLANS, *SAYINGS, *ERASED)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

@@ -16,6 +16,7 @@ from services.notifications.commands import (
     DropMessage,
     DropSegment,
     EndShared,
+    EraseCustomer,
     HearConsent,
     HearDelivery,
     HearMerge,
@@ -37,7 +38,7 @@ from services.notifications.commands import (
     UseCoupons,
     VoidCoupon,
 )
-from services.notifications.records import AddressKey, MessageKey, SaleKey, question_id
+from services.notifications.records import QUESTION, AddressKey, MessageKey, SaleKey, question_reference
 from services.notifications.rules.consent import spelled
 
 
@@ -166,6 +167,12 @@ def _standing(wanted: Wanted, command: HearStanding) -> None:
 def _merge(wanted: Wanted, command: HearMerge) -> None:
     wanted.customers |= {command.customer_id, command.into}
     wanted.merging |= {command.customer_id, command.into}
+    wanted.digests |= {command.customer_id, command.into}
+
+
+def _erasure(wanted: Wanted, command: EraseCustomer) -> None:
+    wanted.customers.add(command.customer_id)
+    wanted.merging.add(command.customer_id)
 
 
 def _segment(wanted: Wanted, command: KeepSegment | DropSegment) -> None:
@@ -178,7 +185,8 @@ def _consents(wanted: Wanted, command: HearConsent | ConfirmConsent | ChooseCons
     said = command.choices if isinstance(command, ChooseConsents) else (command,)
     for each in said:
         if isinstance(each, HearConsent) and each.is_given and each.at is not None:
-            wanted.notifications.add(question_id(each.customer_id, each.channel, each.purpose, each.at))
+            reference = question_reference(each.channel, each.purpose, each.at)
+            wanted.messages.add((each.customer_id, QUESTION, reference))
 
 
 def _address(wanted: Wanted, command: HearReport | LiftAddress) -> None:
@@ -204,6 +212,7 @@ NEEDS: Mapping[type[Command], Callable[[Wanted, Any], None]] = {
     PutProfile: _profile,
     HearStanding: _standing,
     HearMerge: _merge,
+    EraseCustomer: _erasure,
     KeepSegment: _segment,
     DropSegment: _segment,
     HearConsent: _consents,

@@ -41,6 +41,7 @@ SECRETS = {
     "NOTIFICATIONS_DATABASE_PASSWORD": "ofNotifications",
     "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
     "NOTIFICATIONS_LINK_KEY": "theLinkKeyOfNotifications0000000",
+    "NOTIFICATIONS_PUBLIC_URL": "https://messages.shop.example",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
@@ -74,7 +75,9 @@ def _tag(image: str, *, stage: str) -> str:
 
 def test_a_service_enters_its_own_database_and_no_other() -> None:
     for service in OURS:
-        entered = {name: make_url(value) for name, value in service.environment.items() if name.endswith("_URL")}
+        entered = {
+            name: make_url(value) for name, value in service.environment.items() if name.endswith("_DATABASE_URL")
+        }
         owner = owner_of(service)
         assert [(name, url.username, url.database) for name, url in entered.items()] == [
             (variable(KINDS[owner].url_field), owner, owner)

@@ -25,8 +25,7 @@ INSERT INTO consent (customer_id, channel, purpose, state, asked_at, asked_how, 
 VALUES ($1, $2, $3, $4, now(), 'form', 'yes') ON CONFLICT (customer_id, channel, purpose) DO UPDATE SET state = excluded.state"""
 PLAN = """
 INSERT INTO notification (notification_id, customer_id, subject, reference, status, purpose, happened_at, due_at, until, day,
-  content) VALUES ($1, $2, $3, $4, 'planned', $5, $6, $7, $8,
-  CASE WHEN $3 LIKE 'occasion:%' THEN make_date($4::text::int, 11, 24) END, $9::text::jsonb)"""
+  content) VALUES ($1, $2, $3, $4, 'planned', $5, $6, $7, $8, $9, $10::text::jsonb)"""
 
 
 async def execute(engine: AsyncEngine, statement: str, *arguments: object) -> None:
@@ -70,7 +69,10 @@ async def plan(
     kind = subject.partition(":")[0]
     key = notification_id(name, subject, reference)
     said = orjson.dumps({**(content or {}), **more}).decode()
-    await execute(engine, PLAN, key, name, subject, reference, purpose(kind), NOW, due_at, until, said)
+    day = NOW.date() if kind == "occasion" else None
+    if kind == "occasion" and until is None:
+        until = NOW + dt.timedelta(days=8)
+    await execute(engine, PLAN, key, name, subject, reference, purpose(kind), NOW, due_at, until, day, said)
     return key
 
 

@@ -9,7 +9,16 @@ from random import Random
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.commands import Command, HearMerge, HearProfile, HearStanding, TakeBack, UseCoupons
+from services.notifications.commands import (
+    Command,
+    HearConsent,
+    HearMerge,
+    HearProfile,
+    HearStanding,
+    TakeBack,
+    UseCoupons,
+)
+from services.notifications.rules.consent import ConsentPurpose
 from services.notifications.verification import verify
 from tests.asking import rows
 from tests.notifications.conftest import NOW, Book, issue
@@ -185,6 +194,22 @@ async def test_a_chain_of_merges_ends_with_one(book: Book, engine: AsyncEngine, 
     assert await history(engine, "cleo") == (3, Decimal(7), 0, 0)
     assert await categories(engine, "cleo") == {"a": 3}
     await in_order(engine)
+
+
+async def test_a_no_goes_over_and_a_yes_does_not(book: Book, engine: AsyncEngine) -> None:
+    def said(customer: str, purpose: ConsentPurpose, at: float, *, is_given: bool) -> HearConsent:
+        return HearConsent(customer, "sms", purpose, is_given, "form", "text", NOW + at * HOUR)
+
+    await book(
+        said("anna", "offers", -3, is_given=True),
+        said("ben", "offers", -2, is_given=False),
+        said("ben", "account", -2, is_given=True),
+    )
+    await book(HearMerge("ben", "anna"))
+    states = "SELECT purpose, state FROM consent WHERE customer_id = 'anna' ORDER BY purpose"
+    assert [tuple(each.values()) for each in await rows(engine, states)] == [("offers", "withdrawn")]
+    await book(said("ben", "offers", -1, is_given=True))
+    assert [tuple(each.values()) for each in await rows(engine, states)] == [("offers", "given")]
 
 
 # Any order at all

@@ -209,6 +209,36 @@ async def test_after_a_digest_was_said_another_one_begins(ear: Ear, engine: Asyn
     assert [each["content"]["awarded"] for each in await messages(engine)] == [114, 50]
 
 
+def of(name: str, said: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    return said[0], said[1] | {"customer_id": name}
+
+
+MERGED = ("account.merged", {"customer_id": "old anna", "into": "anna", "balance": BALANCE})
+
+
+@pytest.mark.parametrize("names", [["anna", "old anna"], ["old anna"], ["anna"]], ids=["both", "hers", "the other's"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_whoever_goes_on_as_another_is_told_of_all_in_one_digest(
+    ear: Ear, engine: AsyncEngine, names: list[str], *, at_once: bool
+) -> None:
+    said = [of(name, awarded(100)) for name in names]
+    if at_once:
+        assert await ear.hear(*said, MERGED) == ["accepted"] * (len(names) + 1)
+    else:
+        await ear.hear(*said)
+        await ear.hear(MERGED, first=8)
+    await ear.hear(awarded(20), first=9)
+    found = await message(engine)
+    assert (found["customer_id"], found["content"]["awarded"]) == ("anna", 100 * len(names) + 20)
+
+
+async def test_nobody_is_welcomed_again_under_another_name(ear: Ear, engine: AsyncEngine) -> None:
+    await ear.hear(of("old anna", opened()))
+    await ear.hear(MERGED, first=2)
+    assert await ear.hear(of("old anna", opened())) == ["duplicate"]
+    assert (await message(engine))["customer_id"] == "anna"
+
+
 # Points and tiers
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.books import House
 from services.notifications.channels.mail import Sender
 from services.notifications.channels.servers import MailServer as Settings
 from services.notifications.channels.smtp import Smtp
@@ -29,16 +28,6 @@ from tests.processes import free_port, loyalty
 SENDER = Sender("Weinhaus", "shop@example.com")
 
 
-class Links:
-    """Of a shop with pages."""
-
-    def unsubscribe(self, customer_id: str, channel: str, purpose: str) -> str:
-        return f"https://shop.example/unsubscribe/{customer_id}/{channel}/{purpose}"
-
-    def preferences(self, customer_id: str) -> str:
-        return f"https://shop.example/preferences/{customer_id}"
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock(NOW)
@@ -46,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, links=LINKS, house=House(Links(), delivers_mail=True), clock=clock)
+    return NotificationsService(engine, links=LINKS, delivers_mail=True, clock=clock)
 
 
 @pytest.fixture
@@ -83,7 +72,7 @@ async def test_a_mail_arrives_and_nothing_of_it_is_kept(
     (mail,) = post.mails()
     assert (mail["To"], mail["From"]) == ("anna@example.com", "Ihr Shop <shop@example.com>")
     assert mail["Message-ID"] == f"<{key}@example.com>"
-    assert mail["List-Unsubscribe"] == "<https://shop.example/unsubscribe/anna/email/offers>"
+    assert mail["List-Unsubscribe"] == f"<{LINKS.unsubscribe('anna', 'email', 'offers')}>"
     assert await words(engine) == ["coupon.issued", "notification.requested", "notification.sent"]
     (row,) = await rows(engine, "SELECT address, message, status, ended_at FROM dispatch")
     assert row == {"address": None, "message": None, "status": "sent", "ended_at": NOW}
@@ -218,6 +207,7 @@ async def test_one_whose_lease_was_over_says_nothing_of_what_another_has_taken(
 def worker(url: str, post: MailServer) -> dict[str, str]:
     return {
         "notifications_database_url": url,
+        "notifications_link_key": "k" * 32,
         "notifications_smtp_url": f"smtp://127.0.0.1:{post.port}",
         "notifications_sender_address": "shop@example.com",
         "log_format": "json",
@@ -235,7 +225,9 @@ async def test_a_process_killed_between_sending_and_booking_sends_again_under_th
 ) -> None:
     await enrol(engine)
     key = await plan(engine, due_at=NOW)
-    await execute(engine, "UPDATE notification SET happened_at = now(), due_at = now()")
+    await execute(
+        engine, "UPDATE notification SET happened_at = now(), due_at = now(), until = now() + interval '1 day'"
+    )
     await execute(engine, "UPDATE programme SET document = '{\"quiet_hours\": null}'")
     post.silent_after_taking = True
     with loyalty("services", "notifications", "--no-api", **worker(notifications_url, post)) as running:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.books import House
 from services.notifications.programme import Programme
 from services.notifications.sending.alarm import Alarm
 from services.notifications.sending.saying import Sayer
@@ -34,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, links=LINKS, house=House(delivers_mail=True), clock=clock)
+    return NotificationsService(engine, links=LINKS, delivers_mail=True, clock=clock)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.books import House
 from services.notifications.sending.alarm import Alarm
 from services.notifications.sending.saying import Sayer
 from services.notifications.service import NotificationsService
@@ -30,8 +29,7 @@ async def history(engine: AsyncEngine) -> None:
     """A birthday that was said and is to be delivered."""
     await enrol(engine)
     await plan(engine, due_at=NOW)
-    await execute(engine, "UPDATE notification SET day = '2026-11-23', until = $1", NOW.replace(day=30))
-    service = NotificationsService(engine, links=LINKS, house=House(delivers_mail=True), clock=Clock(NOW))
+    service = NotificationsService(engine, links=LINKS, delivers_mail=True, clock=Clock(NOW))
     await Sayer(service, Alarm()).say_due()
 
 

@@ -16,6 +16,7 @@ from services.notifications.commands import (
     DropMessage,
     DropSegment,
     EndShared,
+    EraseCustomer,
     HearConsent,
     HearDelivery,
     HearMerge,
@@ -41,6 +42,7 @@ from services.notifications.commands import (
     VoidCoupon,
     deed,
     lasts,
+    refused,
 )
 from services.notifications.decisions.consents import (
     choose_consents,
@@ -61,6 +63,7 @@ from services.notifications.decisions.coupons import (
 from services.notifications.decisions.customers import hear_merge, hear_standing
 from services.notifications.decisions.delivering import book_delivery, hear_delivery, retry
 from services.notifications.decisions.digests import count_points
+from services.notifications.decisions.erasing import concerned, erase_customer
 from services.notifications.decisions.news import announce_coupon, drop_message, plan_message
 from services.notifications.decisions.profiles import hear_profile, put_profile
 from services.notifications.decisions.purchases import take_back, use_coupons
@@ -68,6 +71,7 @@ from services.notifications.decisions.saying import say
 from services.notifications.decisions.segments import drop_segment, keep_segment
 from services.notifications.decisions.shared_codes import create_shared, end_shared, lapse_shared
 from shared.requests import Desk
+from shared.withholding import ERASED
 
 DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     IssueCoupon: issue_coupon,
@@ -99,6 +103,7 @@ DECISIONS: Mapping[type[Command], Callable[[Books, Any], Outcome]] = {
     ChooseConsents: choose_consents,
     HearReport: hear_report,
     LiftAddress: lift_address,
+    EraseCustomer: erase_customer,
 }
 
 
@@ -113,4 +118,6 @@ def decide(books: Books, requests: Sequence[Request]) -> list[Reply]:
 
 
 def _decide(books: Books, command: Command) -> Outcome:
+    if any(map(books.is_erased, concerned(books, command))):
+        return refused(ERASED, "this customer was erased")
     return DECISIONS[type(command)](books, command)

@@ -49,7 +49,7 @@ def hear_consent(books: Books, command: HearConsent) -> Outcome:
         return refused("consent-ahead", "it was said more than a day from now", "/at")
     if books.customer(command.customer_id).erased_at is not None:
         return refused("customer-erased", f"{command.customer_id} was erased")
-    key = command.customer_id, command.channel, command.purpose
+    key = books.name(command.customer_id), command.channel, command.purpose
     proof = Proof(command.at or _here(books, key), command.how, command.text)
     before = books.consents.get(key)
     if not command.is_given:
@@ -102,7 +102,7 @@ def _owe_question(books: Books, key: ConsentKey, asked_at: dt.datetime) -> None:
 
 
 def confirm_consent(books: Books, command: ConfirmConsent) -> Outcome:
-    key = command.customer_id, command.channel, command.purpose
+    key = books.name(command.customer_id), command.channel, command.purpose
     if books.customer(command.customer_id).erased_at is not None:
         return refused("customer-erased", f"{command.customer_id} was erased")
     before = books.consents.get(key)
@@ -133,16 +133,16 @@ def choose_consents(books: Books, command: ChooseConsents) -> Outcome:
 
 
 def _all_choices(books: Books, command: ChooseConsents) -> list[HearConsent]:
-    choices = {(each.customer_id, each.channel, each.purpose): each for each in command.choices}
+    choices = {(books.name(each.customer_id), each.channel, each.purpose): each for each in command.choices}
     if command.nothing_else:
         for key in books.consents:
-            if key[0] == command.customer_id and key not in choices:
+            if key[0] == books.name(command.customer_id) and key not in choices:
                 choices[key] = HearConsent(*key, is_given=False, how=command.how, text=command.text)
     return list(choices.values())
 
 
 def _holds(books: Books, said: HearConsent) -> bool:
-    before = books.consents.get((said.customer_id, said.channel, said.purpose))
+    before = books.consents.get((books.name(said.customer_id), said.channel, said.purpose))
     return holds(before, books.now, within_days=books.programme.confirm_days)
 
 

@@ -6,6 +6,7 @@ import orjson
 
 from services.notifications.books import Books
 from services.notifications.commands import HearMerge, HearStanding, Outcome
+from services.notifications.decisions.digests import fold_digest
 from services.notifications.decisions.history import attach
 from services.notifications.decisions.profiles import join
 from services.notifications.records import Customer
@@ -60,6 +61,7 @@ def hear_merge(books: Books, command: HearMerge) -> Outcome:
         return Outcome("repeated")
     _take_history_over(gone, into)
     _take_profile_over(gone, into)
+    fold_digest(books, gone, into)
     books.change(into)
     books.leave(gone, into)
     return Outcome("booked")

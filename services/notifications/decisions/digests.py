@@ -47,6 +47,23 @@ def _count(books: Books, digest: Notification, command: CountPoints) -> None:
     books.keep_notification(digest)
 
 
+def fold_digest(books: Books, gone: Customer, into: Customer) -> None:
+    """Let what is gathered for a customer who goes on as another be told in the other's digest."""
+    theirs, own = books.digests.pop(gone.customer_id, None), books.digests.get(into.customer_id)
+    if theirs is None:
+        return
+    if own is None:
+        theirs.customer_id = into.customer_id
+        books.digests[into.customer_id] = theirs
+        books.keep_notification(theirs)
+        return
+    told, more = orjson.loads(own.content), orjson.loads(theirs.content)
+    own.content = orjson.dumps(told | {each: told[each] + more[each] for each in ("awarded", "activated")}).decode()
+    own.due_at = own.happened_at = min(own.due_at, theirs.due_at)
+    books.keep_notification(own)
+    books.forget(theirs)
+
+
 def _fall_due(books: Books, digest: Notification, terms: Digest, *, enough: bool) -> None:
     """Let a digest be due with the next one of its customer once there is enough to tell; before, it waits."""
     if not enough:

@@ -7,7 +7,7 @@ import orjson
 
 from services.notifications.books import Books
 from services.notifications.programme import PROMOTIONAL
-from services.notifications.records import Customer, Notification
+from services.notifications.records import QUESTION, Customer, Notification
 from services.notifications.templates import formats, rendering
 from services.notifications.templates.document import Stored
 from services.notifications.templates.kinds import Links, Shop
@@ -53,5 +53,8 @@ def _links(books: Books, notification: Notification, channel: str) -> Links:
     customer_id, purpose, made = notification.customer_id, notification.purpose, books.house.links
     if made is None:
         return Links()
+    if notification.subject == QUESTION:
+        agreed_to = orjson.loads(notification.content)["purpose"]
+        return Links(confirm=made.confirm(customer_id, channel, agreed_to, notification.happened_at))
     unsubscribe = made.unsubscribe(customer_id, channel, purpose) if purpose in PROMOTIONAL else None
     return Links(unsubscribe, made.preferences(customer_id))

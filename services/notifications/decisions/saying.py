@@ -10,9 +10,9 @@ from services.notifications.decisions.events import emit, named
 from services.notifications.decisions.gifts import give, present
 from services.notifications.decisions.letters import Letter, write, zone_of
 from services.notifications.programme import PROMOTIONAL, Message, Occasion, Programme
-from services.notifications.records import Customer, Dispatch, Notification
+from services.notifications.records import QUESTION, Customer, Dispatch, Notification
 from services.notifications.rules import permission
-from services.notifications.rules.consent import Standing
+from services.notifications.rules.consent import Standing, spelled
 from services.notifications.rules.permission import Reach, Verdict, judge
 from services.notifications.rules.reaching import MAIL, address, choose, in_order
 from services.notifications.templates.document import BROKEN
@@ -45,6 +45,8 @@ def say(books: Books, command: Say) -> Outcome:
     customer = books.customer(notification.customer_id)
     if about is None or customer.erased_at is not None:
         return suppress(books, notification, "switched-off" if about is None else "customer-erased")
+    if (answer := _answer_to(books, notification)) is not None:
+        return suppress(books, notification, answer)
     channel, verdict = _way(books, notification, customer)
     if verdict.outcome == "later":
         return _postpone(books, notification, verdict)
@@ -59,8 +61,20 @@ def say(books: Books, command: Say) -> Outcome:
 # Whether, and on which channel
 
 
+def _answer_to(books: Books, notification: Notification) -> str | None:
+    """Return what the customer has said to a question before it was put to them."""
+    if notification.subject != QUESTION:
+        return None
+    content = orjson.loads(notification.content)
+    consent = books.consents.get((notification.customer_id, content["channel"], content["purpose"]))
+    state = "missing" if consent is None else consent.state
+    return None if state == "asked" else f"consent-{state}"
+
+
 def _way(books: Books, notification: Notification, customer: Customer) -> tuple[str, Verdict]:
     channels = {MAIL, *books.reach.hooks, *books.programme.shop_channels}
+    if notification.subject == QUESTION:
+        channels = {orjson.loads(notification.content)["channel"]}
     message = permission.Message(notification.purpose, notification.happened_at, notification.until)
     return choose(
         [
@@ -71,13 +85,12 @@ def _way(books: Books, notification: Notification, customer: Customer) -> tuple[
 
 
 def _reach(books: Books, notification: Notification, customer: Customer, channel: str) -> Reach:
-    known, customer_id = books.reach, customer.customer_id
-    where = address_of(customer, channel)
+    where, who, purpose = address_of(customer, channel), customer.customer_id, notification.purpose
     return Reach(
         zone_of(books, customer),
-        None if where is None else known.standings.get((channel, where), Standing()),
-        known.consents.get((customer_id, channel, notification.purpose)),
-        known.said.get(customer_id, ()),
+        None if where is None else books.standings.get((channel, spelled(channel, where)), Standing()),
+        None if purpose == "necessary" else books.consents.get((who, channel, purpose)),
+        books.reach.said.get(who, ()),
     )
 
 
@@ -123,7 +136,7 @@ def delivers(books: Books, channel: str) -> bool:
     """Whether we deliver on a channel ourselves."""
     if channel in books.programme.shop_channels:
         return False
-    return books.house.delivers_mail if channel == MAIL else True
+    return books.house.delivers_mail if channel == MAIL else channel in books.reach.hooks
 
 
 def _said(notification: Notification, letter: Letter, to: str | None, *, is_ours: bool) -> dict[str, Any]:
@@ -146,14 +159,15 @@ def _said(notification: Notification, letter: Letter, to: str | None, *, is_ours
 
 
 def _dispatch(books: Books, notification: Notification, letter: Letter, to: str | None) -> Dispatch:
-    rendered = letter.rendered
+    rendered, unsubscribe = letter.rendered, letter.links.unsubscribe
     message = {
         "purpose": notification.purpose,
         "subject": rendered.subject,
         "text": rendered.text,
         "html": rendered.html,
         "written_at": books.now,
-        "unsubscribe_url": letter.links.unsubscribe,
+        # one click wants https (RFC 8058); a shop that is being tried out has the link in the text all the same
+        "unsubscribe_url": unsubscribe if (unsubscribe or "").startswith("https://") else None,
         "sender_name": letter.sender,
     }
     return Dispatch(

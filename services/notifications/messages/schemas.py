@@ -11,7 +11,7 @@ from services.notifications.records import DispatchStatus, NotificationStatus
 FAILED: dict[str, Any] = {
     "notification_id": "5f0c0a0e-6a0f-5d0b-9d3c-7f0e2a1b4c55",
     "customer_id": "c-42",
-    "about": "occasion:birthday",
+    "subject": "occasion:birthday",
     "status": "failed",
     "purpose": "offers",
     "channel": "email",
@@ -30,18 +30,22 @@ DELIVERY: dict[str, Any] = {
 }
 
 
+Kind = Literal["sent", "bounced", "delayed", "complained"]
+"""What becomes of a message on its way; `delayed` may pass."""
+
+
 def _example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class NotificationView(BaseModel):
+class MessageView(BaseModel):
     """A message to a customer; `reason` is of a suppression or a failure, and what a planned one waits for."""
 
     model_config = _example(**FAILED)
 
     notification_id: str
     customer_id: str
-    about: str
+    subject: str
     status: NotificationStatus
     purpose: Purpose
     channel: str | None
@@ -52,10 +56,10 @@ class NotificationView(BaseModel):
     coupon_id: str | None
 
 
-class NotificationPage(BaseModel):
+class MessagePage(BaseModel):
     """A page of messages, those first that were due first."""
 
-    data: list[NotificationView]
+    data: list[MessageView]
     next_cursor: str | None
 
 
@@ -71,7 +75,7 @@ class DeliveryView(BaseModel):
     ended_at: dt.datetime | None
 
 
-class NotificationDetail(NotificationView):
+class MessageDetail(MessageView):
     """A message, and its delivery where that is ours."""
 
     model_config = _example(**FAILED, delivery=DELIVERY)
@@ -84,7 +88,7 @@ class DeliveryReport(BaseModel):
 
     model_config = _example(status="bounced")
 
-    status: Literal["sent", "bounced", "delayed", "complained"]
+    status: Kind
 
 
 class ReportResult(BaseModel):

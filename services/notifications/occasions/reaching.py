@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.loading import LOAD_CONSENTS, consent_of, standing_of
 from services.notifications.programme import Programme
-from services.notifications.reach_loading import LOAD_CONSENTS, LOAD_HOOKS, LOAD_STANDINGS
-from services.notifications.rules.consent import Consent, Standing
+from services.notifications.reach_loading import LOAD_HOOKS, LOAD_STANDINGS
+from services.notifications.rules.consent import Consent, Standing, spelled
 from services.notifications.rules.permission import Message, Reach, judge
 from services.notifications.rules.reaching import MAIL, address, choose, in_order
 from shared.columns import joined
@@ -56,7 +57,7 @@ class Reachable(NamedTuple):
 
     def _reach(self, customer: Known, channel: str, programme: Programme) -> Reach:
         where = customer.address_on(channel)
-        standing = None if where is None else self.standings.get((channel, where), Standing())
+        standing = None if where is None else self.standings.get((channel, spelled(channel, where)), Standing())
         return Reach(
             programme.zone_of(customer.time_zone), standing, self.consents.get((customer.customer_id, channel))
         )
@@ -71,14 +72,11 @@ async def reachable(connection: AsyncConnection, names: Sequence[str], channels:
     """Return what is known of these customers."""
     customers = {row["customer_id"]: Known(*row) for row in await fetch(connection, LOAD, names)}
     consents = {
-        (customer_id, channel): Consent(state)
-        for customer_id, channel, purpose, state in await fetch(connection, LOAD_CONSENTS, names)
+        (customer_id, channel): consent
+        for (customer_id, channel, purpose), consent in map(consent_of, await fetch(connection, LOAD_CONSENTS, names))
         if purpose == "offers"
     }
     places = {(channel, each.address_on(channel)) for each in customers.values() for channel in channels}
-    found = sorted((channel, where) for channel, where in places if where is not None)
-    standings = {
-        (channel, where): Standing(*standing)
-        for channel, where, *standing in await fetch(connection, LOAD_STANDINGS, *joined(found, 2))
-    }
+    found = sorted((channel, spelled(channel, where)) for channel, where in places if where is not None)
+    standings = dict(map(standing_of, await fetch(connection, LOAD_STANDINGS, *joined(found, 2))))
     return Reachable(channels, customers, consents, standings)

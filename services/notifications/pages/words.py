@@ -85,7 +85,7 @@ GERMAN = Words(
 ENGLISH = Words(
     channels={"email": "by e-mail", "sms": "by text message", "whatsapp": "on WhatsApp", "chat": "in chat"},
     other_channel="via {}",
-    purposes={"offers": "offers and coupons", "account": "news about my points account"},
+    purposes={"offers": "offers and coupons", "account": "points account news"},
     explained={
         "offers": "for your birthday, for Christmas and when there is something special",
         "account": "new points, your tier and rewards for recommending us",

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.channels.message import Channel, Later, Message, Outcome, Refused, Sent
 from services.notifications.channels.pacing import CircuitBreaker, TokenBucket, next_attempt, next_visit
-from services.notifications.commands import BookDelivery, Request
+from services.notifications.commands import BookDelivery, HearReport, Request
 from services.notifications.hooks import keeping
 from services.notifications.rules.permission import MEANINGFUL
 from services.notifications.rules.reaching import MAIL
@@ -48,7 +48,8 @@ UPDATE dispatch d SET attempts = d.attempts + 1, due_at = $2::timestamptz + $3::
   JOIN notification n ON n.notification_id = taken.notification_id
  WHERE d.notification_id = taken.notification_id
 RETURNING d.notification_id, d.customer_id, d.address, d.message::text AS message, d.attempts,
-  CASE WHEN EXISTS (SELECT FROM address a WHERE a.channel = d.channel AND a.address = d.address AND a.bounced_at IS NOT NULL)
+  CASE WHEN EXISTS (SELECT FROM address a WHERE a.channel = d.channel AND a.bounced_at IS NOT NULL
+              AND a.address = CASE d.channel WHEN 'email' THEN lower(btrim(d.address)) ELSE btrim(d.address) END)
        THEN 'address-bounced'
        WHEN n.purpose <> 'necessary' AND NOT EXISTS (
          SELECT FROM consent c WHERE c.customer_id = d.customer_id AND c.channel = d.channel AND c.purpose = n.purpose
@@ -173,7 +174,7 @@ class Poster:
         """Book what came of a batch; until the database takes it, since what was sent would be sent again."""
         for pause in pauses(LONGEST_PAUSE_SECONDS):
             try:
-                (reply,) = await self._notifications.book([Request([*batch.booked])])
+                (reply,) = await self._notifications.book([Request([*batch.booked, *batch.reports])])
                 await self._end_hook(batch)
             except DatabaseAwayError as error:
                 log.warning("booking_waits", channel=self._line.name, error=repr(error))
@@ -184,11 +185,10 @@ class Poster:
 
     async def _end_hook(self, batch: "_Batch") -> None:
         """Call a web hook no more that said it was gone; its address is the shop's, not a customer's."""
-        if batch.gone and self._line.name != MAIL:
-            _taken, reason = batch.gone[0]
-            work = partial(keeping.end, channel=self._line.name, reason=reason)
+        if batch.ended is not None:
+            work = partial(keeping.end, channel=self._line.name, reason=batch.ended)
             if await transact(self._notifications.engine, work):
-                log.error("hook_ended", channel=self._line.name, answer=reason)
+                log.error("hook_ended", channel=self._line.name, answer=batch.ended)
 
 
 class _Batch:
@@ -200,8 +200,9 @@ class _Batch:
         self._now = now
         self._until = line.clock() + BEGUN_WITHIN_SECONDS
         self.booked: list[BookDelivery] = []
-        self.gone: list[tuple[Taken, str]] = []
-        """Nothing should be sent to where these went any more."""
+        self.reports: list[HearReport] = []
+        self.ended: str | None = None
+        """What a web hook said that takes nothing any more."""
         self.rest = 0.0
 
     async def send(self) -> None:
@@ -224,6 +225,14 @@ class _Batch:
                 self._waiting.append(taken)
                 return
 
+    def _learn(self, taken: Taken, outcome: Outcome) -> None:
+        """Take in what an outcome says of where it went: of mail the customer's address, else the shop's web hook."""
+        is_gone = isinstance(outcome, Refused) and outcome.gone
+        if self._line.name != MAIL:
+            self.ended = outcome.reason if isinstance(outcome, Refused) and is_gone else self.ended
+        elif is_gone or isinstance(outcome, Sent):
+            self.reports.append(HearReport(MAIL, taken.address, "bounced" if is_gone else "delivered"))
+
     async def _may_go(self) -> bool:
         if self.rest or self._line.clock() > self._until:
             return False
@@ -242,7 +251,6 @@ class _Batch:
             log.exception("channel_broken", channel=self._line.name)
             outcome = Later(repr(error), away=True)
         self._line.breaker.learn(outcome)
-        if isinstance(outcome, Refused) and outcome.gone:
-            self.gone.append((taken, outcome.reason))
+        self._learn(taken, outcome)
         chance = random.random()  # noqa: S311 - spreads retries, keeps no secret
         self.booked.append(taken.became(outcome, message, now=self._now(), chance=chance))
