@@ -1,4 +1,4 @@
-"""`loyalty demo`: 18 months of a real shop's purchases, booked like any other, friends who came by recommendation, and what all comes to."""
+"""`loyalty demo`: 18 months of a real shop's purchases, booked like any other, friends, mails to customers, and what all comes to."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.commands import demo_friends, reporting
+from services.commands import demo_friends, demo_mails, reporting
+from services.commands.demo_mails import Mailed
 from services.commands.importing import run as run_import
 from services.points.imports import run as imports
 from services.points.imports.presets import PRESETS
@@ -21,7 +22,7 @@ from services.points.reports.reader import points_reports
 from services.points.service import PointsService
 from services.points.summary import Summary, campaign_gifts, summary, tier_counts
 from services.referrals.summary import Recommended
-from services.registry import POINTS, REFERRALS, AllSettings, kinds_here
+from services.registry import NOTIFICATIONS, POINTS, REFERRALS, AllSettings, kinds_here
 from services.running import opened, points_service
 from shared.database import create_engine
 from shared.reports.reader import Reports
@@ -77,6 +78,8 @@ class Sums:
     retention: Answer
     friends: list[Recommended]
     """Of the referrals service, where it is here."""
+    mails: list[Mailed]
+    """Of the notifications service, where it is here."""
 
 
 async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
@@ -86,19 +89,28 @@ async def run(settings: AllSettings) -> tuple[imports.Report, Sums]:
     async with points_service(settings) as points:
         await _publish(points)
     report, _ = await run_import(settings, wanted)
-    with_friends = REFERRALS in kinds_here(settings)
-    async with opened(settings, [POINTS, REFERRALS] if with_friends else [POINTS]) as here:
-        books, *beside = here.services
-        friends = [await demo_friends.recommend(books.service, each.service, SHOP, OPENING) for each in beside]
+    neighbours = [each for each in (REFERRALS, NOTIFICATIONS) if each in kinds_here(settings)]
+    async with opened(settings, [POINTS, *neighbours]) as here:
+        books, *_ = here.services
+        friends = [
+            await demo_friends.recommend(books.service, each.service, SHOP, OPENING)
+            for each in here.services
+            if each.kind is REFERRALS
+        ]
+        mails = [
+            await demo_mails.write(books.service, each, settings, SHOP)
+            for each in here.services
+            if each.kind is NOTIFICATIONS
+        ]
         engine = create_engine(books.url, name="loyalty-demo", reporting=True)
-        return report, await _sums(books.service, engine, friends)
+        return report, await _sums(books.service, engine, friends, mails)
 
 
-async def _sums(points: PointsService, engine: AsyncEngine, friends: list[Recommended]) -> Sums:
+async def _sums(points: PointsService, engine: AsyncEngine, friends: list[Recommended], mails: list[Mailed]) -> Sums:
     reports = points_reports(engine, clock=points.clock)
     try:
         async with engine.connect() as connection:
-            return await _loyalty(connection, points, reports, friends)
+            return await _loyalty(connection, points, reports, friends, mails)
     finally:
         await reports.close()
         await engine.dispose()
@@ -113,7 +125,11 @@ async def _publish(points: PointsService) -> None:
 
 
 async def _loyalty(
-    connection: AsyncConnection, points: PointsService, reports: Reports, friends: list[Recommended]
+    connection: AsyncConnection,
+    points: PointsService,
+    reports: Reports,
+    friends: list[Recommended],
+    mails: list[Mailed],
 ) -> Sums:
     programme = (await points.ledger.versions(connection)).at(points.clock()).programme
     purchases = await summary(connection, SHOP)
@@ -122,7 +138,7 @@ async def _loyalty(
         RETENTION, first=first, end=last + dt.timedelta(days=1), period="quarter", narrowing={"shop_id": SHOP}
     )
     tiers, campaigns = await tier_counts(connection, programme.tiers), await campaign_gifts(connection)
-    return Sums(purchases, tiers, campaigns, retention, friends)
+    return Sums(purchases, tiers, campaigns, retention, friends, mails)
 
 
 def show(report: imports.Report, sums: Sums, out: Console) -> None:
@@ -137,6 +153,8 @@ def show(report: imports.Report, sums: Sums, out: Console) -> None:
     out.print(_campaigns(sums.campaigns))
     for each in sums.friends:
         demo_friends.show(each, out)
+    for mailed in sums.mails:
+        demo_mails.show(mailed, out)
     reporting.show(sums.retention, out)
     out.print("`make run` serves these accounts; their purchases are those of CDNOW, 1997 and 1998.")
 

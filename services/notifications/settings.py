@@ -11,7 +11,10 @@ from services.notifications.channels.mail import AddressError, mail_address
 from services.notifications.channels.servers import mail_server
 from shared.settings import DatabaseUrl, Secret, Settings
 
-PublicUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=200)]
+PublicUrl = Annotated[
+    str, StringConstraints(pattern=r"^(https://[!-~]+|http://(127\.0\.0\.1|localhost)([:/][!-~]*)?)$", max_length=200)
+]
+"""Mail with another link to unsubscribe would never leave."""
 
 
 def networks(text: str) -> tuple[Network, ...]:

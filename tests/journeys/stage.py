@@ -62,6 +62,7 @@ class Stage:
     def __init__(self, services: dict[str, Service], installed: Path, folder: Path) -> None:
         self.services = services
         self.running: dict[str, list[Running]] = defaultdict(list)
+        self.volumes = folder / "volumes"
         self._folder = folder
         self._image = composition.environment() | {"PATH": f"{installed / 'bin'}:{os.environ['PATH']}"}
         self._done: set[str] = set()
@@ -177,13 +178,17 @@ class Stage:
         sockets = self.postgres.sockets
         names = {"--host=postgres": f"--host={sockets}"}
         for service in self.services.values():
-            names |= {to: str(composition.ROOT / path) for path, to, *_ in service.mounts if path.startswith("./")}
+            names |= {to: str(self._mounted(path)) for path, to, *_ in service.mounts}
             if "SERVICE" in service.environment:
                 database = service.environment["SERVICE"]
                 names[f"@postgres:5432/{database}"] = url_part(database, sockets)
         if "kafka" in self._done:
             names["kafka:9092"] = self.broker.bootstrap_servers
         return names
+
+    def _mounted(self, path: str) -> Path:
+        """Return a file of ours, or what stands for a volume."""
+        return composition.ROOT / path if path.startswith("./") else self.volumes / path
 
 
 def url_part(database: str, sockets: str) -> str:

@@ -42,6 +42,8 @@ SECRETS = {
     "REFERRALS_CONTACT_KEY": "theContactKeyOfReferrals00000000",
     "NOTIFICATIONS_LINK_KEY": "theLinkKeyOfNotifications0000000",
     "NOTIFICATIONS_PUBLIC_URL": "https://messages.shop.example",
+    "NOTIFICATIONS_SMTP_URL": "",
+    "NOTIFICATIONS_SENDER_ADDRESS": "",
     "LOYALTY_BOOTSTRAP_KEY": f"lk_first_{'k' * 40}",
 }
 KEY = {"Authorization": f"Bearer {SECRETS['LOYALTY_BOOTSTRAP_KEY']}"}
@@ -139,6 +141,12 @@ def test_whoever_is_waited_for_can_say_that_it_is_healthy_or_ends() -> None:
 def test_what_is_kept_is_kept_in_volumes_that_have_names() -> None:
     kept = {mount[0] for each in FILE.values() for mount in each.mounts if not mount[0].startswith("./")}
     assert kept == composition.written()["volumes"].keys()
+
+
+def test_what_ours_keep_in_a_volume_lies_in_a_folder_that_the_image_gives_its_user() -> None:
+    made = [each.rest for each in composition.stages()[""] if each.word == "RUN"]
+    for folder in {mount[1] for each in OURS for mount in each.mounts}:
+        assert any(f"--owner=loyalty --group=loyalty {folder}" in line for line in made), folder
 
 
 def test_every_variable_has_a_line_in_the_example() -> None:
@@ -311,6 +319,17 @@ async def test_the_services_meet_on_the_topics(stage: Stage, client: httpx.Clien
             await until(partial(books.fetchval, READ, topic), end_of(servers, topic), seconds=60)
     finally:
         await books.close()
+
+
+@real_kafka
+def test_mail_lies_in_the_volume_while_there_is_no_mail_server(stage: Stage, client: httpx.Client) -> None:
+    base = f"{stage.running['notifications-api'][0].url}/v1"
+    client.put(f"{base}/customers/c-mail", json={"email": "kim@example.com"}, headers=KEY).raise_for_status()
+    said = {"customer_id": "c-mail", "channel": "email", "purpose": "offers", "given": True, "how": "form", "text": "1"}
+    client.post(f"{base}/consents", json=said, headers=KEY).raise_for_status()
+    eventually(lambda: [*(stage.volumes / "mails").glob("*.eml")] != [])
+    (mail,) = (stage.volumes / "mails").glob("*.eml")
+    assert SECRETS["NOTIFICATIONS_PUBLIC_URL"].encode() in mail.read_bytes()
 
 
 class Tills:

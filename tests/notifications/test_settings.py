@@ -42,6 +42,8 @@ def test_a_user_and_a_password_may_have_any_letters() -> None:
         ("SENDER_ADDRESS", "the shop"),
         ("MAILS_PER_SECOND", "0"),
         ("HOOK_NETWORKS", "10.0.0.0/99"),
+        ("PUBLIC_URL", "http://messages.shop.example"),
+        ("PUBLIC_URL", "http://localhost.shop.example"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(field: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

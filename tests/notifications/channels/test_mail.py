@@ -87,10 +87,18 @@ def test_a_name_of_two_lines_is_one_of_one() -> None:
     assert mail["From"].addresses[0].display_name == "Shop Bcc: eve@example.com"
 
 
-@pytest.mark.parametrize("url", ["http://shop.example/u", "https://shop.example/ü", "https://a.example/>,<https://b"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://shop.example/u", "http://localhost.example/u", "https://shop.example/ü", "https://a.example/>,<https://b"],
+)
 def test_a_link_that_no_mail_client_could_call_is_an_error(url: str) -> None:
     with pytest.raises(ValueError, match="link to unsubscribe"):
         as_mail(replace(MESSAGE, unsubscribe_url=url), SENDER)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/notifications/unsubscribe/t", "http://localhost/u"])
+def test_a_link_to_this_machine_needs_no_tls(url: str) -> None:
+    assert read(as_mail(replace(MESSAGE, unsubscribe_url=url), SENDER))["List-Unsubscribe"] == f"<{url}>"
 
 
 @pytest.mark.parametrize("name", ["Bcc", "To", "Subject", "Content-Type", "List-Unsubscribe", "X-A: b\r\nBcc", "X-A B"])

@@ -79,13 +79,27 @@ def test_what_is_wrong_is_said_in_one_line(words: list[str], said: str, database
 
 
 @pytest.mark.slow
-def test_the_demo_sums_up_and_books_once(database_url: str, referrals_url: str) -> None:
-    urls = {"points_database_url": database_url, "referrals_database_url": referrals_url}
-    first = command("demo", referrals_contact_key="k" * 32, **urls)
-    again = command("demo", referrals_contact_key="k" * 32, **urls)
+def test_the_demo_sums_up_and_books_once(
+    database_url: str, referrals_url: str, notifications_url: str, tmp_path: Path
+) -> None:
+    here = {
+        "points_database_url": database_url,
+        "referrals_database_url": referrals_url,
+        "referrals_contact_key": "k" * 32,
+        "notifications_database_url": notifications_url,
+        "notifications_link_key": "k" * 32,
+        "notifications_file_outbox": str(tmp_path / "outbox"),
+    }
+    first = command("demo", **here)
+    mails = {path.name for path in (tmp_path / "outbox").glob("*.eml")}
+    again = command("demo", **here)
     assert first.returncode == again.returncode == 0, first.stderr + again.stderr
     assert "69,659 purchases, 2,658,599 points" in first.stdout
     assert "all of it was there already" in again.stdout
     assert all(figure in again.stdout for figure in ("23,570", "2,500,315.63 USD", "1998-Q2", "Gold", "holidays 1997"))
     assert re.search("friends who came with it +│ 503 ", again.stdout)
+    assert re.search("birthday, with a coupon +│ 39 +│ 22 +│ 8 +│ 9 ", again.stdout)
+    assert re.search("of them used at a till +│ 4 ", again.stdout)
     assert first.stdout.splitlines()[1:] == again.stdout.splitlines()[1:]
+    assert len(mails) > 22
+    assert mails == {path.name for path in (tmp_path / "outbox").glob("*.eml")}
