@@ -94,6 +94,15 @@ class Shop:
             ends.push_async_callback(self.books.close)
             yield
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of notifications is set to, to be the same."""
+        return {
+            name: str(value)
+            for name, value in self.settings.model_dump(include=self.settings.model_fields_set).items()
+            if name.startswith(("kafka_", "notifications_"))
+        }
+
     async def publish(self, rules: Programme) -> None:
         await self._running[0].service.publish(rules, valid_from=BEGINNING, now=self.clock(), actor="tester")
 
