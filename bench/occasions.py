@@ -22,6 +22,7 @@ from shared.database import create_engine
 TARGET_CUSTOMERS, TARGET_SECONDS = 1_000_000, 60
 MOST_MB = 200
 POLL_SECONDS = 0.05
+LINK_KEY = "of-links-that-nobody-follows-0000"
 
 CUSTOMERS = """
 INSERT INTO customer (customer_id, language, time_zone, email, birthday, birthday_entered_on, joined_on)
@@ -73,7 +74,8 @@ def _command() -> list[str]:
 
 
 def _environment(url: str) -> dict[str, str]:
-    return environment() | {"LOYALTY_NOTIFICATIONS_DATABASE_URL": url, "LOYALTY_LOG_LEVEL": "warning"}
+    settings = {"notifications_database_url": url, "notifications_link_key": LINK_KEY, "log_level": "warning"}
+    return environment() | {f"LOYALTY_{name.upper()}": value for name, value in settings.items()}
 
 
 async def _run(url: str) -> dict[str, Any]:

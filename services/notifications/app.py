@@ -60,7 +60,6 @@ def create_app(
     )
     app.state.service = notifications
     app.state.settings = settings
-    app.state.erases = True
     app.state.keys = Keys(notifications.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.notifications_guesses_per_minute)
     app.state.visits = Visits()

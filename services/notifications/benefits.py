@@ -1,7 +1,7 @@
 """Benefits as the notifications programme has them: those of the contract, and what a coupon asks of a basket."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -39,13 +39,10 @@ class CouponTerms(Document, coupons.CouponTerms):
 class PointsBenefit(Document, coupons.PointsBenefit):
     """Points, booked by whoever keeps points."""
 
-    kind: Literal["points"] = "points"
-
 
 class CouponBenefit(Document, coupons.CouponBenefit):
     """A personal coupon."""
 
-    kind: Literal["coupon"] = "coupon"
     coupon: CouponTerms
 
 

@@ -40,28 +40,30 @@ SELECT c.customer_id, c.time_zone, {date} AS date, {entered_on} AS entered_on, l
   LEFT JOIN LATERAL (
     SELECT n.reference, n.day FROM notification n WHERE n.customer_id = c.customer_id AND n.subject = $1
      ORDER BY n.reference DESC LIMIT 1) last ON true
- WHERE c.customer_id > $3 AND c.erased_at IS NULL AND c.merged_into IS NULL AND (last.reference < $2) IS NOT FALSE"""
+ WHERE c.customer_id > $3 AND c.erased_at IS NULL AND c.merged_into IS NULL AND (last.reference < $2) IS NOT FALSE
+"""
 
-_KEPT = """unnest($5::int[], $6::int[]) AS k(month, day)
-  JOIN {table} {alias} ON extract(month FROM {alias}.{date}) = k.month AND extract(day FROM {alias}.{date}) = k.day"""
+# found first, or all customers would be gone through in the order that is asked for
+_NEAR = """
+WITH near AS MATERIALIZED (
+  SELECT o.customer_id, {columns} FROM unnest($5::int[], $6::int[]) AS k(month, day)
+    JOIN {table} o ON extract(month FROM o.{date}) = k.month AND extract(day FROM o.{date}) = k.day{more})"""
+
+# on the row that is locked the date has to be the same still
+_SAME = "near JOIN customer c ON c.customer_id = near.customer_id AND c.{date} = near.{date}"
+
+
+def _of_customers(date: str, entered_on: str) -> str:
+    near = _NEAR.format(columns=f"o.{date}", table="customer", date=date, more="")
+    return near + _ROWS.format(date=f"c.{date}", entered_on=f"c.{entered_on}", source=_SAME.format(date=date))
+
 
 OF_CAMPAIGN = _ROWS.format(date="NULL::date", entered_on="NULL::date", source="customer c")
-OF_BIRTHDAY = _ROWS.format(
-    date="c.birthday",
-    entered_on="c.birthday_entered_on",
-    source=_KEPT.format(table="customer", alias="c", date="birthday"),
-)
-OF_JOINING = _ROWS.format(
-    date="c.joined_on",
-    entered_on="c.joined_on",
-    source=_KEPT.format(table="customer", alias="c", date="joined_on"),
-)
-OF_OWN_DATE = _ROWS.format(
-    date="o.date",
-    entered_on="o.entered_on",
-    source=f"""{_KEPT.format(table="own_date", alias="o", date="date")} AND o.name = $7
-  JOIN customer c ON c.customer_id = o.customer_id""",
-)
+OF_BIRTHDAY = _of_customers("birthday", "birthday_entered_on")
+OF_JOINING = _of_customers("joined_on", "joined_on")
+OF_OWN_DATE = _NEAR.format(
+    columns="o.date, o.entered_on", table="own_date", date="date", more=" AND o.name = $7"
+) + _ROWS.format(date="near.date", entered_on="near.entered_on", source="near JOIN customer c USING (customer_id)")
 
 OWN = "own:"
 NOTHING = "{}"

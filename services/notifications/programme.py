@@ -126,7 +126,7 @@ AnyOccasion = Annotated[Anniversary | Campaign, Field(discriminator="kind")]
 
 def _percent_off(percent: str, *, valid_days: int, prefix: str) -> CouponBenefit:
     value = PercentageVoucher.model_validate({"kind": "percentage_voucher", "percent": percent})
-    return CouponBenefit(coupon=CouponTerms(value=value, valid_days=valid_days, code_prefix=prefix))
+    return CouponBenefit(kind="coupon", coupon=CouponTerms(value=value, valid_days=valid_days, code_prefix=prefix))
 
 
 OCCASIONS: list[AnyOccasion] = [
@@ -152,14 +152,14 @@ OCCASIONS: list[AnyOccasion] = [
         template="appreciation_day",
         begins="09-14",
         days=5,
-        benefit=PointsBenefit(points=100),
+        benefit=PointsBenefit(kind="points", points=100),
     ),
     Anniversary(
         kind="anniversary",
         name="anniversary",
         of="joining",
         template="anniversary",
-        benefit=PointsBenefit(points=50),
+        benefit=PointsBenefit(kind="points", points=50),
     ),
 ]
 

@@ -100,6 +100,42 @@ SAYINGS = (
     ),
 )
 
+CONSENTS = (
+    Invariant(
+        "consents-have-their-proofs",
+        "a consent has when and how it was asked for, confirmed or withdrawn, as its state says",
+        """
+        SELECT customer_id, channel, purpose, state, asked_at, confirmed_at, withdrawn_at FROM consent
+         WHERE (state <> 'withdrawn' AND asked_at IS NULL) OR (state = 'asked' AND confirmed_at IS NOT NULL)
+            OR (state = 'withdrawn') <> (withdrawn_at IS NOT NULL)
+            OR (asked_at IS NULL) <> (asked_how IS NULL) OR (confirmed_at IS NULL) <> (confirmed_how IS NULL)
+            OR (withdrawn_at IS NULL) <> (withdrawn_how IS NULL)""",
+    ),
+    Invariant(
+        "the-last-word-counts",
+        "a consent that is withdrawn was not asked for or confirmed after that",
+        """
+        SELECT customer_id, channel, purpose, asked_at, confirmed_at, withdrawn_at FROM consent
+         WHERE state = 'withdrawn' AND greatest(asked_at, confirmed_at) > withdrawn_at""",
+    ),
+    Invariant(
+        "questions-are-about-a-consent",
+        "whoever is asked to confirm something has said something about it",
+        """
+        SELECT n.notification_id, n.customer_id, n.reference
+          FROM notification n LEFT JOIN consent c ON c.customer_id = n.customer_id
+           AND c.channel = n.content ->> 'channel' AND c.purpose = n.content ->> 'purpose'
+         WHERE n.subject = 'confirm_consent' AND n.status = 'planned' AND c.customer_id IS NULL""",
+    ),
+    Invariant(
+        "addresses-that-take-messages-have-no-row",
+        "of an address something is known: that messages came back, or a complaint",
+        """
+        SELECT channel, address FROM address
+         WHERE soft_bounces = 0 AND bounced_at IS NULL AND complained_at IS NULL""",
+    ),
+)
+
 COUPONS = (
     Invariant(
         "a-coupon-is-taken-by-one-purchase",
@@ -134,39 +170,6 @@ COUPONS = (
         """
         SELECT coupon_id, status, ended_at FROM coupon
          WHERE (status IN ('redeemed', 'voided', 'expired')) <> (ended_at IS NOT NULL)""",
-    ),
-    Invariant(
-        "consents-have-their-proofs",
-        "a consent has when and how it was asked for, confirmed or withdrawn, as its state says",
-        """
-        SELECT customer_id, channel, purpose, state, asked_at, confirmed_at, withdrawn_at FROM consent
-         WHERE (state <> 'withdrawn' AND asked_at IS NULL) OR (state = 'asked' AND confirmed_at IS NOT NULL)
-            OR (state = 'withdrawn') <> (withdrawn_at IS NOT NULL)
-            OR (asked_at IS NULL) <> (asked_how IS NULL) OR (confirmed_at IS NULL) <> (confirmed_how IS NULL)
-            OR (withdrawn_at IS NULL) <> (withdrawn_how IS NULL)""",
-    ),
-    Invariant(
-        "the-last-word-counts",
-        "a consent that is withdrawn was not asked for or confirmed after that",
-        """
-        SELECT customer_id, channel, purpose, asked_at, confirmed_at, withdrawn_at FROM consent
-         WHERE state = 'withdrawn' AND greatest(asked_at, confirmed_at) > withdrawn_at""",
-    ),
-    Invariant(
-        "questions-are-about-a-consent",
-        "whoever is asked to confirm something has said something about it",
-        """
-        SELECT n.notification_id, n.customer_id, n.reference
-          FROM notification n LEFT JOIN consent c ON c.customer_id = n.customer_id
-           AND c.channel = n.content ->> 'channel' AND c.purpose = n.content ->> 'purpose'
-         WHERE n.subject = 'confirm_consent' AND n.status = 'planned' AND c.customer_id IS NULL""",
-    ),
-    Invariant(
-        "addresses-that-take-messages-have-no-row",
-        "of an address something is known: that messages came back, or a complaint",
-        """
-        SELECT channel, address FROM address
-         WHERE soft_bounces = 0 AND bounced_at IS NULL AND complained_at IS NULL""",
     ),
     Invariant(
         "a-history-is-its-purchases",
@@ -251,7 +254,7 @@ COUPONS = (
     ),
 )
 
-INVARIANTS = (*COUPONS, *PLANS, *SAYINGS, *ERASED)
+INVARIANTS = (*COUPONS, *CONSENTS, *PLANS, *SAYINGS, *ERASED)
 
 
 async def verify(connection: AsyncConnection) -> list[Finding]:

@@ -50,7 +50,6 @@ def create_app(points: PointsService, settings: PointsSettings, *, checks: Mappi
     app.state.service = points
     app.state.reports = reports
     app.state.settings = settings
-    app.state.erases = True
     app.state.keys = Keys(points.engine, open_here=is_loopback(settings.host))
     app.include_router(routes.router)
     app.include_router(care.router)

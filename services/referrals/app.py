@@ -54,7 +54,6 @@ def create_app(
     app.state.service = referrals
     app.state.reports = reports
     app.state.settings = settings
-    app.state.erases = True
     app.state.keys = Keys(referrals.engine, open_here=is_loopback(settings.host))
     app.state.guesses = Guesses(settings.referrals_guesses_per_minute)
     app.include_router(programmes.router)

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notifications.commands import ChooseConsents, ConfirmConsent, HearConsent
+from services.notifications.commands import ChooseConsents, ConfirmConsent, HearConsent, HearMerge
 from services.notifications.consent_words import consents_of
+from services.notifications.service import NotificationsService
 from shared.contracts.customers import Consent
 from shared.database import fetch
 from tests.notifications.conftest import NOW, Book
@@ -137,6 +138,20 @@ async def test_nothing_at_all_ends_also_what_was_not_shown(book: Book, engine: A
     await book(yes(-1, "sms"), yes(-1))
     await book(ChooseConsents("anna", (), "page", "none of it", nothing_else=True))
     assert {state for *_, state in await states(engine)} == {"withdrawn"}
+
+
+async def test_a_link_of_an_old_name_ends_what_goes_on_under_the_new_one(
+    client: httpx.AsyncClient, notifications: NotificationsService, book: Book, engine: AsyncEngine
+) -> None:
+    await book(yes(-1, "sms"), HearMerge("anna", "zoe"))
+    token = notifications.links.unsubscribe("anna", "sms", "offers").rpartition("/")[2]
+    assert "Yes, unsubscribe" in (await client.get(f"/unsubscribe/{token}")).text
+    assert (await client.post(f"/unsubscribe/{token}")).status_code == 200
+    async with engine.connect() as connection:
+        rows = await fetch(connection, "SELECT state FROM consent WHERE customer_id = 'zoe'")
+    assert [tuple(row) for row in rows] == [("withdrawn",)]
+    (shown,) = (await client.get("/v1/customers/anna/consents")).json()["data"]
+    assert shown["customer_id"] == "zoe"
 
 
 def test_a_record_says_what_it_can() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notifications import planning, tables
 from services.notifications.commands import DropSegment, Request
 from services.notifications.jobs import jobs, plan_occasions
-from services.notifications.programme import Programme
+from services.notifications.programme import Anniversary, Programme
 from services.notifications.records import notification_hex, notification_id
 from services.notifications.service import NotificationsService
-from shared.database import transact
+from shared.database import fetch, transact
 from shared.documents import UnpublishableError
 from tests.asking import rows
 from tests.notifications.conftest import NOW
@@ -283,6 +283,34 @@ async def test_two_runs_at_once_plan_each_once(notifications: NotificationsServi
 
     assert sum(await asyncio.gather(*(run() for _ in range(4)))) == 300
     assert len(await planned(engine)) == 300
+
+
+MANY = """
+INSERT INTO customer (customer_id, birthday, birthday_entered_on, joined_on)
+SELECT 'c-' || n, date '1950-01-01' + n, date '2020-01-01', date '1950-01-01' + n FROM generate_series(1, 20000) AS n"""
+MANY_DATES = "INSERT INTO own_date SELECT customer_id, 'wedding', birthday, joined_on FROM customer"
+
+
+READ = """
+SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) AS rows FROM pg_stat_xact_user_tables
+ WHERE relname IN ('customer', 'own_date')"""
+
+
+@pytest.mark.parametrize("of", ["birthday", "joining", "own:wedding"])
+async def test_of_many_customers_only_those_are_read_whose_day_it_is(engine: AsyncEngine, of: str) -> None:
+    for statement in (MANY, MANY_DATES, "ANALYZE"):
+        await transact(engine, lambda connection, each=statement: fetch(connection, each))  # type: ignore[misc]
+    (asked, *_) = planning.rounds_of(Anniversary.model_validate(birthday(of=of)), NOW, planning.HORIZON)
+
+    async def read(connection: AsyncConnection) -> tuple[int, int]:
+        # what this connection did before may still be among it
+        before = (await fetch(connection, READ))[0]["rows"]
+        found = await planning.candidates(connection, asked, now=NOW, after="", limit=100, lock=True)
+        return len(found), (await fetch(connection, READ))[0]["rows"] - before
+
+    found, read_of_all = await transact(engine, read)
+    assert 50 < found < 60
+    assert read_of_all < 4 * found
 
 
 async def test_a_birthday_that_is_changed_meanwhile_is_not_planned(

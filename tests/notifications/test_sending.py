@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.notifications.commands import HearConsent, Request
 from services.notifications.programme import Programme
 from services.notifications.sending.alarm import Alarm
 from services.notifications.sending.saying import Sayer
@@ -180,11 +181,12 @@ async def test_quiet_hours_are_the_customers(engine: AsyncEngine, say: Say) -> N
     assert found == [{"due_at": NOW + 11 * HOUR, "reason": "quiet-hours"}]
 
 
-async def test_what_means_nothing_any_more_is_not_said(engine: AsyncEngine, say: Say) -> None:
+async def test_what_means_nothing_any_more_is_not_said_and_brings_nothing(engine: AsyncEngine, say: Say) -> None:
     await enrol(engine)
     await plan(engine, until=NOW + HOUR)
     await say(HOUR)
     assert await statuses(engine) == {"occasion:birthday": ("suppressed", "too-old")}
+    assert await words(engine) == ["notification.suppressed"]
 
 
 async def test_an_address_that_nothing_arrives_at_gets_nothing(engine: AsyncEngine, say: Say) -> None:
@@ -275,3 +277,34 @@ async def test_every_default_message_is_said(engine: AsyncEngine, say: Say, publ
     assert "500 points" in texts["referral_rewarded"]
     async with engine.connect() as connection:
         assert await verify(connection) == []
+
+
+async def asked(sending: NotificationsService, *, given: bool = True) -> None:
+    """Hear what a customer says to offers by mail, which a yes has to confirm."""
+    said = HearConsent("anna", "email", "offers", given, "form", "yes")
+    await sending.book([Request([said])])
+
+
+async def test_who_says_yes_is_asked_on_that_channel_whatever_they_prefer(
+    engine: AsyncEngine, sending: NotificationsService, say: Say, publish: Publish
+) -> None:
+    await publish(shop_channels=["whatsapp"])
+    await enrol(engine, phone="+49 151 1", preferred="whatsapp")
+    await execute(engine, "DELETE FROM consent")
+    await asked(sending)
+    await say()
+    (requested,) = await told(engine)
+    assert (requested["about"], requested["channel"]) == ("confirm_consent", "email")
+    assert LINKS.confirm("anna", "email", "offers", NOW) in requested["text"]
+
+
+async def test_who_has_said_no_meanwhile_is_not_asked(
+    engine: AsyncEngine, sending: NotificationsService, say: Say, clock: Clock
+) -> None:
+    await enrol(engine)
+    await execute(engine, "DELETE FROM consent")
+    await asked(sending)
+    clock.now += dt.timedelta(seconds=1)
+    await asked(sending, given=False)
+    await say(HOUR)
+    assert await statuses(engine) == {"confirm_consent": ("suppressed", "consent-withdrawn")}

@@ -353,7 +353,7 @@ async def test_the_first_key_is_kept_once_and_not_after_others(engine: AsyncEngi
 
 def test_scopes_are_a_noun_and_what_is_done_to_it() -> None:
     assert all(
-        scope == ALL or scope.split(":")[1] in {"read", "write", "approve", "review", "issue", "pay"}
+        scope == ALL or scope.split(":")[1] in {"read", "write", "approve", "review", "issue", "pay", "erase"}
         for scope in SCOPES
     )
 

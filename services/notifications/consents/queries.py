@@ -9,8 +9,10 @@ from services.notifications.records import ConsentKey
 from services.notifications.rules.consent import Consent
 from shared.database import fetch
 
-OF_CUSTOMER = f"SELECT {CONSENT_COLUMNS} FROM consent WHERE customer_id = $1 ORDER BY channel, purpose"
-CUSTOMER = "SELECT language, erased_at IS NOT NULL AS is_erased FROM customer WHERE customer_id = $1"
+# who goes on as another is found under both names
+LIVE = "coalesce((SELECT merged_into FROM customer WHERE customer_id = $1), $1)"
+OF_CUSTOMER = f"SELECT {CONSENT_COLUMNS} FROM consent WHERE customer_id = {LIVE} ORDER BY channel, purpose"
+CUSTOMER = f"SELECT language, erased_at IS NOT NULL AS is_erased FROM customer WHERE customer_id = {LIVE}"
 
 
 class Known(NamedTuple):

@@ -47,9 +47,9 @@ def hear_consent(books: Books, command: HearConsent) -> Outcome:
     """Keep a yes or a no with its proof; on some channels a yes is a question first, which is owed as a message."""
     if command.at is not None and command.at > books.now + AHEAD:
         return refused("consent-ahead", "it was said more than a day from now", "/at")
+    key = _key(books, command)
     if books.customer(command.customer_id).erased_at is not None:
         return refused("customer-erased", f"{command.customer_id} was erased")
-    key = books.name(command.customer_id), command.channel, command.purpose
     proof = Proof(command.at or _here(books, key), command.how, command.text)
     before = books.consents.get(key)
     if not command.is_given:
@@ -57,9 +57,14 @@ def hear_consent(books: Books, command: HearConsent) -> Outcome:
         is_repeated = command.at is None and before is not None and before.state == "withdrawn"
         return _keep(books, key, before if before is not None and is_repeated else withdraw(before, proof))
     after = ask(before, proof, is_confirmed_later=command.channel in books.programme.double_opt_in)
-    if after.state == "asked" and after.asked == proof:
+    if after != before and after.state == "asked":
         _owe_question(books, key, proof.at)
     return _keep(books, key, after)
+
+
+def _key(books: Books, command: HearConsent | ConfirmConsent) -> ConsentKey:
+    """Return what is spoken of: who goes on as another still has links under their old name."""
+    return books.name(command.customer_id), command.channel, command.purpose
 
 
 def _here(books: Books, key: ConsentKey) -> dt.datetime:
@@ -102,7 +107,7 @@ def _owe_question(books: Books, key: ConsentKey, asked_at: dt.datetime) -> None:
 
 
 def confirm_consent(books: Books, command: ConfirmConsent) -> Outcome:
-    key = books.name(command.customer_id), command.channel, command.purpose
+    key = _key(books, command)
     if books.customer(command.customer_id).erased_at is not None:
         return refused("customer-erased", f"{command.customer_id} was erased")
     before = books.consents.get(key)
@@ -133,7 +138,7 @@ def choose_consents(books: Books, command: ChooseConsents) -> Outcome:
 
 
 def _all_choices(books: Books, command: ChooseConsents) -> list[HearConsent]:
-    choices = {(books.name(each.customer_id), each.channel, each.purpose): each for each in command.choices}
+    choices = {_key(books, each): each for each in command.choices}
     if command.nothing_else:
         for key in books.consents:
             if key[0] == books.name(command.customer_id) and key not in choices:
@@ -142,7 +147,7 @@ def _all_choices(books: Books, command: ChooseConsents) -> list[HearConsent]:
 
 
 def _holds(books: Books, said: HearConsent) -> bool:
-    before = books.consents.get((books.name(said.customer_id), said.channel, said.purpose))
+    before = books.consents.get(_key(books, said))
     return holds(before, books.now, within_days=books.programme.confirm_days)
 
 

@@ -51,7 +51,7 @@ def say(books: Books, command: Say) -> Outcome:
     if verdict.outcome == "later":
         return _postpone(books, notification, verdict)
     occasion = about.occasion
-    if occasion is not None and (verdict.outcome == "allowed" or occasion.without_message == "give"):
+    if occasion is not None and (verdict.outcome == "allowed" or _gives_without(books, notification, occasion)):
         give(books, notification, occasion, command.code, zone_of(books, customer))
     if verdict.outcome == "suppressed":
         return suppress(books, notification, cast("str", verdict.reason))
@@ -96,6 +96,12 @@ def _reach(books: Books, notification: Notification, customer: Customer, channel
 
 def address_of(customer: Customer, channel: str) -> str | None:
     return address(channel, customer_id=customer.customer_id, email=customer.email, phone=customer.phone)
+
+
+def _gives_without(books: Books, notification: Notification, occasion: Occasion) -> bool:
+    """Whether the gift is given although nothing is said; of an occasion that is over there is none."""
+    is_over = notification.until is not None and books.now >= notification.until
+    return occasion.without_message == "give" and not is_over
 
 
 def _postpone(books: Books, notification: Notification, verdict: Verdict) -> Outcome:

@@ -4,7 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from services.notifications.programme import Anniversary, Campaign
 from services.notifications.records import NotificationStatus
@@ -29,6 +29,18 @@ def _examples(*examples: dict[str, Any], extra: Literal["forbid", "ignore"] = "i
     return ConfigDict(extra=extra, json_schema_extra={"examples": [*examples]})
 
 
+def _form(occasion: Any) -> str | None:
+    """Tell a name from a draft, so that only what is wrong with the one that was sent is said."""
+    kind = occasion.get("kind") if isinstance(occasion, dict) else getattr(occasion, "kind", "name")
+    return kind if isinstance(kind, str) else None
+
+
+NameOrDraft = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[Anniversary, Tag("anniversary")] | Annotated[Campaign, Tag("campaign")],
+    Discriminator(_form),
+]
+
+
 class Question(BaseModel):
     """Which occasion, by its name in the programme or as a draft, and of which local days, the last among them.
 
@@ -41,7 +53,7 @@ class Question(BaseModel):
         extra="forbid",
     )
 
-    occasion: Name | Annotated[Anniversary | Campaign, Field(discriminator="kind")]
+    occasion: NameOrDraft
     from_: Day = Field(alias="from")
     until: Day
     redemption_share: Annotated[Money, Field(le=1)] = Decimal(1)

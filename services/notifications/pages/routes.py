@@ -67,6 +67,11 @@ class Visit(Generic[Deed]):
     consents: Mapping[ConsentKey, Consent]
     now: dt.datetime
 
+    def consent(self, deed: Unsubscribe | Confirm) -> Consent | None:
+        """Return the consent that a link is about, under whichever name its customer goes on."""
+        about = deed.channel, deed.purpose
+        return next((each for (_, *key), each in self.consents.items() if tuple(key) == about), None)
+
 
 @router.get("/unsubscribe/{token:segment}", responses=PAGES, summary="Ask whether somebody wants to unsubscribe")
 async def ask_unsubscribe(http: Request, token: Token) -> Response:
@@ -74,7 +79,7 @@ async def ask_unsubscribe(http: Request, token: Token) -> Response:
     if isinstance(visit, Response):
         return visit
     words, deed = visit.look.words, visit.deed
-    consent = visit.consents.get(_key(deed))
+    consent = visit.consent(deed)
     if consent is not None and consent.state == "withdrawn":
         return _told(http, visit.look, words.unsubscribed, deed)
     return notice(visit.look, _about(visit.look, words.unsubscribe, deed), button=words.unsubscribe_button)
@@ -103,7 +108,7 @@ async def ask_confirm(http: Request, token: Token) -> Response:
     if isinstance(visit, Response):
         return visit
     words, deed = visit.look.words, visit.deed
-    consent = visit.consents.get(_key(deed))
+    consent = visit.consent(deed)
     if consent is not None and consent.state == "given":
         return _told(http, visit.look, words.confirmed, deed)
     if not _is_open(visit, consent):

@@ -22,7 +22,7 @@ from shared.messaging.waiting import pauses
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
+BATCH = 50
 IDLE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
