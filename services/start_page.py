@@ -5,11 +5,14 @@ from typing import Any
 
 from jinja2 import Environment, select_autoescape
 
+from services.notifications.channels.file_outbox import INDEX
+from services.notifications.service import NotificationsService
+from services.notifications.summary import told
 from services.points.service import PointsService
 from services.points.summary import campaign_gifts, tier_counts
 from services.referrals.service import ReferralsService
 from services.referrals.summary import recommended
-from services.registry import POINTS, REFERRALS, AllSettings
+from services.registry import NOTIFICATIONS, POINTS, REFERRALS, AllSettings
 from services.running import Opened
 from shared.database import fetch
 
@@ -75,7 +78,7 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 </head>
 <body><main>
 <h1>Loyalty</h1>
-<p class="lead">Points for purchases, in a ledger that can be trusted, and rewards for recommending. This process runs {{ services | join(" and ") }}{{ ", with Kafka" if kafka else "" }}.</p>
+<p class="lead">Points for purchases, in a ledger that can be trusted, rewards for recommending, and the right message at the right time. This process runs {{ services[:-1] | join(", ") }} and {{ services[-1] }}{{ ", with Kafka" if kafka else "" }}.</p>
 <dl>
 {% for name, figure in figures %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
 {% endfor %}</dl>
@@ -91,6 +94,10 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 <dl>
 {% for name, figure in friends %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
 {% endfor %}</dl>{% endif %}
+{% if messages %}<h2>Messages to customers</h2>
+<dl>
+{% for name, figure in messages %}<div><dt>{{ name }}</dt><dd>{{ "{:,}".format(figure) }}</dd></div>
+{% endfor %}</dl>{% endif %}
 <h2>Try this first</h2>
 <ol>
 {% for name, command in commands %}<li>{{ name }}<pre><code>{{ command }}</code></pre></li>
@@ -103,7 +110,7 @@ code { font: .875rem/1.5 ui-monospace, monospace } a { color: var(--accent) } li
 {% endfor %}</ul>
 <p>{% if kafka %}Events go to and come from Kafka at {{ kafka }}.{% else %}No broker is configured: events come in over
 <code>POST /points/v1/events</code>; set <code>LOYALTY_KAFKA_BOOTSTRAP_SERVERS</code> to use Kafka.{% endif %}
-<code>make demo</code> fills the books with real purchases.</p>
+<code>make demo</code> fills the books with real purchases.{% if outbox %} Mail to customers lies in <code>{{ outbox }}</code>, for your browser.{% endif %}</p>
 <p>{% if guarded %}Requests carry an API key (<code>loyalty keys</code>); above it stands in <code>$LOYALTY_KEY</code>.{% else %}There
 is no API key yet, so every program on this machine may ask for anything: <code>loyalty keys create NAME --scope SCOPE</code> ends that.{% endif %}</p>
 </main></body>
@@ -121,6 +128,18 @@ async def _friends(services: Sequence[Opened[Any]]) -> list[tuple[str, int]]:
         return []
     names = {"referrers": "Recommend", "friends": "Friends", "buyers": "Bought", "points": "Points for it"}
     return [(name, totals[figure]) for figure, name in names.items()]
+
+
+async def _messages(services: Sequence[Opened[Any]]) -> list[tuple[str, int]]:
+    """Return what customers were told; nothing is shown before the first message."""
+    notifications: NotificationsService = next(each.service for each in services if each.kind is NOTIFICATIONS)
+    async with notifications.engine.connect() as connection:
+        sums = await told(connection)
+    if not sums.messages:
+        return []
+    names = {"sent": "Sent", "planned": "Planned", "suppressed": "Kept back"}
+    figures = [(name, sum(row[figure] for row in sums.messages)) for figure, name in names.items()]
+    return [*figures, ("Coupons of occasions", sum(sums.coupons.values()))]
 
 
 async def start_page(services: Sequence[Opened[Any]], settings: AllSettings) -> str:
@@ -144,6 +163,8 @@ async def start_page(services: Sequence[Opened[Any]], settings: AllSettings) -> 
         tiers=tiers,
         campaigns=campaigns,
         friends=await _friends(services),
+        messages=await _messages(services),
+        outbox=settings.outbox_folder and (settings.outbox_folder / INDEX).resolve(),
         commands=commands(base, guarded=row["guarded"]),
         guarded=row["guarded"],
         kafka=settings.kafka_bootstrap_servers,

@@ -53,6 +53,9 @@ LEAP_YEARS = (1948, 1956, 1964, 1972)
 """Years of birth, with every day that a year can have."""
 CHRISTMAS_DAYS = 3
 
+NO_NEWS = ("tier_reached", "referral_rewarded", "pair_waiting", "points_digest")
+"""What is not said, since it comes of purchases of long ago that are booked today."""
+
 SEGMENT = "readers"
 WHO_READ = '{"field": "language", "in": ["de", "en"]}'
 """Those with a profile: all others have only bought."""
@@ -219,6 +222,7 @@ def programme_of(today: dt.date) -> Programme:
                 "website": "https://shop.example/",
             },
             "quiet_hours": None,
+            "messages": {each: {"enabled": False, "template": each} for each in NO_NEWS},
             "occasions": [
                 {
                     "kind": "anniversary",

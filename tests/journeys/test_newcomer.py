@@ -21,8 +21,18 @@ from confluent_kafka import Producer
 from services.registry import KINDS
 from tests import plain
 from tests.brokers import Broker
+from tests.journeys.composition import ROOT
 from tests.journeys.reading import standing_on
-from tests.processes import PATIENCE_SECONDS, Running, command, free_port, loyalty, wait_until_ready
+from tests.processes import (
+    COMMAND,
+    PATIENCE_SECONDS,
+    Running,
+    command,
+    environment,
+    free_port,
+    loyalty,
+    wait_until_ready,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -92,6 +102,34 @@ def test_everything_that_the_start_page_links_to_answers(served: Running) -> Non
     pages = ("docs", "openapi.json", "asyncapi.json", "health/ready", "metrics")
     assert links == [f"/{name}/{each}" for name in KINDS for each in pages]
     assert [plain.get(served.url + each).status_code for each in links] == [200] * len(links)
+
+
+def test_the_first_birthday_mail_comes_as_the_readme_says(tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().partition("## The first birthday mail")[2]
+    asking, planning = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[:2]
+    with serving(tmp_path) as running:
+        shell(running, tmp_path, asking)
+        eventually(lambda: mails(tmp_path, "confirm"))
+        (link,) = set(re.findall(f"{running.url}/notifications/confirm/[\\w.-]+", mails(tmp_path, "confirm")[0]))
+        assert plain.post(link).status_code == 200
+        assert '"reachable":1' in shell(running, tmp_path, asking.partition("curl")[0] + planning)
+        eventually(lambda: mails(tmp_path, "BDAY-"))
+        (code,) = set(re.findall(r"BDAY(?:-\w{4}){3}", mails(tmp_path, "BDAY-")[0]))
+        sale = {"shop_id": "s", "invoice_number": "1"}
+        assert plain.post(f"{running.url}/notifications/v1/coupons/{code}/redeem", json=sale).status_code == 201
+
+
+def shell(running: Running, data_dir: Path, lines: str) -> str:
+    """Type what a page says, for the system that runs here."""
+    settings = {"data_dir": str(data_dir), "port": running.url.rpartition(":")[2]}
+    lines = lines.replace("http://127.0.0.1:8000", running.url).replace(".venv/bin/loyalty", COMMAND)
+    return subprocess.check_output(["sh", "-ec", lines], text=True, env=environment(**settings))
+
+
+def mails(data_dir: Path, word: str) -> list[str]:
+    """Return the mails in the outbox that have a word."""
+    found = [path.read_text() for path in (data_dir / "outbox").glob("*Z-*.html")]
+    return [each for each in found if word in each]
 
 
 def test_it_says_where_it_is_and_nothing_else(tmp_path: Path) -> None:
