@@ -64,6 +64,7 @@ async def test_everybody_has_one_coupon_and_one_mail_though_processes_die_over_a
         await shop.know(CROWD)
     # the time of its jobs has come
     await books.execute("DELETE FROM job_run")
+    await books.execute("DELETE FROM sweep")
     for mails in DIES_AT:
         await dies(shop, books, partial(have_come, post, mails))
     with loyalty("services", "notifications", "--no-api", **shop.environment) as last:
