@@ -40,7 +40,11 @@ async def test_a_budget_is_used_exactly_and_what_is_over_it_is_not_lost(
     broker: Broker, database_url: str, notifications_url: str
 ) -> None:
     points_settings = {"points_database_url": database_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
-    settings = {"notifications_database_url": notifications_url, "kafka_bootstrap_servers": broker.bootstrap_servers}
+    settings = {
+        "notifications_database_url": notifications_url,
+        "notifications_link_key": "a-key-of-these-tests-0123456789ab",
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
+    }
     books = await asyncpg.connect(notifications_url)
     with (
         loyalty("services", "points", **points_settings) as points,
@@ -69,7 +73,7 @@ async def test_a_budget_is_used_exactly_and_what_is_over_it_is_not_lost(
             assert "Traceback" not in running.said()
     assert await books.fetchval("SELECT count(*) FROM dead_letter") == 0
     await books.close()
-    assert command("verify", notifications_database_url=notifications_url).returncode == 0
+    assert command("verify", **settings).returncode == 0
 
 
 async def states(connection: asyncpg.Connection) -> dict[str, int]:

@@ -28,7 +28,7 @@ SELECT {RETURNS}
 
 MEMBERS = """
 SELECT width_bucket(enrolled_at, $1::timestamptz[]) AS period, count(*) FROM account
- WHERE merged_into IS NULL AND event_sequence > 0 GROUP BY period"""
+ WHERE merged_into IS NULL AND (status <> 'erased' OR event_sequence > 0) GROUP BY period"""
 
 COHORTS = f"""{PATTERNS}
 SELECT first, n - first AS since, sum(customers)::bigint AS customers,
