@@ -1,9 +1,9 @@
-"""A campaign for thousands while processes die: everybody has one coupon and one mail, on a broker that saw no other year."""
+"""A campaign for thousands while processes die: everybody has one coupon and one mail."""
 
 import asyncio
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from aiosmtpd.smtp import Envelope
 
 from services.notifications.sending.posting import BATCH
-from tests import brokers
 from tests.brokers import Broker
 from tests.journeys.birthdays import DAY
 from tests.journeys.travelling import KEY, PATIENCE, Shop, programme
@@ -24,18 +23,12 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 VALUE = {"kind": "percentage_voucher", "percent": "10"}
 GIFT = {"kind": "coupon", "coupon": {"value": VALUE, "valid_days": 30, "code_prefix": "XMAS"}}
-CROWD = 2_000
-DIES_AT = (300, 1_000)
+CROWD = 1_500
+DIES_AT = (200, 800)
 """After so many mails a process dies."""
 
 STATUSES = "SELECT status, count(*) FROM notification GROUP BY status"
 MESSAGE_ID = re.compile(rb"^Message-ID: *(\S+)", re.MULTILINE | re.IGNORECASE)
-
-
-@pytest.fixture
-def own_broker() -> Iterator[Broker]:
-    with brokers.running() as started:
-        yield started
 
 
 @pytest.fixture
@@ -52,15 +45,14 @@ def campaign() -> dict[str, Any]:
 
 
 async def test_everybody_has_one_coupon_and_one_mail_though_processes_die_over_a_campaign(
-    own_broker: Broker, notifications_url: str, post: MailServer
+    broker: Broker, notifications_url: str, post: MailServer
 ) -> None:
-    shop = Shop(
-        own_broker.bootstrap_servers, post, dt.datetime.now(dt.UTC), notifications_database_url=notifications_url
-    )
+    shop = Shop(broker.bootstrap_servers, post, dt.datetime.now(dt.UTC), notifications_database_url=notifications_url)
     books = await asyncpg.connect(notifications_url)
     async with shop.open():
+        # first, or it would be the default's: whoever agreed is asked to confirm it
         await shop.publish(programme(campaign(), quiet_hours=None, time_zone="UTC"))
-        shop.send(*(shop.customer(f"c-{number}") for number in range(CROWD)))
+        await shop.send(*(shop.customer(f"c-{number}") for number in range(CROWD)))
         await shop.know(CROWD)
     # the time of its jobs has come
     await books.execute("DELETE FROM job_run")
@@ -74,7 +66,7 @@ async def test_everybody_has_one_coupon_and_one_mail_though_processes_die_over_a
         assert "Traceback" not in last.said()
     everybody = sorted(f"c-{number}" for number in range(CROWD))
     # what had arrived when its process died comes again, as the same mail
-    assert sorted(name.partition("@")[0] for name, _ in {named(each) for each in post.taken}) == everybody
+    assert sorted(name for name, _ in {named(each) for each in post.taken}) == everybody
     assert len(post.taken) <= CROWD + len(DIES_AT) * BATCH
     assert sorted(each["customer_id"] for each in shop.said("coupon.issued")) == everybody
     assert await books.fetchval("SELECT count(DISTINCT code) FROM coupon") == CROWD
@@ -86,9 +78,10 @@ async def test_everybody_has_one_coupon_and_one_mail_though_processes_die_over_a
 async def dies(shop: Shop, books: asyncpg.Connection, moment: Callable[[], Awaitable[int]]) -> None:
     """Run a process until a moment has come, and kill it there."""
     with loyalty("services", "notifications", "--no-api", **shop.environment) as running:
-        while not await moment():
-            assert running.process.poll() is None, running.said()
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(PATIENCE):
+            while not await moment():
+                assert running.process.poll() is None, running.said()
+                await asyncio.sleep(0.005)
         await asyncio.to_thread(running.kill)
     # as if the lease of what it had taken were over
     await books.execute("UPDATE dispatch SET due_at = now() WHERE status = 'waiting'")
@@ -106,4 +99,4 @@ def named(mail: Envelope) -> tuple[str, bytes]:
     """Return to whom a mail went, and under which id."""
     found = MESSAGE_ID.search(mail.original_content or b"")
     assert found is not None
-    return mail.rcpt_tos[0], found[1]
+    return mail.rcpt_tos[0].partition("@")[0], found[1]

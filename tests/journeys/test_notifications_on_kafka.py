@@ -59,7 +59,7 @@ async def test_everybody_hears_once_a_year_at_nine_by_their_own_clock(
     people = everybody()
     async with shop.open():
         await shop.publish(programme(birthday()))
-        shop.send(*(shop.customer(each.name, time_zone=each.zone, birthday=str(each.born)) for each in people))
+        await shop.send(*(shop.customer(each.name, time_zone=each.zone, birthday=str(each.born)) for each in people))
         await shop.know(len(people))
         await shop.live_through(instants(first, last))
         await shop.say_all()
@@ -72,7 +72,7 @@ async def test_everybody_hears_once_a_year_at_nine_by_their_own_clock(
 def every_mail_has_its_own_coupon(shop: Shop, people: list[Person]) -> None:
     zones = {each.name: ZoneInfo(each.zone) for each in people}
     coupons = [(each["customer_id"], each["code"], instant(each, "valid_until")) for each in shop.said("coupon.issued")]
-    mailed = [(mail.name, code_in(mail), end_of_month_of(mail, zones[mail.name])) for mail in shop.mails()]
+    mailed = [(mail.name, code_in(mail), end_of_gift_of(mail, zones[mail.name])) for mail in shop.mails()]
     assert sorted(coupons) == sorted(mailed)
 
 
@@ -85,7 +85,7 @@ def instant(said: dict[str, Any], name: str) -> dt.datetime:
     return dt.datetime.fromisoformat(said[name])
 
 
-def end_of_month_of(mail: Mail, zone: ZoneInfo) -> dt.datetime:
+def end_of_gift_of(mail: Mail, zone: ZoneInfo) -> dt.datetime:
     """Return when a gift is over: with the thirtieth day after the one it came on, where the customer is."""
     return dt.datetime.combine(mail.at.astimezone(zone).date() + (VALID_DAYS + 1) * DAY, dt.time(), zone)
 
@@ -116,11 +116,11 @@ async def test_a_week_without_a_run_is_caught_up_once_and_only_as_far_as_it_mean
     told = [shop.customer(each.name, birthday=str(each.born)) for each in people]
     async with shop.open():
         await shop.publish(programme(birthday(catch_up_days=CATCH_UP_DAYS)))
-        shop.send(*told[:9])
+        await shop.send(*told[:9])
         await shop.know(9)
         await shop.live_through(at for at in [*mornings, down] if at <= down)
     # of the others is told while nobody listens
-    shop.send(*told[9:])
+    await shop.send(*told[9:])
     shop.clock.now = up
     async with shop.open():
         await shop.know(len(people))
@@ -144,7 +144,7 @@ async def test_one_click_on_a_mail_of_a_year_ago_stops_what_is_planned(
     shop = Shop(broker.bootstrap_servers, post, utc("2027-06-09T12:00"), notifications_database_url=notifications_url)
     async with shop.open():
         await shop.publish(programme(birthday()))
-        shop.send(*(shop.customer(name, birthday="1990-06-10") for name in ("anna", "ben")))
+        await shop.send(*(shop.customer(name, birthday="1990-06-10") for name in ("anna", "ben")))
         await shop.know(2)
         await shop.live_through([utc("2027-06-10T07:00"), utc("2028-06-08T12:00")])
         assert await shop.books.fetchval("SELECT count(*) FROM notification WHERE status = 'planned'") == 2
@@ -178,12 +178,12 @@ async def test_points_of_an_occasion_are_booked_once_however_often_they_are_hear
     points = await asyncpg.connect(database_url)
     async with shop.open(POINTS):
         await shop.publish(programme(JOINED | {"benefit": {"kind": "points", "points": POINTS_GIVEN}}))
-        shop.send(*(shop.customer(name, registered_at=LONG_AGO.isoformat()) for name in names))
+        await shop.send(*(shop.customer(name, registered_at=LONG_AGO.isoformat()) for name in names))
         await shop.know(FRIENDS)
         await shop.live_through([utc("2027-05-17T07:00")])
         await shop.say_all()
         for _ in range(2):
-            shop.send(*(Record(SAID, each.key.decode(), each.value) for each in standing_on(shop.servers, SAID)))
+            await shop.send(*(Record(SAID, each.key.decode(), each.value) for each in standing_on(shop.servers, SAID)))
         await until(lambda: points.fetchval(READ, SAID), end_of(shop.servers, SAID), seconds=PATIENCE)
         assert await shop.findings() == []
     assert dict(await points.fetch(BALANCES)) == dict.fromkeys(names, POINTS_GIVEN)

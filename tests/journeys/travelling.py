@@ -1,5 +1,6 @@
 """A shop whose clock we set: its services in this process as they run in theirs, on real Kafka and with a real mail server."""
 
+import asyncio
 import datetime as dt
 import random
 from collections.abc import AsyncIterator, Iterable
@@ -112,11 +113,12 @@ class Shop:
         data = {"customer_id": name, "email": f"{name}@example.com", "consents": [yes]} | said
         return record(self._rng, CUSTOMERS, "customer.registered", who=name, at=LONG_AGO, data=data)
 
-    def send(self, *records: Record) -> None:
+    async def send(self, *records: Record) -> None:
         """Have them stand on their topics, each twice."""
         for each in records * 2:
             self._producer.produce(each.topic, each.value, each.key)
-        assert self._producer.flush(PATIENCE) == 0
+        # the services here make the topics meanwhile
+        assert await asyncio.to_thread(self._producer.flush, PATIENCE) == 0
 
     async def know(self, customers: int) -> None:
         """Wait until so many customers are known."""
