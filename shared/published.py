@@ -27,7 +27,10 @@ class Published(Generic[Content]):
 
     async def versions(self, connection: AsyncConnection) -> Versions[Content]:
         """Return the published programmes as this transaction sees them."""
-        latest = (await fetch(connection, LATEST))[0]["version"]
+        return await self.up_to(connection, (await fetch(connection, LATEST))[0]["version"])
+
+    async def up_to(self, connection: AsyncConnection, latest: int) -> Versions[Content]:
+        """Return them where it is known already that `latest` is the last one: what `LATEST` asks, beside other questions."""
         if self._versions is None or self._versions.latest != latest:
             self._versions = Versions([self._version(*row) for row in await fetch(connection, LOAD)])
         return self._versions

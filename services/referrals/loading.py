@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.referrals import pair_loading, terms
 from services.referrals.books import DAY, Books
 from services.referrals.commands import Request
-from services.referrals.programme import Programme, Version, Versions
+from services.referrals.programme import Programme
 from services.referrals.records import Code, Commission, Customer, Partner, Payout, Purchase, Referral, Refund, Reward
 from services.referrals.rules.claims import Counts
 from services.referrals.wanted import Wanted
@@ -23,13 +23,12 @@ from shared import answers
 from shared.columns import SEPARATOR, joined, rows_of
 from shared.database import CollisionError, fetch
 from shared.documents import BEGINNING
+from shared.published import LATEST, Published
 
-LATEST = "SELECT max(version) AS version FROM programme"
 KNOWN = f"""
 SELECT ({LATEST}) AS version, ARRAY(
     SELECT ARRAY[k.shop_id, k.invoice_number] FROM {rows_of("text", "text")} AS k(shop_id, invoice_number)
       JOIN purchase p ON p.shop_id = k.shop_id AND p.invoice_number = k.invoice_number) AS purchases"""
-LOAD_PROGRAMMES = "SELECT version, valid_from, document::text AS document FROM programme ORDER BY version"
 
 PURCHASE_COLUMNS = ", ".join(f"p.{each.name}" for each in fields(Purchase))
 # the keys lead, in their order, whatever the planner knew of the table when the plan was made
@@ -153,53 +152,27 @@ SELECT {", ".join(f"p.{name}" for name in Payout._fields)} FROM {rows_of("text",
   JOIN payout p ON p.partner_id = k.partner_id AND p.month = k.month"""
 
 
-class Loader:
-    """Loads and locks; keeps nothing but the published programmes it has read."""
-
-    def __init__(self) -> None:
-        self._versions: Versions | None = None
-
-    async def versions(self, connection: AsyncConnection) -> Versions:
-        """Return the published programmes as this transaction sees them."""
-        return await self._versions_up_to(connection, (await fetch(connection, LATEST))[0]["version"])
-
-    async def _versions_up_to(self, connection: AsyncConnection, latest: int | None) -> Versions:
-        if self._versions is None or self._versions.latest != latest:
-            self._versions = await _load_versions(connection)
-        return self._versions
-
-    async def load(self, connection: AsyncConnection, requests: Sequence[Request], now: dt.datetime) -> Books:
-        """Return the part of the books that the requests touch."""
-        wanted = Wanted(command for request in requests for command in request.commands)
-        known = (await fetch(connection, KNOWN, *joined(sorted(wanted.purchases), 2)))[0]
-        books = Books(now, await self._versions_up_to(connection, known["version"]))
-        books.answers = await answers.load(connection, requests)
-        await _load_cards(connection, books, wanted)
-        if known["purchases"]:
-            await _lock_purchases(connection, books, wanted, sorted(map(tuple, known["purchases"])))
-        await _load_refunds(connection, books, wanted)
-        if wanted.new_cards:
-            await _lock_parked(connection, books, wanted)
-        _note_claims(books, wanted)
-        if wanted.codes:
-            await _load_codes(connection, books, wanted)
-        if wanted.customers or wanted.referrals or wanted.pairs or wanted.offers:
-            await _load_customers(connection, books, wanted)
-        await _load_partners(connection, books, wanted)
-        return books
-
-
-async def _load_versions(connection: AsyncConnection) -> Versions:
-    return Versions(
-        [
-            Version(
-                version=row["version"],
-                valid_from=row["valid_from"],
-                programme=Programme.model_validate_json(row["document"]),
-            )
-            for row in await fetch(connection, LOAD_PROGRAMMES)
-        ]
-    )
+async def load(
+    connection: AsyncConnection, requests: Sequence[Request], published: Published[Programme], now: dt.datetime
+) -> Books:
+    """Return the part of the books that the requests touch."""
+    wanted = Wanted(command for request in requests for command in request.commands)
+    known = (await fetch(connection, KNOWN, *joined(sorted(wanted.purchases), 2)))[0]
+    books = Books(now, await published.up_to(connection, known["version"]))
+    books.answers = await answers.load(connection, requests)
+    await _load_cards(connection, books, wanted)
+    if known["purchases"]:
+        await _lock_purchases(connection, books, wanted, sorted(map(tuple, known["purchases"])))
+    await _load_refunds(connection, books, wanted)
+    if wanted.new_cards:
+        await _lock_parked(connection, books, wanted)
+    _note_claims(books, wanted)
+    if wanted.codes:
+        await _load_codes(connection, books, wanted)
+    if wanted.customers or wanted.referrals or wanted.pairs or wanted.offers:
+        await _load_customers(connection, books, wanted)
+    await _load_partners(connection, books, wanted)
+    return books
 
 
 async def _load_cards(connection: AsyncConnection, books: Books, wanted: Wanted) -> None:
