@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from services.notifications.programme import Programme, Versions
@@ -32,6 +32,9 @@ from services.notifications.templates.document import Stored
 from shared.requests import Answers
 
 RefundKey = tuple[str, str, str]
+
+Key = TypeVar("Key")
+Record = TypeVar("Record")
 
 
 @dataclass(slots=True)
@@ -160,11 +163,7 @@ class Books:
 
     def keep_use(self, use: Use) -> None:
         """Note that a use is new, or changed."""
-        if use.key not in self.uses:
-            self.changes.new_uses[use.key] = use
-        elif use.key not in self.changes.new_uses:
-            self.changes.uses[use.key] = use
-        self.uses[use.key] = use
+        _keep(use, use.key, self.uses, self.changes.new_uses, self.changes.uses)
 
     def change(self, customer: Customer) -> None:
         """Note that a customer changed."""
@@ -173,12 +172,8 @@ class Books:
 
     def keep_notification(self, notification: Notification) -> None:
         """Note that a notification is new, or changed."""
-        key = notification.notification_id
-        if key not in self.notifications:
-            self.changes.new_notifications[key] = notification
-        elif key not in self.changes.new_notifications:
-            self.changes.notifications[key] = notification
-        self.notifications[key] = notification
+        key, changes = notification.notification_id, self.changes
+        _keep(notification, key, self.notifications, changes.new_notifications, changes.notifications)
 
     def leave(self, gone: Customer, into: Customer) -> None:
         """Note that a customer goes on as another, under whose name all is found from now on; but an alias is left of them."""
@@ -205,12 +200,8 @@ class Books:
 
     def keep_dispatch(self, dispatch: Dispatch) -> None:
         """Note that a dispatch is new, or changed."""
-        key = dispatch.notification_id
-        if key not in self.dispatches:
-            self.changes.new_dispatches[key] = dispatch
-        elif key not in self.changes.new_dispatches:
-            self.changes.dispatches[key] = dispatch
-        self.dispatches[key] = dispatch
+        key, changes = dispatch.notification_id, self.changes
+        _keep(dispatch, key, self.dispatches, changes.new_dispatches, changes.dispatches)
 
     def keep_used(self, use: Use) -> None:
         """Note that a use stays one, though its purchase was taken back as a whole."""
@@ -252,3 +243,14 @@ class Books:
         elif key not in self.changes.new_sales:
             self.changes.sales[key] = found
         return found
+
+
+def _keep(
+    record: Record, key: Key, known: dict[Key, Record], new: dict[Key, Record], changed: dict[Key, Record]
+) -> None:
+    """Note a record among the new ones where it was not known, else among those that changed."""
+    if key not in known:
+        new[key] = record
+    elif key not in new:
+        changed[key] = record
+    known[key] = record
