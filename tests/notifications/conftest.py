@@ -15,6 +15,7 @@ from services.notifications.links import Links
 from services.notifications.service import NotificationsService
 from services.notifications.settings import NotificationsSettings
 from shared.database import create_engine, transact
+from tests.notifications.clocks import Clock
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 CODE = "XMAS-7K2M-9QF4-T3HJ"
@@ -69,6 +70,18 @@ async def notifications(notifications_url: str) -> AsyncIterator[NotificationsSe
     service = NotificationsService(create_engine(notifications_url, name="api", pool_size=5), links=LINKS)
     yield service
     await service.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """When it is in the tests of sending."""
+    return Clock(NOW)
+
+
+@pytest.fixture
+def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
+    """The service where mail is ours to deliver."""
+    return NotificationsService(engine, links=LINKS, delivers_mail=True, clock=clock)
 
 
 @pytest.fixture

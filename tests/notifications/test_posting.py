@@ -29,16 +29,6 @@ SENDER = Sender("Weinhaus", "shop@example.com")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, links=LINKS, delivers_mail=True, clock=clock)
-
-
-@pytest.fixture
 async def post() -> AsyncIterator[MailServer]:
     async with mail_server(MailServer()) as running:
         yield running

@@ -28,16 +28,6 @@ Publish = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
-
-
-@pytest.fixture
-def sending(engine: AsyncEngine, clock: Clock) -> NotificationsService:
-    return NotificationsService(engine, links=LINKS, delivers_mail=True, clock=clock)
-
-
-@pytest.fixture
 def say(sending: NotificationsService, clock: Clock) -> Say:
     """Say what is due now, or so much later; answers how many that were."""
 

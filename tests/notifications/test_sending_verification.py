@@ -7,8 +7,6 @@ from services.notifications.sending.alarm import Alarm
 from services.notifications.sending.saying import Sayer
 from services.notifications.service import NotificationsService
 from services.notifications.verification import SAYINGS, verify
-from tests.notifications.clocks import Clock
-from tests.notifications.conftest import LINKS
 from tests.notifications.messages import NOW, enrol, execute, plan
 
 BREAKAGES = {
@@ -25,12 +23,11 @@ async def found(engine: AsyncEngine) -> set[str]:
 
 
 @pytest.fixture
-async def history(engine: AsyncEngine) -> None:
+async def history(engine: AsyncEngine, sending: NotificationsService) -> None:
     """A birthday that was said and is to be delivered."""
     await enrol(engine)
     await plan(engine, due_at=NOW)
-    service = NotificationsService(engine, links=LINKS, delivers_mail=True, clock=Clock(NOW))
-    await Sayer(service, Alarm()).say_due()
+    await Sayer(sending, Alarm()).say_due()
 
 
 @pytest.mark.usefixtures("history")
