@@ -45,20 +45,21 @@ def render_coupon(outcomes: Sequence[Outcome]) -> Answer:
     if outcome.now is None:
         return refusal(outcome)
     if outcome.shared is not None:
-        return _answer(outcome, basket_view(outcome.shared, outcome.now, outcome.use, outcome.kept))
+        return answered(outcome, basket_view(outcome.shared, outcome.now, outcome.use, outcome.kept))
     if outcome.coupon is None:
         return refusal(outcome)
-    return _answer(outcome, coupon_view(outcome.coupon, outcome.now) | {"worth": _money(outcome.worth)})
+    return answered(outcome, coupon_view(outcome.coupon, outcome.now) | {"worth": _money(outcome.worth)})
 
 
 def render_shared(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.shared is None or outcome.now is None:
         return refusal(outcome)
-    return _answer(outcome, shared_view(outcome.shared, outcome.now))
+    return answered(outcome, shared_view(outcome.shared, outcome.now))
 
 
-def _answer(outcome: Outcome, view: dict[str, Any]) -> Answer:
+def answered(outcome: Outcome, view: dict[str, Any]) -> Answer:
+    """Return what is there now as an answer: 201 where it is new, 200 where it was so already."""
     return Answer(201 if outcome.is_new else 200, orjson.dumps(view, option=orjson.OPT_UTC_Z))
 
 
@@ -66,8 +67,7 @@ def render_notification(outcomes: Sequence[Outcome]) -> Answer:
     outcome = outcomes[0]
     if outcome.notification is None:
         return refusal(outcome)
-    body = orjson.dumps(notification_view(outcome.notification), option=orjson.OPT_UTC_Z)
-    return Answer(201 if outcome.is_new else 200, body)
+    return answered(outcome, notification_view(outcome.notification))
 
 
 def notification_view(notification: Notification) -> dict[str, Any]:

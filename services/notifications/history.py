@@ -9,9 +9,9 @@ from fastapi import Request as HttpRequest
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.asking import service_of
 from services.notifications.programme import Purpose
 from services.notifications.records import NotificationStatus
-from services.notifications.service import NotificationsService
 from shared.asking import Cursor, Limit, Segment, page
 from shared.auth import Guarded, needs
 from shared.database import fetch
@@ -87,7 +87,7 @@ async def list_notifications(
     http: HttpRequest, customer_id: Segment, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     at, name = _place(cursor)
-    notifications: NotificationsService = http.app.state.service
+    notifications = service_of(http)
     async with notifications.engine.connect() as connection:
         await _heard_of(connection, customer_id)
         rows = await fetch(connection, NEWEST, customer_id, at, name, limit + 1)

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifications.addresses.schemas import Address, AddressPage, AddressView, Channel, Lift, Report
-from services.notifications.answers import refusal
+from services.notifications.answers import answered, refusal
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import HearReport, LiftAddress, Outcome
 from services.notifications.loading import STANDING_COLUMNS, standing_of
 from services.notifications.records import AddressKey
 from services.notifications.rules.consent import Standing, spelled
-from services.notifications.service import NotificationsService
 from shared.asking import Cursor, KeyHeader, Limit, ask, page
 from shared.auth import Guarded, needs
 from shared.database import fetch
@@ -48,7 +47,7 @@ async def list_addresses(
 ) -> Response:
     after = decode_cursor(cursor, str, str) if cursor else ["", ""]
     named = None if address is None else spelled(channel or "email", address)
-    notifications: NotificationsService = http.app.state.service
+    notifications = service_of(http)
     async with notifications.engine.connect() as connection:
         found = await _found(connection, *after, limit + 1, channel, named)
     return page([address_view(*each) for each in found], limit, "channel", "address")
@@ -66,7 +65,7 @@ async def _found(connection: AsyncConnection, *values: object) -> list[tuple[Add
     summary="Say what became of messages to an address, for a shop that sends them itself",
     responses={
         200: {"model": AddressView, "description": "it changes nothing"},
-        **problem_responses({409: ["idempotency-key-reused"]}),
+        **problem_responses({409: [REUSED]}),
     },
 )
 async def report(http: HttpRequest, said: Report, key: KeyHeader = None) -> Response:
@@ -80,7 +79,7 @@ async def report(http: HttpRequest, said: Report, key: KeyHeader = None) -> Resp
     status_code=201,
     openapi_extra=WRITE,
     summary="Let an address get messages again",
-    responses=problem_responses({404: ["address-unknown"], 409: ["idempotency-key-reused"]}),
+    responses=problem_responses({404: ["address-unknown"], 409: [REUSED]}),
 )
 async def lift(http: HttpRequest, why: Lift, key: KeyHeader = None) -> Response:
     command = LiftAddress(why.channel, why.address, why.reason)
@@ -93,7 +92,7 @@ def _rendering(channel: str, address: str) -> Callable[[Sequence[Outcome]], Answ
         if outcome.standing is None:
             return refusal(outcome)
         view = address_view((channel, spelled(channel, address)), outcome.standing)
-        return Answer(201 if outcome.is_new else 200, orjson.dumps(view, option=orjson.OPT_UTC_Z))
+        return answered(outcome, view)
 
     return render
 

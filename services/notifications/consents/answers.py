@@ -4,9 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
-from services.notifications.answers import refusal
+from services.notifications.answers import answered, refusal
 from services.notifications.commands import Outcome
 from services.notifications.records import ConsentKey
 from services.notifications.rules.consent import Consent, Proof
@@ -20,8 +18,7 @@ def rendering(key: ConsentKey) -> Callable[[Sequence[Outcome]], Answer]:
         (outcome,) = outcomes
         if outcome.consent is None:
             return refusal(outcome)
-        body = orjson.dumps(consent_view(key, outcome.consent), option=orjson.OPT_UTC_Z)
-        return Answer(201 if outcome.is_new else 200, body)
+        return answered(outcome, consent_view(key, outcome.consent))
 
     return render
 

@@ -5,11 +5,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 
+from services.notifications.asking import REUSED, service_of
 from services.notifications.commands import HearConsent
 from services.notifications.consents import queries
 from services.notifications.consents.answers import consent_view, rendering
 from services.notifications.consents.schemas import ConsentList, ConsentView, ConsentWord
-from services.notifications.service import NotificationsService
 from shared.asking import KeyHeader, Segment, as_json, ask
 from shared.auth import Guarded, needs
 from shared.errors import ProblemError, problem_responses
@@ -29,7 +29,7 @@ SO_BEFORE: dict[int | str, dict[str, Any]] = {
     summary="Say that a customer said yes or no; on channels of double opt-in a yes asks them to confirm it",
     responses={
         **SO_BEFORE,
-        **problem_responses({409: ["idempotency-key-reused"], 410: ["customer-erased"], 422: ["consent-ahead"]}),
+        **problem_responses({409: [REUSED], 410: ["customer-erased"], 422: ["consent-ahead"]}),
     },
 )
 async def hear(http: HttpRequest, said: ConsentWord, key: KeyHeader = None) -> Response:
@@ -45,7 +45,7 @@ async def hear(http: HttpRequest, said: ConsentWord, key: KeyHeader = None) -> R
     responses=problem_responses({404: ["customer-unknown"], 410: ["customer-erased"]}),
 )
 async def list_consents(http: HttpRequest, customer_id: Segment) -> Response:
-    notifications: NotificationsService = http.app.state.service
+    notifications = service_of(http)
     async with notifications.engine.connect() as connection:
         customer = await queries.known(connection, customer_id)
         found = await queries.consents(connection, customer_id)

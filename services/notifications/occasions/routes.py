@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifications.asking import service_of
 from services.notifications.loading import load_segments
 from services.notifications.occasions.answers import (
     Summary,
@@ -20,7 +21,6 @@ from services.notifications.planning import counted
 from services.notifications.programme import AnyOccasion, Programme, faults
 from services.notifications.rules.costs import Bill
 from services.notifications.segments import Segment
-from services.notifications.service import NotificationsService
 from shared.asking import Cursor, Limit, as_json, page
 from shared.auth import Guarded, needs
 from shared.errors import InvalidField, ProblemError, field_error, problem_responses
@@ -31,11 +31,6 @@ router = APIRouter(prefix="/v1", route_class=Guarded, tags=["occasions"])
 READ = needs("occasions:read")
 LONGEST = dt.timedelta(days=366)
 REFUSED = problem_responses({404: ["occasion-unknown"], 422: ["occasion-faulty", "days-invalid", "segment-unknown"]})
-
-
-def service_of(http: HttpRequest) -> NotificationsService:
-    notifications: NotificationsService = http.app.state.service
-    return notifications
 
 
 @router.get("/occasions", response_model=OccasionList, openapi_extra=READ, summary="The occasions of the programme")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, cast
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
+from services.notifications.asking import service_of
 from services.notifications.commands import Command, ConfirmConsent, HearConsent, Outcome
 from services.notifications.commands import Request as Commands
 from services.notifications.consents import queries
@@ -23,7 +24,6 @@ from services.notifications.pages.words import LANGUAGES, Notice, filled
 from services.notifications.programme import Programme
 from services.notifications.records import ConsentKey
 from services.notifications.rules.consent import Consent, ConsentPurpose, Proof, Refused, confirm
-from services.notifications.service import NotificationsService
 from shared import languages
 from shared.asking import booked
 from shared.errors import problem_responses
@@ -149,7 +149,7 @@ async def choose_preferences(http: Request, token: Token) -> Response:
     refusal = _refused(visit.look, outcome)
     if refusal is not None:
         return refusal
-    async with _service(http).engine.connect() as connection:
+    async with service_of(http).engine.connect() as connection:
         consents = await queries.consents(connection, customer_id)
     return _preferences(visit, consents, saved=True)
 
@@ -159,7 +159,7 @@ async def choose_preferences(http: Request, token: Token) -> Response:
 
 async def _visit(http: Request, token: str, deed: type[Deed]) -> Visit[Deed] | Response:
     """Return who comes with a token, or the page that turns them away."""
-    notifications, visits = _service(http), cast("Visits", http.app.state.visits)
+    notifications, visits = service_of(http), cast("Visits", http.app.state.visits)
     found, now = notifications.links.read(token, deed), notifications.clock()
     async with notifications.engine.connect() as connection:
         programme = (await notifications.delivery.versions(connection)).at(now).programme
@@ -173,11 +173,6 @@ async def _visit(http: Request, token: str, deed: type[Deed]) -> Visit[Deed] | R
     if customer is not None and customer.is_erased:
         return notice(look, look.words.erased, status=410)
     return Visit(found, look, programme, consents, now)
-
-
-def _service(http: Request) -> NotificationsService:
-    notifications: NotificationsService = http.app.state.service
-    return notifications
 
 
 def _address(http: Request) -> str:
@@ -215,7 +210,7 @@ def _refused(look: Look, outcome: Outcome) -> Response | None:
 
 
 def _told(http: Request, look: Look, said: Notice, deed: Unsubscribe | Confirm) -> Response:
-    preferences = _service(http).links.preferences(deed.customer_id)
+    preferences = service_of(http).links.preferences(deed.customer_id)
     return notice(look, _about(look, said, deed), preferences=preferences)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from services.notifications.answers import refusal
+from services.notifications.answers import answered, refusal
 from services.notifications.commands import Outcome
 from services.notifications.profiles.queries import Shown
 from services.notifications.records import Customer, SavedSegment
@@ -21,8 +21,7 @@ def render_profile(outcomes: Sequence[Outcome]) -> Answer:
     if outcome.customer is None:
         return refusal(outcome)
     dates = {name: each.date for name, each in sorted(outcome.own_dates.items())}
-    body = orjson.dumps(profile_view(outcome.customer, dates), option=orjson.OPT_UTC_Z)
-    return Answer(201 if outcome.is_new else 200, body)
+    return answered(outcome, profile_view(outcome.customer, dates))
 
 
 def profile_view(customer: Customer, own_dates: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def render_segment(outcomes: Sequence[Outcome]) -> Answer:
     (outcome,) = outcomes
     if outcome.segment is None:
         return refusal(outcome)
-    return Answer(201 if outcome.is_new else 200, orjson.dumps(segment_view(outcome.segment), option=orjson.OPT_UTC_Z))
+    return answered(outcome, segment_view(outcome.segment))
 
 
 def render_dropped(outcomes: Sequence[Outcome]) -> Answer:
